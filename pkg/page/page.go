@@ -1,0 +1,68 @@
+// Package page holds what every list shares: which page is asked for, and what came of it. It knows no envelope; httpapi's
+// callers shape Result into the paging fields their system documents.
+package page
+
+// MaxSize is the largest page; a larger size is clamped to it, and the answer shows the real one.
+const MaxSize = 1000
+
+// Request is which page of a list is asked for. Number counts from 1.
+type Request struct {
+	Number int
+	Size   int
+}
+
+// Of returns a request with number and size brought into range; absent (non-positive) values take 1 and defaultSize.
+func Of(number, size, defaultSize int) Request {
+	if number < 1 {
+		number = 1
+	}
+	if size < 1 {
+		size = defaultSize
+	}
+	return Request{Number: number, Size: min(size, MaxSize)}
+}
+
+// Offset is how many rows stand before the page.
+func (r Request) Offset() int { return (r.Number - 1) * r.Size }
+
+// Result is one page of a list with the size of the whole.
+type Result[T any] struct {
+	Items     []T
+	Total     int
+	Estimated bool // Total is an estimate, never below what can be reached
+	Request   Request
+}
+
+// Pages is how many pages there are, at least 0.
+func (r Result[T]) Pages() int {
+	if r.Request.Size < 1 {
+		return 0
+	}
+	return (r.Total + r.Request.Size - 1) / r.Request.Size
+}
+
+// Next returns the number of the next page, or nil on the last one and past it.
+func (r Result[T]) Next() *int {
+	if n := r.Request.Number + 1; n <= r.Pages() {
+		return &n
+	}
+	return nil
+}
+
+// Prev returns the number of the page before, or nil on the first. Past the end it is the last page there is.
+func (r Result[T]) Prev() *int {
+	n := min(r.Request.Number-1, r.Pages())
+	if n < 1 {
+		return nil
+	}
+	return &n
+}
+
+// Map turns the items of a result into another shape.
+func Map[T, U any](r Result[T], f func(T) U) Result[U] {
+	items := make([]U, len(r.Items))
+	for i, item := range r.Items {
+		items[i] = f(item)
+	}
+	return Result[U]{Items: items, Total: r.Total, Estimated: r.Estimated, Request: r.Request}
+}
