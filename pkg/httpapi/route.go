@@ -1,0 +1,102 @@
+package httpapi
+
+import (
+	"context"
+	"net/http"
+	"reflect"
+)
+
+// Envelope names the shape in which a system answers. All five are kept for front ends that exist already; Native is
+// for what is new.
+type Envelope uint8
+
+// The envelopes. What each answers for which kind of error is one table, in envelope.go.
+const (
+	// Native answers JSON as it is, with HTTP statuses that mean what they say and application/problem+json errors.
+	Native Envelope = iota
+	// A answers {"code":0,"message":"success","remark":"成功","data":…}; failures are 200 with code -1.
+	A
+	// B answers {"status":0,…}; failures are 200 {"status":1,"msg":…}.
+	B
+	// C answers {"status":0,"data":…}; failures carry a status that means what it says and {"status":N,"error":…}.
+	C
+	// D answers {"code":200,"msg":"success","data":…}; the code is the HTTP status.
+	D
+	// E answers {"result":1,"msg":"list","data":…}; failures are 200 {"result":0,…}.
+	E
+)
+
+// Access says who may call a route at all. Anything finer is the handler's.
+const (
+	// Public needs no token.
+	Public = "public"
+	// SignedIn needs a token, and no permission.
+	SignedIn = "signed-in"
+)
+
+// Doc describes a route for the OpenAPI description.
+type Doc struct {
+	Summary string // one line, in Chinese as the page's language
+	Detail  string
+	Tag     string // the system it belongs to
+}
+
+// Route is one endpoint as data: what the router mounts, the decoder fills, the envelope wraps and the OpenAPI
+// description tells. Make one with Handle or HandleHTTP.
+type Route struct {
+	Method     string
+	Path       string // chi pattern: /api/things/{id}
+	Envelope   Envelope
+	Permission string // Public, SignedIn, or a permission such as invitation.read
+	Doc        Doc
+	In         reflect.Type // nil when the route takes nothing
+	Out        reflect.Type // nil for HandleHTTP
+	// Starts names input fields whose presence makes a GET start or change something (export_format): such requests are
+	// held to the rules for requests that change things.
+	Starts []string
+	// AlwaysStarts marks a GET that starts or changes something whatever its input.
+	AlwaysStarts bool
+
+	call func(ctx context.Context, in any) (any, error)
+	http func(w http.ResponseWriter, r *http.Request) error
+}
+
+// Option changes a route as it is declared.
+type Option func(*Route)
+
+// StartsWith marks input fields whose presence makes a GET start or change something.
+func StartsWith(fields ...string) Option { return func(r *Route) { r.Starts = fields } }
+
+// Starting marks a GET that starts or changes something whatever its input.
+func Starting() Option { return func(r *Route) { r.AlwaysStarts = true } }
+
+// Handle declares a route whose input is decoded into In and whose output is wrapped in the envelope.
+//
+// In is a struct. Fields are filled by their json name from path, query and body alike (path wins, then body); see
+// decode.go for the accepted forms. Tags describe and check a field: required:"true", doc, minimum, maximum, minLength,
+// maxLength, enum, example, default.
+//
+// Out is the data of the envelope, or a Reply to say more than that.
+func Handle[In, Out any](method, path string, envelope Envelope, permission string, doc Doc,
+	fn func(ctx context.Context, in In) (Out, error), opts ...Option) Route {
+	r := Route{
+		Method: method, Path: path, Envelope: envelope, Permission: permission, Doc: doc,
+		In: reflect.TypeFor[In](), Out: reflect.TypeFor[Out](),
+		call: func(ctx context.Context, in any) (any, error) { return fn(ctx, *in.(*In)) },
+	}
+	for _, o := range opts {
+		o(&r)
+	}
+	return r
+}
+
+// HandleHTTP declares a route that writes its own answer: a file, a redirect, a stream. An error it returns before
+// writing is answered in the envelope.
+func HandleHTTP(method, path string, envelope Envelope, permission string, doc Doc,
+	fn func(w http.ResponseWriter, r *http.Request) error, opts ...Option) Route {
+	r := Route{Method: method, Path: path, Envelope: envelope, Permission: permission, Doc: doc, http: fn}
+	for _, o := range opts {
+		o(&r)
+	}
+	return r
+}
