@@ -1,0 +1,138 @@
+package dataset
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"maps"
+	"slices"
+
+	"exporthub/pkg/database"
+	"exporthub/pkg/errs"
+)
+
+// Viewer is for whom a dataset is read; systems whose rows have owners narrow by it.
+type Viewer struct {
+	UserID int64
+	Can    func(permission string) bool
+}
+
+// Selection is what of a dataset is wanted.
+type Selection struct {
+	Viewer  Viewer
+	Filter  any      // what NewFilter returned, filled
+	Columns []string // keys in the wanted order; empty means every column the viewer may see
+	IDs     []int64  // only these rows (ticked ones); empty means all that match the filter
+}
+
+// Dataset is one list that can be exported.
+type Dataset struct {
+	Name       string // stable name: invitation
+	Service    string // name in progress events: Exports::Invitation
+	Title      string // what people call it; also the sheet's name and the file's
+	Permission string // who may export it
+	Columns    []Column
+	Header     HeaderStyle
+	NoInfo     bool // leave out the information sheet
+
+	// NewFilter returns a pointer to a fresh filter: the struct whose fields the list takes too.
+	NewFilter func() any
+	// Count returns how many rows match, inside the snapshot tx.
+	Count func(ctx context.Context, tx *database.Tx, s Selection) (int64, error)
+	// Rows streams the matching rows in a unique order, inside the snapshot tx, with the values of columns in their
+	// order. The yielded slice is reused. An error ends the iteration and is its last element.
+	Rows func(ctx context.Context, tx *database.Tx, s Selection, columns []Column) iter.Seq2[[]Value, error]
+}
+
+// Visible returns the columns a viewer may see, in declared order.
+func (d Dataset) Visible(can func(permission string) bool) []Column {
+	var seen []Column
+	for _, c := range d.Columns {
+		if c.Permission == "" || can(c.Permission) {
+			seen = append(seen, c)
+		}
+	}
+	return seen
+}
+
+// Pick returns the columns with the given keys in that order, all visible ones when keys is empty. An unknown key, one
+// the viewer may not see and a repeated one are Invalid and name the key.
+func (d Dataset) Pick(keys []string, can func(permission string) bool) ([]Column, error) {
+	visible := d.Visible(can)
+	if len(keys) == 0 {
+		return visible, nil
+	}
+	picked := make([]Column, 0, len(keys))
+	for _, key := range keys {
+		if slices.ContainsFunc(picked, func(c Column) bool { return c.Key == key }) {
+			return nil, errs.Invalidf("columns", "列 %s 重复", key)
+		}
+		i := slices.IndexFunc(visible, func(c Column) bool { return c.Key == key })
+		if i < 0 {
+			return nil, errs.Invalidf("columns", "没有列 %s,或没有查看它的权限", key)
+		}
+		picked = append(picked, visible[i])
+	}
+	return picked, nil
+}
+
+// Registry holds the datasets of a program by name.
+type Registry struct{ byName map[string]Dataset }
+
+// NewRegistry checks the datasets and returns their registry. A dataset without a name, permission, columns or query,
+// and a name or column key used twice, are refused.
+func NewRegistry(datasets ...Dataset) (*Registry, error) {
+	r := &Registry{byName: make(map[string]Dataset, len(datasets))}
+	for _, d := range datasets {
+		if err := d.check(); err != nil {
+			return nil, fmt.Errorf("dataset %q: %w", d.Name, err)
+		}
+		if _, taken := r.byName[d.Name]; taken {
+			return nil, fmt.Errorf("dataset %q: declared twice", d.Name)
+		}
+		r.byName[d.Name] = d
+	}
+	return r, nil
+}
+
+// Get returns the dataset of that name.
+func (r *Registry) Get(name string) (Dataset, bool) {
+	d, ok := r.byName[name]
+	return d, ok
+}
+
+// All returns the datasets ordered by name.
+func (r *Registry) All() []Dataset {
+	all := make([]Dataset, 0, len(r.byName))
+	for _, name := range slices.Sorted(maps.Keys(r.byName)) {
+		all = append(all, r.byName[name])
+	}
+	return all
+}
+
+// maxColumns is how many columns a sheet of Excel holds.
+const maxColumns = 16384
+
+func (d Dataset) check() error {
+	switch {
+	case d.Name == "" || d.Service == "" || d.Title == "":
+		return fmt.Errorf("name, service and title are required")
+	case d.Permission == "":
+		return fmt.Errorf("a permission is required")
+	case d.NewFilter == nil || d.Count == nil || d.Rows == nil:
+		return fmt.Errorf("filter, count and rows are required")
+	case len(d.Columns) == 0 || len(d.Columns) > maxColumns:
+		return fmt.Errorf("has %d columns, want 1 to %d", len(d.Columns), maxColumns)
+	}
+	if err := CheckSheetName(d.Title); err != nil {
+		return err
+	}
+	keys := map[string]bool{}
+	for _, c := range d.Columns {
+		if c.Key == "" || c.Title == "" || keys[c.Key] {
+			return fmt.Errorf("column %q: key and title are required and the key is unique", c.Key)
+		}
+		keys[c.Key] = true
+	}
+	return nil
+}

@@ -1,0 +1,60 @@
+package dataset
+
+import (
+	"io"
+	"time"
+)
+
+// Column is one column as the page, the permission check and the formats see it.
+type Column struct {
+	Key        string            // stable name, as in columns=
+	Title      string            // header, in the page's language
+	Type       Type              // how values are written
+	Permission string            // who may see it; empty means whoever may export the dataset
+	Width      float64           // in characters; 0 lets the format choose by type
+	Labels     map[string]string // Code: label by code. Bool: labels of "1" and "0", 是 and 否 when nil
+}
+
+// Sheet is what a Writer needs to know before the first row.
+type Sheet struct {
+	Name     string         // sheet name
+	Columns  []Column       // in the order of every row's values
+	Location *time.Location // time zone of shown times
+	Header   HeaderStyle
+	Info     []InfoLine // who, when, which filter; xlsx puts it on a sheet after the data, csv leaves it out
+}
+
+// HeaderStyle is how a workbook's header row looks. Colours are RRGGBB; empty means the format's default.
+type HeaderStyle struct {
+	Fill string
+	Font string
+}
+
+// InfoLine is one line of the information sheet.
+type InfoLine struct{ Label, Text string }
+
+// Writer writes one file to the stream it was made for. Rows arrive in order and are not kept: the caller reuses the
+// slice. After an error every further call returns it. Close finishes the file; a file whose Close did not return nil is
+// no file. Memory does not grow with the number of rows.
+type Writer interface {
+	Write(row []Value) error
+	Close() (Report, error)
+}
+
+// Report is what a finished file says of itself.
+type Report struct {
+	Rows      int64 // data rows written, without headers
+	Sheets    int
+	Cut       int64 // texts shortened to what a cell can hold
+	Replaced  int64 // texts in which invalid bytes were replaced
+	OutOfSpan int64 // dates no cell can hold, written as text or left empty
+}
+
+// Format is a kind of file.
+type Format struct {
+	Name        string // as in export_format: xlsx, csv, csv-raw, jsonl
+	Extension   string // without the dot
+	ContentType string
+	// New starts a file on w. An error names what in the sheet the format can't hold.
+	New func(w io.Writer, s Sheet) (Writer, error)
+}
