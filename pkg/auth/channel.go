@@ -1,0 +1,35 @@
+package auth
+
+import (
+	"context"
+	"encoding/json"
+)
+
+// ChannelRule says who may subscribe to the channels under a prefix, and which stream of events feeds them. Systems and
+// the engine declare rules; the realtime server asks them. No rule, no subscription.
+type ChannelRule struct {
+	// Prefix is the first segment with its slashes: "/export/".
+	Prefix string
+	// Resolve turns a subscribed name into the stream that feeds it, or says why not (Forbidden for "unknown" and "not
+	// yours" alike, so that names can't be enumerated). p is nil for an anonymous session. Wildcards never get here.
+	Resolve func(ctx context.Context, p *Principal, channel string) (Subscription, error)
+}
+
+// Subscription is an allowed subscription.
+type Subscription struct {
+	// Stream is the name events are published under.
+	Stream string
+	// StillAllowed is asked again while the subscription lives; nil means for as long as the session does.
+	StillAllowed func(ctx context.Context) bool
+	// Latest returns what a late subscriber is told at once; nil means nothing.
+	Latest func(ctx context.Context) ([]Event, error)
+}
+
+// Event is something that happened, on its way to subscribers.
+type Event struct {
+	Streams []string        // the names it is published under
+	Key     string          // the thing it is about, such as a job's uuid
+	Seq     uint64          // orders the events of one Key
+	Final   bool            // the last one of its Key
+	Data    json.RawMessage // what subscribers receive
+}
