@@ -1,0 +1,209 @@
+package config
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"reflect"
+	"strings"
+	"time"
+	_ "time/tzdata" // TIMEZONE must resolve on images without a zone database
+)
+
+// minSecret is how many bytes AUTH_SECRET needs: as many as the HMAC key it becomes.
+const minSecret = 32
+
+func fieldNames() []string {
+	var names []string
+	t := reflect.TypeFor[Config]()
+	for i := range t.NumField() {
+		if tag := t.Field(i).Tag.Get("env"); tag != "" && tag != "-" {
+			names = append(names, t.Field(i).Name)
+		}
+	}
+	return names
+}
+
+// check parses what has a form of its own and reports every problem.
+func (c *Config) check() []error {
+	var problems []error
+	bad := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
+
+	c.checkAddresses(bad)
+	c.checkParts(bad)
+	c.checkSecrets(bad)
+	c.checkLimits(bad)
+	return problems
+}
+
+type report func(format string, args ...any)
+
+func (c *Config) checkAddresses(bad report) {
+	host, _, err := net.SplitHostPort(c.HTTPAddr)
+	if err != nil {
+		bad("HTTP_ADDR: %q is not host:port", c.HTTPAddr)
+	} else if c.Embedded && !c.EmbeddedPublic && !loopback(host) {
+		bad("HTTP_ADDR: embedded mode has demo passwords and serves this machine only; use 127.0.0.1:PORT, or add -embedded-public if you mean it")
+	}
+	if c.MetricsAddr != "" {
+		if _, _, err := net.SplitHostPort(c.MetricsAddr); err != nil {
+			bad("METRICS_ADDR: %q is not host:port", c.MetricsAddr)
+		}
+	}
+	switch {
+	case c.PublicURL != "":
+		u, err := url.Parse(c.PublicURL)
+		if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.RawQuery != "" {
+			bad("PUBLIC_URL: must be http://host or https://host, as people reach the server")
+		}
+		c.PublicURL = strings.TrimRight(c.PublicURL, "/")
+	case !c.Embedded:
+		bad("PUBLIC_URL: is required: links to files begin with it")
+	}
+	for _, o := range c.AllowedOrigins {
+		if u, err := url.Parse(o); err != nil || u.Scheme == "" || u.Host == "" || u.Path != "" {
+			bad("ALLOWED_ORIGINS: %q is not an origin such as https://admin.example.com", o)
+		}
+	}
+	for _, text := range c.TrustedProxies {
+		prefix, err := netip.ParsePrefix(text)
+		if err != nil {
+			addr, err := netip.ParseAddr(text)
+			if err != nil {
+				bad("TRUSTED_PROXIES: %q is neither an address nor a network such as 10.0.0.0/8", text)
+				continue
+			}
+			prefix = netip.PrefixFrom(addr, addr.BitLen())
+		}
+		c.Proxies = append(c.Proxies, prefix)
+	}
+}
+
+func loopback(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback()
+}
+
+func (c *Config) checkParts(bad report) {
+	switch scheme, _, ok := strings.Cut(string(c.DatabaseURL), ":"); {
+	case c.DatabaseURL == "":
+		bad("DATABASE_URL: is required: sqlite:PATH, postgres://… or mysql://…")
+	case !ok || (scheme != "sqlite" && scheme != "postgres" && scheme != "postgresql" && scheme != "mysql"):
+		bad("DATABASE_URL: must begin with sqlite:, postgres:// or mysql://")
+	}
+	switch scheme, _, _ := strings.Cut(string(c.RedisURL), "://"); {
+	case c.RedisURL == "":
+		bad("REDIS_URL: is required: redis://host:6379/0, rediss://, redis-sentinel://, redis-cluster://")
+	case c.RedisURL == RedisEmbedded:
+		if !c.Embedded {
+			bad("REDIS_URL: %s works with -embedded only, since it is shared with no other process", RedisEmbedded)
+		}
+	case scheme != "redis" && scheme != "rediss" && scheme != "redis-sentinel" && scheme != "redis-cluster":
+		bad("REDIS_URL: must begin with redis://, rediss://, redis-sentinel:// or redis-cluster://")
+	}
+	if c.Storage != "disk" {
+		bad("STORAGE: %q is unknown; use disk", c.Storage)
+	}
+	if c.StorageDir == "" {
+		bad("STORAGE_DIR: is required: a directory that every api and worker process shares")
+	}
+	if c.SpoolDir == "" {
+		bad("SPOOL_DIR: is required: a directory for files being written, with room for the largest export")
+	}
+	location, err := time.LoadLocation(c.Timezone)
+	if err != nil || c.Timezone == "Local" {
+		bad("TIMEZONE: %q is not a zone such as Asia/Shanghai", c.Timezone)
+	}
+	c.Location = location
+	switch strings.ToLower(c.LogLevel) {
+	case "debug", "info", "warn", "error":
+	default:
+		bad("LOG_LEVEL: %q is unknown; use debug, info, warn or error", c.LogLevel)
+	}
+	if c.Demo && !c.Embedded {
+		bad("DEMO: demo people have known passwords; they exist with -embedded only")
+	}
+}
+
+func (c *Config) checkSecrets(bad report) {
+	if c.AuthSecret == "" {
+		if !c.Embedded { // embedded mode keeps a generated one
+			bad("AUTH_SECRET: is required; make one with: openssl rand -hex 32")
+		}
+		return
+	}
+	for name, s := range map[string]Secret{"AUTH_SECRET": c.AuthSecret, "AUTH_SECRET_PREVIOUS": c.AuthSecretPrevious} {
+		if s != "" && weakSecret(string(s)) {
+			bad("%s: must be at least %d random bytes and not an example; make one with: openssl rand -hex 32", name, minSecret)
+		}
+	}
+}
+
+// weakSecret finds secrets that are short, made of few different characters, or copied from an example.
+func weakSecret(s string) bool {
+	distinct := map[rune]bool{}
+	for _, r := range s {
+		distinct[r] = true
+	}
+	lower := strings.ToLower(s)
+	for _, word := range []string{"changeme", "change-me", "change_me", "default", "example", "password"} {
+		if strings.Contains(lower, word) {
+			return true
+		}
+	}
+	return len(s) < minSecret || len(distinct) < 8
+}
+
+func (c *Config) checkLimits(bad report) {
+	for _, n := range []struct {
+		name     string
+		value    int
+		min, max int
+	}{
+		{"DATABASE_POOL", c.DatabasePool, 4, 1000},
+		{"EXPORT_QUEUE_LIMIT", c.ExportQueueLimit, 1, 1000},
+		{"EXPORT_DAILY_LIMIT", c.ExportDailyLimit, 1, 1_000_000},
+		{"EXPORT_RATE", c.ExportRate, 0, 1_000_000},
+		{"WORKER_CONCURRENCY", c.WorkerConcurrency, 1, 256},
+		{"DEMO_ROWS", c.DemoRows, 0, 50_000_000},
+	} {
+		if n.value < n.min || n.value > n.max {
+			bad("%s: must be %d to %d", n.name, n.min, n.max)
+		}
+	}
+	for _, d := range []struct {
+		name     string
+		value    time.Duration
+		min, max time.Duration
+	}{
+		{"EXPORT_RETENTION", c.ExportRetention, time.Second, 10 * 365 * 24 * time.Hour},
+		{"LEASE", c.Lease, 300 * time.Millisecond, 10 * time.Minute},
+		{"LEADER_LEASE", c.LeaderLease, 100 * time.Millisecond, 10 * time.Minute},
+		{"RECONCILE_EVERY", c.ReconcileEvery, 10 * time.Millisecond, time.Minute},
+		{"PROGRESS_EVERY", c.ProgressEvery, time.Millisecond, time.Minute},
+		{"TASK_CHECK_EVERY", c.taskCheckEvery(), time.Millisecond, time.Minute},
+		{"UPLOAD_RETRY_DELAY", c.UploadRetryDelay, time.Millisecond, 10 * time.Minute},
+		{"DRAIN_TIMEOUT", c.DrainTimeout, 100 * time.Millisecond, time.Hour},
+		{"FAYE_TIMEOUT", c.FayeTimeout, 100 * time.Millisecond, 10 * time.Minute},
+		{"FAYE_PING", c.FayePing, 100 * time.Millisecond, 10 * time.Minute},
+	} {
+		if d.value < d.min || d.value > d.max {
+			bad("%s: must be %s to %s", d.name, d.min, d.max)
+		}
+	}
+}
+
+// taskCheckEvery is how often workers look for doorbells: the in-process Redis runs Lua in Go, so looking costs more.
+func (c *Config) taskCheckEvery() time.Duration {
+	if c.TaskCheckEvery == 0 {
+		c.TaskCheckEvery = 15 * time.Millisecond
+		if c.RedisURL == RedisEmbedded {
+			c.TaskCheckEvery = 100 * time.Millisecond
+		}
+	}
+	return c.TaskCheckEvery
+}

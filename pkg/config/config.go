@@ -1,0 +1,197 @@
+// Package config turns the environment, and a .env file, into one checked struct. Load reports every problem at once,
+// each naming its variable and what to do; secrets never appear in logs or errors.
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"maps"
+	"net/netip"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/caarlos0/env/v11"
+	"github.com/joho/godotenv"
+)
+
+// Secret is a text that is never printed.
+type Secret string
+
+// String hides the secret.
+func (s Secret) String() string {
+	if s == "" {
+		return ""
+	}
+	return "(secret)"
+}
+
+// GoString hides the secret from %#v.
+func (s Secret) GoString() string { return s.String() }
+
+// LogValue hides the secret from logs.
+func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
+
+// Config is the whole configuration of both commands. The README's table lists the same variables.
+type Config struct {
+	Env            string   `env:"APP_ENV" envDefault:"production"`
+	HTTPAddr       string   `env:"HTTP_ADDR" envDefault:"127.0.0.1:8080"`
+	MetricsAddr    string   `env:"METRICS_ADDR"`
+	PublicURL      string   `env:"PUBLIC_URL"`
+	AllowedOrigins []string `env:"ALLOWED_ORIGINS"`
+	TrustedProxies []string `env:"TRUSTED_PROXIES"`
+
+	DatabaseURL  Secret `env:"DATABASE_URL"`
+	DatabasePool int    `env:"DATABASE_POOL" envDefault:"20"`
+	RedisURL     Secret `env:"REDIS_URL"`
+
+	AuthSecret         Secret `env:"AUTH_SECRET"`
+	AuthSecretPrevious Secret `env:"AUTH_SECRET_PREVIOUS"`
+
+	Storage    string `env:"STORAGE" envDefault:"disk"`
+	StorageDir string `env:"STORAGE_DIR"`
+	SpoolDir   string `env:"SPOOL_DIR"`
+
+	Timezone         string        `env:"TIMEZONE" envDefault:"Asia/Shanghai"`
+	ExportQueueLimit int           `env:"EXPORT_QUEUE_LIMIT" envDefault:"1"`
+	ExportDailyLimit int           `env:"EXPORT_DAILY_LIMIT" envDefault:"50"`
+	ExportRetention  time.Duration `env:"EXPORT_RETENTION" envDefault:"168h"`
+	ExportRate       int           `env:"EXPORT_RATE" envDefault:"300"`
+
+	WorkerConcurrency int           `env:"WORKER_CONCURRENCY" envDefault:"4"`
+	Lease             time.Duration `env:"LEASE" envDefault:"10s"`
+	LeaderLease       time.Duration `env:"LEADER_LEASE" envDefault:"3s"`
+	ReconcileEvery    time.Duration `env:"RECONCILE_EVERY" envDefault:"1s"`
+	ProgressEvery     time.Duration `env:"PROGRESS_EVERY" envDefault:"100ms"`
+	TaskCheckEvery    time.Duration `env:"TASK_CHECK_EVERY"`
+	UploadRetryDelay  time.Duration `env:"UPLOAD_RETRY_DELAY" envDefault:"2s"`
+	DrainTimeout      time.Duration `env:"DRAIN_TIMEOUT" envDefault:"25s"`
+	FayeTimeout       time.Duration `env:"FAYE_TIMEOUT" envDefault:"45s"`
+	FayePing          time.Duration `env:"FAYE_PING" envDefault:"25s"`
+
+	LogLevel string `env:"LOG_LEVEL" envDefault:"info"`
+	Demo     bool   `env:"DEMO"`
+	DemoRows int    `env:"DEMO_ROWS" envDefault:"20000"`
+
+	// Embedded and EmbeddedPublic are flags of cmd/api, not variables.
+	Embedded       bool `env:"-"`
+	EmbeddedPublic bool `env:"-"`
+
+	// Location and Proxies are TIMEZONE and TRUSTED_PROXIES, parsed.
+	Location *time.Location `env:"-"`
+	Proxies  []netip.Prefix `env:"-"`
+}
+
+// RedisEmbedded is the REDIS_URL that starts a Redis inside the process.
+const RedisEmbedded = "embedded"
+
+// Mode is how a command was started.
+type Mode struct {
+	Embedded       bool // the whole system in this process
+	EmbeddedPublic bool // and yet reachable from other machines
+}
+
+// Load reads environ ("NAME=value") over the file at dotenv, when there is one, and checks the result. The environment
+// wins over the file. All problems are reported in one error.
+func Load(environ []string, dotenv string, mode Mode) (Config, error) {
+	values, err := readDotenv(dotenv)
+	if err != nil {
+		return Config{}, err
+	}
+	maps.Copy(values, env.ToMap(environ))
+
+	c := Config{Embedded: mode.Embedded, EmbeddedPublic: mode.EmbeddedPublic}
+	var problems []error
+	if err := env.ParseWithOptions(&c, env.Options{Environment: values}); err != nil {
+		problems = append(problems, parseProblems(err)...)
+	}
+	if c.Embedded {
+		c.embed(values)
+	}
+	problems = append(problems, c.check()...)
+	return c, errors.Join(problems...)
+}
+
+func readDotenv(path string) (map[string]string, error) {
+	file, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) || path == "" {
+		return map[string]string{}, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", path, err)
+	}
+	defer file.Close()
+	values, err := godotenv.Parse(file)
+	if err != nil {
+		// godotenv quotes the offending line, which may hold a secret.
+		return nil, fmt.Errorf("read %s: a line is not NAME=value", path)
+	}
+	return values, nil
+}
+
+// embed fills what embedded mode needs and nobody set.
+func (c *Config) embed(values map[string]string) {
+	unset := func(name string) bool { return values[name] == "" }
+	if unset("APP_ENV") {
+		c.Env = "development"
+	}
+	if unset("DATABASE_URL") {
+		c.DatabaseURL = "sqlite:data/exporthub.db"
+	}
+	if unset("REDIS_URL") {
+		c.RedisURL = RedisEmbedded
+	}
+	if unset("STORAGE_DIR") {
+		c.StorageDir = "data/files"
+	}
+	if unset("SPOOL_DIR") {
+		c.SpoolDir = "data/spool"
+	}
+	if unset("DEMO") {
+		c.Demo = true
+	}
+}
+
+var fieldVariables = map[string]string{}
+
+func init() {
+	params, err := env.GetFieldParams(&Config{})
+	if err != nil {
+		panic(err) // the struct above is wrong; every test would fail here
+	}
+	names := fieldNames()
+	for i, p := range params {
+		fieldVariables[names[i]] = p.Key
+	}
+}
+
+func parseProblems(err error) []error {
+	var all env.AggregateError
+	if !errors.As(err, &all) {
+		return []error{err}
+	}
+	var problems []error
+	for _, e := range all.Errors {
+		var p env.ParseError
+		if errors.As(e, &p) {
+			problems = append(problems, fmt.Errorf("%s: not a %s", fieldVariables[p.Name], typeWords(p.Type.String())))
+			continue
+		}
+		problems = append(problems, e)
+	}
+	return problems
+}
+
+func typeWords(goType string) string {
+	switch goType {
+	case "time.Duration":
+		return "duration; write it as 90s, 15m or 168h"
+	case "int":
+		return "whole number"
+	case "bool":
+		return "yes or no; write true or false"
+	}
+	return strings.TrimPrefix(goType, "*")
+}
