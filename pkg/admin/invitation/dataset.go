@@ -1,0 +1,47 @@
+package invitation
+
+import (
+	"context"
+
+	"exporthub/pkg/database"
+	"exporthub/pkg/dataset"
+)
+
+// DatasetName is what the export engine knows invitations by.
+const DatasetName = "invitation"
+
+func (s *service) dataset() dataset.Dataset {
+	type field = dataset.Field[Invitation]
+	column := func(key, title string, t dataset.Type) dataset.Column {
+		return dataset.Column{Key: key, Title: title, Type: t}
+	}
+	status := column("approve_status", "审批状态", dataset.Code)
+	status.Labels = statuses.Labels()
+	return dataset.Define(dataset.Spec[Filter, Invitation]{
+		Name: DatasetName, Service: "Exports::Invitation", Title: "邀请记录", Permission: permissionExport,
+		Fields: []field{
+			{Column: column("id", "ID", dataset.Int), Value: func(v *Invitation) dataset.Value { return dataset.Number(v.ID) }},
+			{Column: column("created_at", "注册时间", dataset.DateTime), Value: func(v *Invitation) dataset.Value { return dataset.Instant(v.CreatedAt) }},
+			{Column: status, Value: func(v *Invitation) dataset.Value { return dataset.String(string(v.Status)) }},
+			{Column: column("approve_description", "审批原因", dataset.Text), Value: func(v *Invitation) dataset.Value { return text(v.ApproveDescription) }},
+			{Column: column("user_phone", "被邀请人手机号", dataset.Text), Value: func(v *Invitation) dataset.Value { return text(v.User.Phone) }},
+			{Column: column("company_name", "公司名称", dataset.Text), Value: func(v *Invitation) dataset.Value { return text(v.User.CompanyName) }},
+			{Column: column("department", "部门", dataset.Text), Value: func(v *Invitation) dataset.Value { return text(v.User.Department) }},
+			{Column: column("position", "职位", dataset.Text), Value: func(v *Invitation) dataset.Value { return text(v.User.Position) }},
+			{Column: column("area", "地区", dataset.Text), Value: func(v *Invitation) dataset.Value { return text(v.User.Area) }},
+			{Column: column("recommend_user_phone", "邀请人手机号", dataset.Text), Value: func(v *Invitation) dataset.Value { return text(v.RecommendUser.Phone) }},
+			{Column: column("exhibition_id", "展会ID", dataset.Int), Value: func(v *Invitation) dataset.Value { return dataset.Number(v.Exhibition.ID) }},
+			{Column: column("exhibition_name", "展会名称", dataset.Text), Value: func(v *Invitation) dataset.Value { return text(v.Exhibition.Name) }},
+		},
+		Count: func(ctx context.Context, tx *database.Tx, q dataset.Query[Filter]) (int64, error) {
+			n, err := count(ctx, tx, s.query(q.Filter, q.IDs), 0)
+			return int64(n), err
+		},
+		Page: func(ctx context.Context, tx *database.Tx, q dataset.Query[Filter], last *Invitation, limit int, into []Invitation) ([]Invitation, error) {
+			return after(ctx, tx, s.query(q.Filter, q.IDs), last, limit, into)
+		},
+	})
+}
+
+// text is a cell that is empty when the text is unset.
+func text(s string) dataset.Value { return dataset.Value{Str: s, Null: s == ""} }

@@ -1,0 +1,130 @@
+package invitation
+
+import (
+	"context"
+
+	"exporthub/pkg/admin"
+	"exporthub/pkg/httpapi"
+	"exporthub/pkg/page"
+)
+
+const tag = "邀请"
+
+func (s *service) routes() []httpapi.Route {
+	return []httpapi.Route{
+		httpapi.Handle("GET", "/api/admin/invitations", httpapi.A, permissionRead, httpapi.Doc{
+			Summary: "邀请记录列表", Tag: tag,
+			Detail: "带 export_format 时不返回列表,而是把全部匹配的记录加入导出队列,返回任务的 uuid 和 channel。",
+		}, s.handleList, httpapi.StartsWith("export_format")),
+		httpapi.Handle("POST", "/api/admin/invitations", httpapi.A, permissionWrite, httpapi.Doc{
+			Summary: "新建邀请", Tag: tag,
+			Detail: "按手机号查找用户;没有的用户会新建,已有的用户保持原有资料。",
+		}, s.handleCreate),
+		httpapi.Handle("GET", "/api/admin/exhibitions", httpapi.A, permissionRead, httpapi.Doc{
+			Summary: "展会列表", Tag: tag, Detail: "供邀请列表的筛选使用。",
+		}, s.handleExhibitions),
+	}
+}
+
+type listIn struct {
+	Filter
+	httpapi.PagingA
+	httpapi.ExportParams
+}
+
+// row is an invitation as the documented list shows it.
+type row struct {
+	ID                 int64         `json:"id"`
+	CreatedAt          string        `json:"created_at" doc:"注册时间"`
+	ApproveStatus      Status        `json:"approve_status" doc:"审批状态"`
+	ApproveDescription *string       `json:"approve_description" doc:"审批原因"`
+	User               userRow       `json:"user" doc:"被邀请人"`
+	RecommendUser      recommendRow  `json:"recommend_user" doc:"邀请人"`
+	Exhibition         exhibitionRow `json:"exhibition" doc:"展会"`
+}
+
+type userRow struct {
+	ID          int64   `json:"id"`
+	Phone       string  `json:"phone"`
+	CompanyName *string `json:"company_name" doc:"公司名称"`
+	Department  *string `json:"department" doc:"部门"`
+	Position    *string `json:"position" doc:"职位"`
+	Area        *string `json:"area" doc:"地区"`
+}
+
+type recommendRow struct {
+	ID    int64  `json:"id"`
+	Phone string `json:"phone"`
+}
+
+type exhibitionRow struct {
+	ID   int64  `json:"id"`
+	Name string `json:"name"`
+}
+
+func newRow(ctx context.Context, v Invitation) row {
+	return row{
+		ID: v.ID, CreatedAt: httpapi.FormatTime(ctx, httpapi.A, v.CreatedAt),
+		ApproveStatus: v.Status, ApproveDescription: orNull(v.ApproveDescription),
+		User: userRow{
+			ID: v.User.ID, Phone: v.User.Phone, CompanyName: orNull(v.User.CompanyName),
+			Department: orNull(v.User.Department), Position: orNull(v.User.Position), Area: orNull(v.User.Area),
+		},
+		RecommendUser: recommendRow{ID: v.RecommendUser.ID, Phone: v.RecommendUser.Phone},
+		Exhibition:    exhibitionRow{ID: v.Exhibition.ID, Name: v.Exhibition.Name},
+	}
+}
+
+// orNull shows an unset text as null.
+func orNull(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}
+
+func (s *service) handleList(ctx context.Context, in listIn) (httpapi.Reply[admin.ListOrTicket[httpapi.PageA[row]]], error) {
+	return admin.List(ctx, s.Exports, DatasetName, &in.Filter, in.ExportParams, func() (httpapi.PageA[row], error) {
+		result, err := s.list(ctx, in.Filter, in.Page())
+		if err != nil {
+			return httpapi.PageA[row]{}, err
+		}
+		return httpapi.ListA(ctx, page.Map(result, func(v Invitation) row { return newRow(ctx, v) })), nil
+	})
+}
+
+type createIn struct {
+	ExhibitionID   int64  `json:"exhibition_id" required:"true" minimum:"1" doc:"展会id"`
+	UserPhone      string `json:"user_phone" required:"true" minLength:"5" maxLength:"32" doc:"被邀请人手机号"`
+	RecommendPhone string `json:"recommend_user_phone" required:"true" minLength:"5" maxLength:"32" doc:"邀请人手机号"`
+	CompanyName    string `json:"company_name,omitempty" maxLength:"200" doc:"公司名称"`
+	Department     string `json:"department,omitempty" maxLength:"200" doc:"部门"`
+	Position       string `json:"position,omitempty" maxLength:"200" doc:"职位"`
+	Area           string `json:"area,omitempty" maxLength:"200" doc:"地区"`
+}
+
+func (s *service) handleCreate(ctx context.Context, in createIn) (row, error) {
+	v, err := s.create(ctx, creation{
+		ExhibitionID: in.ExhibitionID, RecommendPhone: in.RecommendPhone,
+		User: User{
+			Phone: in.UserPhone, CompanyName: in.CompanyName, Department: in.Department, Position: in.Position, Area: in.Area,
+		},
+	})
+	if err != nil {
+		return row{}, err
+	}
+	return newRow(ctx, v), nil
+}
+
+type exhibitionsIn struct {
+	Name string `json:"name,omitempty" maxLength:"200" doc:"名称包含的文字"`
+	httpapi.PagingA
+}
+
+func (s *service) handleExhibitions(ctx context.Context, in exhibitionsIn) (httpapi.PageA[exhibitionRow], error) {
+	result, err := s.listExhibitions(ctx, in.Name, in.Page())
+	if err != nil {
+		return httpapi.PageA[exhibitionRow]{}, err
+	}
+	return httpapi.ListA(ctx, page.Map(result, func(e Exhibition) exhibitionRow { return exhibitionRow(e) })), nil
+}

@@ -1,0 +1,125 @@
+package invitation
+
+import (
+	"context"
+	"time"
+
+	"exporthub/pkg/admin"
+	"exporthub/pkg/database"
+	"exporthub/pkg/dataset"
+	"exporthub/pkg/errs"
+	"exporthub/pkg/httpapi"
+	"exporthub/pkg/page"
+)
+
+// Status is where the approval of an invitation stands.
+type Status string
+
+// The approval states. An invitation is created applying.
+const (
+	Applying Status = "applying"
+	Approved Status = "approved"
+	Rejected Status = "rejected"
+)
+
+// statuses are the states with what people read for them, on the page and in files.
+var statuses = dataset.Dictionary{Name: "approve_status", Entries: []dataset.Entry{
+	{Value: string(Applying), Label: "申请中"},
+	{Value: string(Approved), Label: "已通过"},
+	{Value: string(Rejected), Label: "已拒绝"},
+}}
+
+// Exhibition is an event people are invited to.
+type Exhibition struct {
+	ID   int64
+	Name string
+}
+
+// User is somebody who visits exhibitions. Empty texts are unset.
+type User struct {
+	ID          int64
+	Phone       string
+	CompanyName string
+	Department  string
+	Position    string
+	Area        string
+}
+
+// Invitation is one user bringing another to an exhibition.
+type Invitation struct {
+	ID                 int64
+	CreatedAt          time.Time
+	Status             Status
+	ApproveDescription string
+	User               User // who is invited
+	RecommendUser      User // who invites
+	Exhibition         Exhibition
+}
+
+// Filter is what the list and its export are narrowed by. Absent fields narrow nothing.
+type Filter struct {
+	ExhibitionID       *int64         `json:"exhibition_id,omitempty" doc:"展会id"`
+	RecommendUserPhone string         `json:"recommend_user_phone,omitempty" maxLength:"32" doc:"邀请人手机号(精确匹配)"`
+	UserPhone          string         `json:"user_phone,omitempty" maxLength:"32" doc:"被邀请人手机号(精确匹配)"`
+	CreatedFrom        *httpapi.Bound `json:"created_at_gtq,omitempty" doc:"注册时间左边界(>=):日期、当地时间或 RFC 3339"`
+	CreatedUntil       *httpapi.Bound `json:"created_at_ltq,omitempty" doc:"注册时间右边界(<=):只有日期时包含整天"`
+	Status             Status         `json:"approve_status,omitempty" enum:"applying,approved,rejected" doc:"审批状态"`
+}
+
+// service is the system's use cases.
+type service struct {
+	admin.Deps
+}
+
+// list returns a page of the invitations that match, newest first.
+func (s *service) list(ctx context.Context, f Filter, r page.Request) (page.Result[Invitation], error) {
+	q := s.query(f, nil)
+	result := page.Result[Invitation]{Request: r}
+	var err error
+	result.Total, result.Estimated, err = admin.Total(ctx, s.DB, "invitations",
+		func(ctx context.Context, tx *database.Tx, limit int) (int, error) { return count(ctx, tx, q, limit) })
+	if err != nil {
+		return result, err
+	}
+	err = s.DB.Read(ctx, func(ctx context.Context, tx *database.Tx) error {
+		result.Items, err = listPage(ctx, tx, q, r)
+		return err
+	})
+	return result, err
+}
+
+// creation is what a new invitation is made of: existing users by id, or by phone, made when new.
+type creation struct {
+	ExhibitionID   int64
+	User           User
+	RecommendPhone string
+}
+
+// create stores an invitation in state applying. Users are found by phone; an unknown one is added, a known one keeps
+// what is recorded of them.
+func (s *service) create(ctx context.Context, c creation) (Invitation, error) {
+	var made Invitation
+	err := s.DB.Write(ctx, func(ctx context.Context, tx *database.Tx) error {
+		exhibition, err := exhibitionByID(ctx, tx, c.ExhibitionID)
+		if err != nil {
+			return err
+		}
+		now := s.Now()
+		user, err := ensureUser(ctx, tx, c.User, now)
+		if err != nil {
+			return err
+		}
+		recommender, err := ensureUser(ctx, tx, User{Phone: c.RecommendPhone}, now)
+		if err != nil {
+			return err
+		}
+		made = Invitation{CreatedAt: now, Status: Applying, User: user, RecommendUser: recommender, Exhibition: exhibition}
+		made.ID, err = insertInvitation(ctx, tx, made)
+		if database.IsUnique(err) {
+			return &errs.Error{Kind: errs.Conflict, Code: "invitation_exists",
+				Message: "该邀请人已邀请此人参加该展会,请勿重复创建", Cause: err}
+		}
+		return err
+	})
+	return made, err
+}

@@ -1,0 +1,191 @@
+package invitation
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"time"
+
+	"github.com/huandu/go-sqlbuilder"
+
+	"exporthub/pkg/database"
+	"exporthub/pkg/errs"
+	"exporthub/pkg/page"
+)
+
+// columns are what an Invitation is read from, in the order of scan.
+const columns = `i.id, i.created_at, i.approve_status, COALESCE(i.approve_description, ''),
+	u.id, u.phone, COALESCE(u.company_name, ''), COALESCE(u.department, ''), COALESCE(u.position, ''), COALESCE(u.area, ''),
+	r.id, r.phone, e.id, e.name`
+
+// query is the invitations that are wanted, as SQL to be: the list and the export build the same one.
+type query struct {
+	where func(b *sqlbuilder.SelectBuilder)
+}
+
+// query narrows by filter and, when there are any, by ids.
+func (s *service) query(f Filter, ids []int64) query {
+	return query{where: func(b *sqlbuilder.SelectBuilder) {
+		if f.ExhibitionID != nil {
+			b.Where(b.Equal("i.exhibition_id", *f.ExhibitionID))
+		}
+		// Phones are unique, so each narrows to one user: the id's index then serves the order as well.
+		if f.UserPhone != "" {
+			b.Where("i.user_id = (SELECT id FROM exhibition_users WHERE phone = " + b.Var(f.UserPhone) + ")")
+		}
+		if f.RecommendUserPhone != "" {
+			b.Where("i.recommend_user_id = (SELECT id FROM exhibition_users WHERE phone = " + b.Var(f.RecommendUserPhone) + ")")
+		}
+		if f.CreatedFrom != nil {
+			b.Where(b.GreaterEqualThan("i.created_at", database.Micros(f.CreatedFrom.From(s.Location))))
+		}
+		if f.CreatedUntil != nil {
+			b.Where(b.LessThan("i.created_at", database.Micros(f.CreatedUntil.Until(s.Location))))
+		}
+		if f.Status != "" {
+			b.Where(b.Equal("i.approve_status", string(f.Status)))
+		}
+		if len(ids) > 0 {
+			b.Where(b.In("i.id", sqlbuilder.List(ids)))
+		}
+	}}
+}
+
+// build renders with ? placeholders, which database rebinds.
+func build(b *sqlbuilder.SelectBuilder) (string, []any) { return b.BuildWithFlavor(sqlbuilder.MySQL) }
+
+// count counts what matches, stopping at limit when limit is not 0.
+func count(ctx context.Context, tx *database.Tx, q query, limit int) (int, error) {
+	b := sqlbuilder.NewSelectBuilder()
+	b.Select("1").From("invitations i")
+	q.where(b)
+	if limit > 0 {
+		b.Limit(limit)
+	}
+	text, args := build(b)
+	n, err := database.One(ctx, tx, database.Scalar[int], "SELECT COUNT(*) FROM ("+text+") AS matching", args...)
+	if err != nil {
+		return 0, fmt.Errorf("count invitations: %w", err)
+	}
+	return n, nil
+}
+
+func (q query) rows() *sqlbuilder.SelectBuilder {
+	b := sqlbuilder.NewSelectBuilder()
+	b.Select(columns).From("invitations i").
+		Join("exhibition_users u", "u.id = i.user_id").
+		Join("exhibition_users r", "r.id = i.recommend_user_id").
+		Join("exhibitions e", "e.id = i.exhibition_id")
+	q.where(b)
+	return b.OrderBy("i.created_at DESC", "i.id DESC")
+}
+
+func listPage(ctx context.Context, tx *database.Tx, q query, r page.Request) ([]Invitation, error) {
+	b := q.rows()
+	b.Limit(r.Size).Offset(r.Offset())
+	return scan(ctx, tx, b, make([]Invitation, 0, r.Size))
+}
+
+// after appends the next rows in the list's order that stand behind last. The plain bound on created_at is what lets an
+// index begin the page where the last one ended.
+func after(ctx context.Context, tx *database.Tx, q query, last *Invitation, limit int, into []Invitation) ([]Invitation, error) {
+	b := q.rows()
+	if last != nil {
+		at := database.Micros(last.CreatedAt)
+		b.Where(b.LessEqualThan("i.created_at", at), b.Or(b.LessThan("i.created_at", at), b.LessThan("i.id", last.ID)))
+	}
+	b.Limit(limit)
+	return scan(ctx, tx, b, into)
+}
+
+func scan(ctx context.Context, tx *database.Tx, b *sqlbuilder.SelectBuilder, into []Invitation) ([]Invitation, error) {
+	text, args := build(b)
+	rows, err := tx.Query(ctx, text, args...)
+	if err != nil {
+		return into, fmt.Errorf("read invitations: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var v Invitation
+		var created int64
+		if err := rows.Scan(&v.ID, &created, &v.Status, &v.ApproveDescription,
+			&v.User.ID, &v.User.Phone, &v.User.CompanyName, &v.User.Department, &v.User.Position, &v.User.Area,
+			&v.RecommendUser.ID, &v.RecommendUser.Phone, &v.Exhibition.ID, &v.Exhibition.Name); err != nil {
+			return into, fmt.Errorf("read invitations: %w", err)
+		}
+		v.CreatedAt = database.Time(created)
+		into = append(into, v)
+	}
+	if err := rows.Err(); err != nil {
+		return into, fmt.Errorf("read invitations: %w", err)
+	}
+	return into, nil
+}
+
+func exhibitionByID(ctx context.Context, tx *database.Tx, id int64) (Exhibition, error) {
+	e := Exhibition{ID: id}
+	err := tx.QueryRow(ctx, "SELECT name FROM exhibitions WHERE id = ?", id).Scan(&e.Name)
+	if database.IsNoRows(err) {
+		return e, errs.Invalidf("exhibition_id", "展会不存在")
+	}
+	if err != nil {
+		return e, fmt.Errorf("read exhibition: %w", err)
+	}
+	return e, nil
+}
+
+// listExhibitions returns a page of exhibitions whose name holds the text, newest first.
+func (s *service) listExhibitions(ctx context.Context, name string, r page.Request) (page.Result[Exhibition], error) {
+	result := page.Result[Exhibition]{Request: r}
+	const where = " FROM exhibitions WHERE name LIKE ? ESCAPE '!'"
+	pattern := database.Contains(name)
+	err := s.DB.Read(ctx, func(ctx context.Context, tx *database.Tx) (err error) {
+		if result.Total, err = database.One(ctx, tx, database.Scalar[int], "SELECT COUNT(*)"+where, pattern); err != nil {
+			return fmt.Errorf("count exhibitions: %w", err)
+		}
+		result.Items, err = database.All(ctx, tx, func(row database.Scanner) (e Exhibition, err error) {
+			err = row.Scan(&e.ID, &e.Name)
+			return e, err
+		}, "SELECT id, name"+where+" ORDER BY id DESC LIMIT ? OFFSET ?", pattern, r.Size, r.Offset())
+		if err != nil {
+			return fmt.Errorf("read exhibitions: %w", err)
+		}
+		return nil
+	})
+	return result, err
+}
+
+// ensureUser returns the user of that phone, adding one when there is none. Two requests that add the same phone at once
+// both end with the one row: the insert that loses finds it.
+func ensureUser(ctx context.Context, tx *database.Tx, u User, now time.Time) (User, error) {
+	err := tx.InsertIgnore(ctx, `INSERT INTO exhibition_users
+		(phone, company_name, department, position, area, created_at) VALUES (?, ?, ?, ?, ?, ?)`,
+		u.Phone, null(u.CompanyName), null(u.Department), null(u.Position), null(u.Area), database.Micros(now))
+	if err != nil {
+		return u, fmt.Errorf("add exhibition user: %w", err)
+	}
+	u, err = database.One(ctx, tx, scanUser, `SELECT id, phone, COALESCE(company_name, ''), COALESCE(department, ''),
+		COALESCE(position, ''), COALESCE(area, '') FROM exhibition_users WHERE phone = ?`, u.Phone)
+	if err != nil {
+		return u, fmt.Errorf("read exhibition user: %w", err)
+	}
+	return u, nil
+}
+
+func scanUser(row database.Scanner) (u User, err error) {
+	err = row.Scan(&u.ID, &u.Phone, &u.CompanyName, &u.Department, &u.Position, &u.Area)
+	return u, err
+}
+
+func insertInvitation(ctx context.Context, tx *database.Tx, v Invitation) (int64, error) {
+	id, err := tx.Insert(ctx, `INSERT INTO invitations
+		(exhibition_id, user_id, recommend_user_id, approve_status, created_at) VALUES (?, ?, ?, ?, ?)`,
+		v.Exhibition.ID, v.User.ID, v.RecommendUser.ID, string(v.Status), database.Micros(v.CreatedAt))
+	if err != nil {
+		return 0, fmt.Errorf("add invitation: %w", err)
+	}
+	return id, nil
+}
+
+// null stores an empty text as NULL: unset is one thing, not two.
+func null(s string) sql.NullString { return sql.NullString{String: s, Valid: s != ""} }

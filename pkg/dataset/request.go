@@ -1,0 +1,17 @@
+package dataset
+
+// Request asks for an export: what a list's export button, or an API caller, hands to the engine.
+type Request struct {
+	Dataset  string
+	Format   string // name of a Format; empty is xlsx
+	Filter   any    // what the dataset's NewFilter returned, filled
+	Columns  []string
+	IDs      []int64
+	Filename string // what the file is called, without extension; empty lets the engine choose
+}
+
+// Ticket is an accepted export.
+type Ticket struct {
+	UUID    string `json:"uuid"`
+	Channel string `json:"channel" doc:"频道:订阅后收到该任务的进度"`
+}
