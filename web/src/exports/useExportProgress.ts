@@ -1,0 +1,150 @@
+import { computed, inject, onScopeDispose, provide, shallowRef, watch, type ComputedRef, type InjectionKey, type Ref, type ShallowRef } from 'vue'
+import { useChannel, type ChannelState } from '@/realtime/useChannel'
+import type { Realtime } from '@/realtime/client'
+import { ApiError } from '@/shared/errors'
+import { fetchExport } from './api'
+import type { JobMemory } from './memory'
+import { applyEvent, applyRecord, isEnded, newJob, parseEvent } from './progress'
+import type { ExportJob, ExportRecord } from './types'
+
+export interface ExportProgress {
+  /** Newest first. */
+  jobs: ShallowRef<readonly ExportJob[]>
+  channel: ComputedRef<ChannelState>
+  /** Shows a job, one that was just queued or one that is in the way, and follows it to its end. */
+  follow(uuid: string): void
+  /** Takes a job off the page. It goes on all the same. */
+  dismiss(uuid: string): void
+}
+
+export interface ExportProgressOptions {
+  /** The person's capability, opaque; null while nobody is logged in. */
+  channel: Readonly<Ref<string | null>>
+  memory: JobMemory
+  /** The job ended before the person's eyes; not called for what a reload or a replay brings back. */
+  onEnd: (job: ExportJob) => void
+  /** The server no longer knows the channel: a fresh one is needed. */
+  onRefused: () => void
+  fetch?: (uuid: string) => Promise<ExportRecord>
+  connection?: () => Realtime
+}
+
+/** While no events can come, a running job is asked for this often; milliseconds. */
+export const pollEvery = 5_000
+/** With the line up, a running job that says nothing for this long is asked for once, lest a lost event hide its end. */
+export const silenceLimit = 30_000
+
+/** Follows the exports of the logged-in person: pushed events while the line is up, questions while it is not. */
+export function createExportProgress(options: ExportProgressOptions): ExportProgress {
+  const fetch = options.fetch ?? fetchExport
+  const jobs = shallowRef<readonly ExportJob[]>([])
+  const dismissed = new Set<string>()
+  const heard = new Map<string, number>() // uuid → when something was last learnt
+  const asking = new Set<string>()
+
+  const find = (uuid: string): ExportJob | undefined => jobs.value.find((job) => job.uuid === uuid)
+  const running = (): ExportJob[] => jobs.value.filter((job) => !isEnded(job.status))
+
+  function put(next: ExportJob): void {
+    const known = find(next.uuid) !== undefined
+    jobs.value = known ? jobs.value.map((job) => (job.uuid === next.uuid ? next : job)) : [next, ...jobs.value]
+    if (!known) remember()
+  }
+
+  function remember(): void {
+    options.memory.save(jobs.value.map((job) => job.uuid))
+  }
+
+  /** Stores a job's new state and announces its end, once, unless the news is old. */
+  function advance(before: ExportJob, after: ExportJob, quiet: boolean): void {
+    heard.set(after.uuid, Date.now())
+    if (after === before && find(after.uuid)) return
+    put(after)
+    if (!quiet && !isEnded(before.status) && isEnded(after.status)) options.onEnd(after)
+  }
+
+  function receive(data: unknown): void {
+    const event = parseEvent(data)
+    if (event === null || dismissed.has(event.uuid)) return
+    const before = find(event.uuid) ?? newJob(event.uuid)
+    advance(before, applyEvent(before, event), event.replayed === true)
+  }
+
+  async function ask(uuid: string, quiet: boolean): Promise<void> {
+    if (asking.has(uuid)) return
+    asking.add(uuid)
+    try {
+      const record = await fetch(uuid)
+      const before = find(uuid)
+      if (before) advance(before, applyRecord(before, record), quiet)
+    } catch (cause) {
+      // A job that is unknown has been tidied away; everything else is tried again by the clock.
+      if (cause instanceof ApiError && cause.kind === 'notFound') forget(uuid)
+    } finally {
+      asking.delete(uuid)
+    }
+  }
+
+  function forget(uuid: string): void {
+    jobs.value = jobs.value.filter((job) => job.uuid !== uuid)
+    heard.delete(uuid)
+    remember()
+  }
+
+  const channel = useChannel(options.channel, receive, {
+    onRefused: options.onRefused,
+    ...(options.connection ? { connection: options.connection } : {}),
+  }).state
+
+  function tick(): void {
+    for (const { uuid } of running()) {
+      const silent = Date.now() - (heard.get(uuid) ?? 0) >= silenceLimit
+      if (channel.value !== 'live' || silent) void ask(uuid, false)
+    }
+  }
+
+  const timer = setInterval(tick, pollEvery)
+  onScopeDispose(() => clearInterval(timer))
+  // What was missed while the line was down is made up for at once.
+  watch(channel, (now, before) => {
+    if (now === 'live' && before === 'down') running().forEach(({ uuid }) => void ask(uuid, false))
+  })
+
+  for (const uuid of options.memory.load().reverse()) {
+    put(newJob(uuid))
+    void ask(uuid, true)
+  }
+
+  return {
+    jobs,
+    channel: computed(() => channel.value),
+    follow(uuid) {
+      dismissed.delete(uuid)
+      heard.set(uuid, Date.now())
+      if (find(uuid) === undefined) {
+        put(newJob(uuid))
+        // The job may have begun before this page heard of it, or even be over.
+        void ask(uuid, false)
+      }
+    },
+    dismiss(uuid) {
+      dismissed.add(uuid)
+      forget(uuid)
+    },
+  }
+}
+
+const key: InjectionKey<ExportProgress> = Symbol('export progress')
+
+/** Makes the exports of this page known to everything below, once, in the layout. */
+export function provideExportProgress(options: ExportProgressOptions): ExportProgress {
+  const progress = createExportProgress(options)
+  provide(key, progress)
+  return progress
+}
+
+export function useExportProgress(): ExportProgress {
+  const progress = inject(key)
+  if (progress === undefined) throw new Error('useExportProgress is for components inside the layout')
+  return progress
+}

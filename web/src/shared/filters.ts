@@ -1,0 +1,22 @@
+export interface FilterOption {
+  value: string
+  label: string
+}
+
+interface FieldBase<K extends string> {
+  key: K
+  label: string
+}
+
+/** One control of a FilterForm. A value is text as it stands in the address; a range sets two of them. */
+export type FilterField<K extends string> =
+  | (FieldBase<K> & { type: 'text'; placeholder?: string; maxLength?: number })
+  | (FieldBase<K> & { type: 'select'; options: FilterOption[] })
+  | (FieldBase<K> & {
+      type: 'remote'
+      /** Finds options by what was typed; empty text asks for the first ones. */
+      search: (text: string, signal: AbortSignal) => Promise<FilterOption[]>
+      /** The label of a value that came with the address and was never searched for. */
+      labelOf: (value: string) => string
+    })
+  | (FieldBase<K> & { type: 'dates'; endKey: K })
