@@ -1,0 +1,82 @@
+package bayeux
+
+import "slices"
+
+// deliver hands an event from the bus to every subscription it is for. It does not block: each session only queues.
+func (s *Server) deliver(e Event) {
+	data, err := cleanData(e.Data)
+	if err != nil {
+		s.opt.Logger.Error("bayeux: event dropped", "error", err)
+		return
+	}
+	var doomed []*session
+	for i, stream := range e.Streams {
+		if slices.Contains(e.Streams[:i], stream) {
+			continue
+		}
+		doomed = s.deliverStream(stream, &e, data, doomed)
+	}
+	for _, sess := range doomed {
+		s.opt.Logger.Info("bayeux: session cannot keep up")
+		s.destroy(sess, destroyed, "queue overflow")
+	}
+}
+
+func (s *Server) deliverStream(stream string, e *Event, data []byte, doomed []*session) []*session {
+	var told map[*session]bool // by which subscription of several that match, when patterns are about
+	patterns := s.hub.patterns.Load() > 0 && validName(stream)
+	if patterns {
+		told = make(map[*session]bool)
+	}
+	give := func(g *group, name string) {
+		out := entry{nameKey{name, e.Key}, e.Seq, e.Final, newFrame(name, data)}
+		for _, sub := range g.subs {
+			if name == stream && told != nil {
+				if told[sub.sess] {
+					continue
+				}
+				told[sub.sess] = true
+			}
+			if !sub.sess.offer(sub, out) {
+				doomed = append(doomed, sub.sess)
+			}
+		}
+	}
+	s.hub.each(stream, func(g *group) { give(g, g.name) })
+	if patterns {
+		for _, pattern := range patternsOf(nil, stream) {
+			s.hub.each(pattern, func(g *group) { give(g, stream) })
+		}
+	}
+	return doomed
+}
+
+// entriesOf turns what Latest returned into messages for the subscription.
+func (s *Server) entriesOf(sub *subscription, events []Event) []entry {
+	entries := make([]entry, 0, len(events))
+	for i := range events {
+		e := &events[i]
+		data, err := cleanData(e.Data)
+		if err != nil {
+			s.opt.Logger.Error("bayeux: event dropped", "error", err)
+			continue
+		}
+		names := []string{sub.name}
+		if sub.pattern {
+			names = slices.DeleteFunc(slices.Clone(e.Streams), func(stream string) bool {
+				return !validName(stream) || !slices.Contains(patternsOf(nil, stream), sub.stream)
+			})
+		}
+		for _, name := range names {
+			entries = append(entries, entry{nameKey{name, e.Key}, e.Seq, e.Final, newFrame(name, data)})
+		}
+	}
+	return entries
+}
+
+// resync asks for the latest state of every subscription, after the bus may have lost events.
+func (s *Server) resync() {
+	for _, sub := range s.hub.all() {
+		s.latest.ask(sub, resync)
+	}
+}

@@ -1,0 +1,392 @@
+package bayeux
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"math/rand/v2"
+	"slices"
+	"time"
+)
+
+// errLater is how an exchange ends when an answer now would be wrong for good, as a refused subscription is: the
+// client, left without one, asks again.
+var errLater = errors.New("not now")
+
+// exchange is the handling of one HTTP request or websocket frame: its messages in order, their replies.
+type exchange struct {
+	srv  *Server
+	ctx  context.Context // the request's; on a websocket the server's
+	req  Request         // without Ext
+	sock *socket         // nil over HTTP
+	// alone says that the batch is one message: only then is a connect over HTTP held, since its response carries the other replies too.
+	alone bool
+
+	out [][]byte // over HTTP: replies, and deliveries after the reply to connect
+
+	// What an answered connect over HTTP took, to be put back when it can't be written.
+	sess  *session
+	batch []entry
+}
+
+// reply sends the answer to a message: at once on a websocket, with the response over HTTP.
+func (x *exchange) reply(r *reply) {
+	if b := r.encode(); x.sock != nil {
+		x.sock.push(b)
+	} else {
+		x.out = append(x.out, b)
+	}
+}
+
+// handle carries out one message.
+func (x *exchange) handle(m *message) error {
+	switch m.channel {
+	case metaHandshake:
+		return x.handshake(m)
+	case metaConnect:
+		return x.connect(m)
+	case metaSubscribe:
+		return x.subscribe(m)
+	case metaUnsubscribe:
+		x.unsubscribe(m)
+	case metaDisconnect:
+		x.disconnect(m)
+	default:
+		x.publish(m)
+	}
+	return nil
+}
+
+func (x *exchange) answer(m *message) *reply {
+	return &reply{ID: m.id, Channel: m.channel, Successful: true, ClientID: m.clientID}
+}
+
+func (x *exchange) authContext() (context.Context, context.CancelFunc) {
+	return context.WithTimeout(x.ctx, x.srv.opt.AuthTimeout)
+}
+
+func (x *exchange) request(m *message) Request {
+	r := x.req
+	r.Ext = m.fields["ext"]
+	return r
+}
+
+// find returns the message's session, nil when there is none or it is somebody else's.
+func (x *exchange) find(m *message) *session {
+	sess := x.srv.session(m.clientID)
+	if sess == nil {
+		return nil
+	}
+	if matcher, ok := x.srv.auth.(Matcher); ok {
+		ctx, cancel := x.authContext()
+		defer cancel()
+		if !matcher.Matches(ctx, x.request(m), sess.principal) {
+			return nil
+		}
+	}
+	return sess
+}
+
+func (x *exchange) handshake(m *message) error {
+	r := x.answer(m)
+	r.ClientID, r.Version, r.Types = "", "1.0", connectionTypes
+	asked, isList := m.texts("supportedConnectionTypes")
+	switch {
+	case !m.has("supportedConnectionTypes"):
+		r.fail(missing("supportedConnectionTypes"))
+	case !isList || !slices.ContainsFunc(asked, func(t string) bool { return slices.Contains(connectionTypes, t) }):
+		r.fail(typesMismatch(asked))
+	case !m.has("version"):
+		r.fail(missing("version"))
+	}
+	if r.Error != "" {
+		r.Advice = handshakeAdvice(x.srv.opt.RetryAfter)
+		x.reply(r)
+		return nil
+	}
+	ctx, cancel := x.authContext()
+	defer cancel()
+	principal, err := x.srv.auth.Handshake(ctx, x.request(m))
+	if err != nil {
+		x.refuseHandshake(r, err)
+		return nil
+	}
+	sess, err := x.srv.open(principal)
+	if err != nil {
+		x.srv.opt.Logger.Warn("bayeux: handshake put off", "error", err)
+		r.fail(&failure{500, "", "Too many sessions"})
+		r.Advice = handshakeAdvice(x.srv.opt.RetryAfter + rand.N(x.srv.opt.RetryAfter+1))
+		x.reply(r)
+		return nil
+	}
+	r.ClientID = sess.id
+	r.Advice = retryAdvice(0, x.srv.opt.Timeout)
+	x.reply(r)
+	return nil
+}
+
+// refuseHandshake tells the client to stop, since the stock client would try refused credentials again without a pause, or when to
+// come back if the reason will pass.
+func (x *exchange) refuseHandshake(r *reply, err error) {
+	x.srv.opt.Logger.Info("bayeux: handshake refused", "error", err)
+	f := &failure{403, "", "Handshake refused"}
+	r.Advice = &advice{Reconnect: "none"}
+	var refusal *Refusal
+	if errors.As(err, &refusal) {
+		f = refusal.failure("", f.text)
+		if refusal.RetryAfter > 0 {
+			r.Advice = handshakeAdvice(refusal.RetryAfter)
+		}
+	}
+	x.reply(r.fail(f))
+}
+
+// failure is the refusal as a protocol error.
+func (r *Refusal) failure(channel, text string) *failure {
+	f := &failure{403, cleanArgs(channel), text}
+	if r.Code != 0 {
+		f.code = r.Code
+	}
+	if r.Text != "" {
+		f.text = cleanText(r.Text)
+	}
+	return f
+}
+
+func (x *exchange) connect(m *message) error {
+	sess := x.find(m)
+	var f *failure
+	kind, _ := m.text("connectionType")
+	switch {
+	case !m.has("connectionType"):
+		f = missing("connectionType")
+	case !slices.Contains(connectionTypes, kind):
+		f = typesMismatch([]string{kind})
+	case !m.has("clientId"):
+		f = missing("clientId")
+	case sess == nil:
+		f = unknownClient(m.clientID)
+	}
+	if f != nil {
+		r := x.answer(m).fail(f)
+		r.ClientID = ""
+		if sess == nil {
+			r.Advice = handshakeAdvice(0)
+		}
+		x.reply(r)
+		return nil
+	}
+	if !x.srv.alive(x.ctx, sess) {
+		if x.ctx.Err() != nil {
+			return errLater // the client has gone or the server ends; neither says anything about the principal
+		}
+		x.srv.destroy(sess, destroyed, "principal no longer valid")
+		x.reply(x.srv.connectReply(sess.id, m.id, destroyed))
+		return nil
+	}
+	hold := m.hold(x.srv.opt.Timeout)
+	if x.sock != nil {
+		x.sock.connect(sess, m.id, hold)
+		return nil
+	}
+	if !x.alone {
+		hold = 0
+	}
+	x.poll(sess, m.id, hold)
+	return nil
+}
+
+// connectReply is the end of a connect that got that far.
+func (s *Server) connectReply(clientID string, id json.RawMessage, why ending) *reply {
+	r := &reply{ID: id, Channel: metaConnect, Successful: true, ClientID: clientID, Advice: retryAdvice(0, s.opt.Timeout)}
+	switch why {
+	case destroyed:
+		r.fail(unknownClient(clientID))
+		r.ClientID, r.Advice = "", handshakeAdvice(0)
+	case draining:
+		r.Advice = s.drainAdvice()
+	}
+	return r
+}
+
+// poll is a connect over HTTP: it waits until there is a message, the hold is over, or the session has another connect.
+func (x *exchange) poll(sess *session, id json.RawMessage, hold time.Duration) {
+	p := &poll{wake: make(chan struct{})}
+	if !sess.startPoll(p, id) {
+		x.reply(x.srv.connectReply(sess.id, id, destroyed))
+		return
+	}
+	if hold > 0 {
+		timer := time.NewTimer(hold)
+		select {
+		case <-p.wake:
+		case <-timer.C:
+		case <-x.ctx.Done():
+		}
+		timer.Stop()
+	}
+	if x.ctx.Err() != nil { // nobody is there to read an answer
+		sess.stopPoll(p)
+		return
+	}
+	batch, ended, why := sess.finishPoll(p, id)
+	if !ended {
+		why = replaced
+	}
+	x.reply(x.srv.connectReply(sess.id, id, why))
+	for i := range batch {
+		x.out = append(x.out, batch[i].frame.object())
+	}
+	x.sess, x.batch = sess, batch
+}
+
+func (x *exchange) subscribe(m *message) error {
+	r := x.answer(m)
+	r.Subscription = m.subscriptionEcho()
+	names := m.subscriptions()
+	sess := x.find(m)
+	if f := x.checkNames(m, sess, names); f != nil {
+		x.reply(r.fail(f))
+		return nil
+	}
+	if !sess.hasRoom(names) {
+		x.reply(r.fail(&failure{403, "", "Too many subscriptions"}))
+		return nil
+	}
+	grants := make([]Grant, len(names))
+	for i, name := range names {
+		f, err := x.grant(sess, name, &grants[i])
+		if err != nil {
+			return err
+		}
+		if f != nil {
+			x.reply(r.fail(f))
+			return nil
+		}
+	}
+	subs, gone, ok := sess.subscribe(names, grants)
+	if !ok {
+		x.reply(r.fail(unknownClient(m.clientID)))
+		return nil
+	}
+	x.activate(sess, subs, gone)
+	x.reply(r)
+	for _, sub := range subs {
+		x.srv.latest.ask(sub, subscribe)
+	}
+	return nil
+}
+
+// activate puts subscriptions into the hub. What was unsubscribed or destroyed meanwhile is taken out again.
+func (x *exchange) activate(sess *session, subs, gone []*subscription) {
+	for _, sub := range gone {
+		x.srv.hub.remove(sub)
+	}
+	for _, sub := range subs {
+		x.srv.hub.add(sub)
+		if sess.lost(sub) {
+			x.srv.hub.remove(sub)
+		}
+	}
+}
+
+// grant asks the Authorizer. It returns errLater when the reason of a refusal will pass: the stock client never tries a refused
+// subscription again.
+func (x *exchange) grant(sess *session, name string, g *Grant) (*failure, error) {
+	ctx, cancel := x.authContext()
+	defer cancel()
+	grant, err := x.srv.auth.Subscribe(ctx, sess.principal, name)
+	var refusal *Refusal
+	switch {
+	case err == nil:
+	case x.ctx.Err() != nil:
+		return nil, errLater
+	case errors.As(err, &refusal):
+		if refusal.RetryAfter > 0 {
+			return nil, errLater
+		}
+		return refusal.failure(name, "Forbidden channel"), nil
+	default:
+		return forbidden(name), nil
+	}
+	if grant.Stream != "" && validPattern(name) && !validPattern(grant.Stream) {
+		x.srv.opt.Logger.Error("bayeux: the grant of a pattern names a stream that is none", "channel", firstSegment(name))
+		return forbidden(name), nil
+	}
+	*g = grant
+	return nil, nil
+}
+
+// checkNames validates a subscribe or unsubscribe before anything of it is carried out; of several problems the last kind
+// counts.
+func (x *exchange) checkNames(m *message, sess *session, names []string) *failure {
+	var f *failure
+	if sess == nil {
+		f = unknownClient(m.clientID)
+	}
+	if !m.has("clientId") {
+		f = missing("clientId")
+	}
+	if !m.has("subscription") {
+		return missing("subscription")
+	}
+	for _, name := range names {
+		switch {
+		case len(name) > x.srv.opt.MaxChannel || !validName(name) && !validPattern(name):
+			return invalid(name)
+		case reserved(name), validPattern(name) && !x.srv.opt.AllowPatterns:
+			return forbidden(name)
+		}
+	}
+	return f
+}
+
+func (x *exchange) unsubscribe(m *message) {
+	r := x.answer(m)
+	r.Subscription = m.subscriptionEcho()
+	names := m.subscriptions()
+	sess := x.find(m)
+	if f := x.checkNames(m, sess, names); f != nil {
+		x.reply(r.fail(f))
+		return
+	}
+	for _, sub := range sess.unsubscribe(names) {
+		x.srv.hub.remove(sub)
+	}
+	x.reply(r)
+}
+
+func (x *exchange) disconnect(m *message) {
+	sess := x.find(m)
+	r := x.answer(m)
+	switch {
+	case !m.has("clientId"):
+		r.fail(missing("clientId"))
+	case sess == nil:
+		r.fail(unknownClient(m.clientID))
+	}
+	if !r.Successful {
+		r.ClientID = ""
+		x.reply(r)
+		return
+	}
+	x.reply(r) // before the session goes, which closes the socket that carries it
+	x.srv.destroy(sess, disconnected, "disconnected")
+}
+
+// publish refuses: events come from the bus.
+func (x *exchange) publish(m *message) {
+	r := x.answer(m)
+	_, hasData := m.fields["data"]
+	switch {
+	case validName(m.channel) && firstSegment(m.channel) == "meta":
+		r.fail(forbidden(m.channel))
+	case !hasData:
+		r.fail(missing("data"))
+	case len(m.channel) > x.srv.opt.MaxChannel || !validName(m.channel):
+		r.fail(invalid(m.channel))
+	default:
+		r.fail(forbidden(m.channel))
+	}
+	x.reply(r)
+}

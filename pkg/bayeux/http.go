@@ -1,0 +1,203 @@
+package bayeux
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"path"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gorilla/websocket"
+)
+
+// ServeHTTP answers everything at and below Options.Mount, and Options.Mount + ".js".
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	rest, below := strings.CutPrefix(r.URL.Path, s.opt.Mount)
+	if !below || rest != "" && rest != ".js" && rest[0] != '/' {
+		http.NotFound(w, r)
+		return
+	}
+	upgrade := websocket.IsWebSocketUpgrade(r)
+	if ext := path.Ext(rest); !upgrade && (ext == ".js" || ext == ".map") {
+		s.serveAsset(w, r, rest)
+		return
+	}
+	if !s.begin() {
+		w.Header().Set("Retry-After", strconv.Itoa(max(1, int(s.opt.RetryAfter.Seconds()))))
+		plain(w, http.StatusServiceUnavailable, "Server is going away")
+		return
+	}
+	defer s.finish()
+	o := s.origin(r)
+	o.writeHeaders(w)
+	switch {
+	case upgrade && o.admitted:
+		s.serveSocket(w, r, o)
+	case r.Method == http.MethodOptions || r.Header.Get("Access-Control-Request-Method") == http.MethodPost:
+		o.preflight(w)
+	case !o.admitted:
+		plain(w, http.StatusForbidden, "Origin not allowed")
+	case r.Method == http.MethodGet && r.URL.Query().Has("message"):
+		s.serveJSONP(w, r, o)
+	case r.Method == http.MethodPost:
+		s.servePost(w, r, o)
+	default:
+		plain(w, http.StatusBadRequest, "Bad request")
+	}
+}
+
+// plain answers outside the protocol, with text: node's HTTP transport takes any JSON for replies, whatever the status.
+func plain(w http.ResponseWriter, status int, text string) {
+	h := w.Header()
+	h.Set("Content-Type", "text/plain; charset=utf-8")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Cache-Control", "no-cache, no-store")
+	w.WriteHeader(status)
+	_, _ = io.WriteString(w, text) // nothing is left to tell a client that does not read it
+}
+
+func (s *Server) servePost(w http.ResponseWriter, r *http.Request, o origin) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, s.opt.MaxBody))
+	if err != nil {
+		var tooLarge *http.MaxBytesError
+		if errors.As(err, &tooLarge) {
+			plain(w, http.StatusRequestEntityTooLarge, "Body too large")
+			return
+		}
+		plain(w, http.StatusBadRequest, "Bad request")
+		return
+	}
+	bodies := [][]byte{body}
+	if kind, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";"); !strings.EqualFold(strings.TrimSpace(kind), "application/json") {
+		// Everything else is a form: browsers send cross-origin ones as text/plain, which net/http would not parse.
+		form, err := url.ParseQuery(string(body))
+		if err != nil || !form.Has("message") {
+			plain(w, http.StatusBadRequest, "Bad request")
+			return
+		}
+		bodies = bytesOf(form["message"])
+	}
+	x, ok := s.exchangeHTTP(w, r, o, bodies)
+	if !ok {
+		return
+	}
+	size := 2 + max(0, len(x.out)-1)
+	for _, b := range x.out {
+		size += len(b)
+	}
+	h := w.Header()
+	h.Set("Content-Type", "application/json; charset=utf-8")
+	h.Set("Content-Length", strconv.Itoa(size))
+	x.write(w, "[", "]")
+}
+
+// callbackName is a dotted JavaScript identifier: nothing else is reflected.
+var callbackName = regexp.MustCompile(`^[A-Za-z_$][A-Za-z0-9_$]*(\.[A-Za-z_$][A-Za-z0-9_$]*)*$`)
+
+func (s *Server) serveJSONP(w http.ResponseWriter, r *http.Request, o origin) {
+	query := r.URL.Query()
+	callback := query.Get("jsonp")
+	if callback == "" {
+		callback = "jsonpcallback"
+	}
+	if !callbackName.MatchString(callback) {
+		plain(w, http.StatusBadRequest, "Bad request")
+		return
+	}
+	x, ok := s.exchangeHTTP(w, r, o, bytesOf(query["message"]))
+	if !ok {
+		return
+	}
+	for i := range x.out {
+		x.out[i] = escapeSeparators(x.out[i])
+	}
+	h := w.Header()
+	h.Set("Content-Type", "text/javascript; charset=utf-8")
+	// With the comment in front and nosniff, this keeps the response from being run as anything but this script.
+	h.Set("Content-Disposition", "attachment; filename=f.txt")
+	x.write(w, "/**/"+callback+"([", "]);")
+}
+
+// escapeSeparators escapes the two characters that end a line in JavaScript of old but not in JSON.
+func escapeSeparators(b []byte) []byte {
+	if !bytes.Contains(b, []byte("\u2028")) && !bytes.Contains(b, []byte("\u2029")) {
+		return b
+	}
+	b = bytes.ReplaceAll(b, []byte("\u2028"), []byte(`\u2028`))
+	return bytes.ReplaceAll(b, []byte("\u2029"), []byte(`\u2029`))
+}
+
+func bytesOf(texts []string) [][]byte {
+	list := make([][]byte, len(texts))
+	for i, t := range texts {
+		list[i] = []byte(t)
+	}
+	return list
+}
+
+// exchangeHTTP carries out the messages of a request. It reports false when it has answered already.
+func (s *Server) exchangeHTTP(w http.ResponseWriter, r *http.Request, o origin, bodies [][]byte) (*exchange, bool) {
+	var batch []message
+	for _, body := range bodies {
+		part, err := parseBatch(body, s.opt.MaxBatch-len(batch))
+		if err != nil {
+			plain(w, http.StatusBadRequest, "Bad request")
+			return nil, false
+		}
+		batch = append(batch, part...)
+	}
+	control := http.NewResponseController(w)
+	_ = control.SetReadDeadline(time.Time{}) // not every ResponseWriter can; a server's own limit then ends long holds early
+	x := &exchange{
+		srv: s, ctx: r.Context(), alone: len(batch) == 1,
+		req: Request{HTTP: r, CookieCounts: o.cookieCounts},
+	}
+	for i := range batch {
+		if err := x.handle(&batch[i]); err != nil {
+			x.fail()
+			w.Header().Set("Retry-After", strconv.Itoa(max(1, int(s.opt.RetryAfter.Seconds()))))
+			plain(w, http.StatusServiceUnavailable, "Try again later")
+			return nil, false
+		}
+	}
+	return x, true
+}
+
+// write sends the response. Messages that could not be written go back to their session.
+func (x *exchange) write(w http.ResponseWriter, open, end string) {
+	h := w.Header()
+	h.Set("Cache-Control", "no-cache, no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	var b bytes.Buffer
+	b.WriteString(open)
+	for i, object := range x.out {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.Write(object)
+	}
+	b.WriteString(end)
+	control := http.NewResponseController(w)
+	_ = control.SetWriteDeadline(time.Now().Add(x.srv.opt.WriteTimeout)) // likewise
+	_, err := w.Write(b.Bytes())
+	if err == nil && len(x.batch) > 0 {
+		if err = control.Flush(); errors.Is(err, http.ErrNotSupported) {
+			err = nil
+		}
+	}
+	if err != nil {
+		x.fail()
+	}
+}
+
+// fail gives back what the response was to carry.
+func (x *exchange) fail() {
+	if x.sess != nil {
+		x.sess.undeliver(x.batch)
+	}
+}

@@ -1,0 +1,158 @@
+package bayeux
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"strings"
+	"time"
+)
+
+// Options are a server's settings. The zero value of each field means its default.
+type Options struct {
+	// Mount is the path of the endpoint, without a slash at its end. Default "/faye".
+	Mount string
+	// Client holds the files of the npm package's client folder: faye-browser-min.js, faye-browser.js and their .map files. They
+	// are read once, by New; a missing one is answered with 404. Default none.
+	Client fs.FS
+
+	// AllowedOrigins are the origins ("https://example.com") beside the server's own whose pages may use it with cookies.
+	AllowedOrigins []string
+	// AnonymousFromAnyOrigin admits pages of all other origins too; their cookies do not count.
+	AnonymousFromAnyOrigin bool
+	// AllowPatterns lets the Authorizer decide on subscriptions with * and **; otherwise they are refused.
+	AllowPatterns bool
+
+	// Timeout is how long a connect is held. Default 45 s.
+	Timeout time.Duration
+	// Expiry ends a session that long after its last connect. Default 2 x Timeout + 5 s, the stock client's pause between tries.
+	Expiry time.Duration
+	// PingEvery is the pause between pings on a quiet websocket; a socket from which nothing, not even a pong, came for two of
+	// them is closed. Default 25 s.
+	PingEvery time.Duration
+	// ProofAfter is the pause after which a socket that got messages is asked by a ping whether they arrived. Default 1 s.
+	ProofAfter time.Duration
+	// IdleSocket closes a websocket that belongs to no session for that long. Default Timeout.
+	IdleSocket time.Duration
+	// WriteTimeout bounds the writing of one frame or response. Default 10 s.
+	WriteTimeout time.Duration
+	// CheckEvery is the pause between two rounds that ask Authorizer.Alive and Grant.Valid. Default 2 s.
+	CheckEvery time.Duration
+	// AuthTimeout bounds one call of the Authorizer. Default 5 s.
+	AuthTimeout time.Duration
+	// LatestTimeout bounds one call of Grant.Latest. Default 5 s.
+	LatestTimeout time.Duration
+	// RetryAfter is what a client whose handshake failed for a passing reason is told to wait. Default 5 s.
+	RetryAfter time.Duration
+	// DrainSpread is the time over which clients of a server that ends are spread. Default 5 s.
+	DrainSpread time.Duration
+	// DrainTimeout bounds the goodbye to sockets and polls at the end of Run; what is left then is cut. Default 5 s.
+	DrainTimeout time.Duration
+
+	// MaxBody is the largest request body and websocket frame in bytes (413, or a close with 1009). Default 1 MiB.
+	MaxBody int64
+	// MaxBatch is the number of messages in one body or frame (400, or the frame is ignored). Default 1000.
+	MaxBatch int
+	// MaxChannel is the length of a channel name in bytes (405). Default 256.
+	MaxChannel int
+	// MaxSubscriptions is the number per session (403). Default 100.
+	MaxSubscriptions int
+	// MaxSessions is the number on this server; more handshakes are told to come back. Default 100,000.
+	MaxSessions int
+	// MaxSessionsPerPrincipal is the number per Principal.ID; likewise. Anonymous ones don't count. Default 200.
+	MaxSessionsPerPrincipal int
+	// QueueMessages and QueueBytes bound what waits for one session, after replaced events were dropped; a session that needs
+	// more is destroyed. Defaults 1000 and 1 MiB.
+	QueueMessages int
+	QueueBytes    int
+	// CoalesceAfter is the number of waiting messages from which on replaced events are dropped. Default 64.
+	CoalesceAfter int
+	// MaxKeys is the number of (channel, Key) pairs whose newest Seq a session remembers; the oldest is forgotten first. Default 1024.
+	MaxKeys int
+	// LatestWorkers is the number of Grant.Latest calls under way at once. Default 16.
+	LatestWorkers int
+
+	// Logger gets what an operator should know; never a clientId, ext, or more of a channel than its first segment. Default
+	// none.
+	Logger *slog.Logger
+}
+
+// maxClientID is the length of the longest clientId that is looked up; ours have 31 characters.
+const maxClientID = 64
+
+func (o Options) withDefaults() (Options, error) {
+	orDuration(&o.Timeout, 45*time.Second)
+	orDuration(&o.Expiry, 2*o.Timeout+5*time.Second)
+	orDuration(&o.PingEvery, 25*time.Second)
+	orDuration(&o.ProofAfter, time.Second)
+	orDuration(&o.IdleSocket, o.Timeout)
+	orDuration(&o.WriteTimeout, 10*time.Second)
+	orDuration(&o.CheckEvery, 2*time.Second)
+	orDuration(&o.AuthTimeout, 5*time.Second)
+	orDuration(&o.LatestTimeout, 5*time.Second)
+	orDuration(&o.RetryAfter, 5*time.Second)
+	orDuration(&o.DrainSpread, 5*time.Second)
+	orDuration(&o.DrainTimeout, 5*time.Second)
+	if o.MaxBody == 0 {
+		o.MaxBody = 1 << 20
+	}
+	orInt(&o.MaxBatch, 1000)
+	orInt(&o.MaxChannel, 256)
+	orInt(&o.MaxSubscriptions, 100)
+	orInt(&o.MaxSessions, 100_000)
+	orInt(&o.MaxSessionsPerPrincipal, 200)
+	orInt(&o.QueueMessages, 1000)
+	orInt(&o.QueueBytes, 1<<20)
+	orInt(&o.CoalesceAfter, 64)
+	orInt(&o.MaxKeys, 1024)
+	orInt(&o.LatestWorkers, 16)
+	if o.Mount == "" {
+		o.Mount = "/faye"
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	return o, o.check()
+}
+
+func (o Options) check() error {
+	var problems []error
+	if !strings.HasPrefix(o.Mount, "/") || strings.HasSuffix(o.Mount, "/") {
+		problems = append(problems, fmt.Errorf("mount %q must start with a slash and not end with one", o.Mount))
+	}
+	if o.Expiry <= o.Timeout {
+		problems = append(problems, fmt.Errorf("expiry %v must exceed the timeout %v: a held connect is not renewed", o.Expiry, o.Timeout))
+	}
+	for _, origin := range o.AllowedOrigins {
+		if !strings.Contains(origin, "://") || strings.HasSuffix(origin, "/") {
+			problems = append(problems, fmt.Errorf("allowed origin %q must look like https://example.com", origin))
+		}
+	}
+	for name, n := range map[string]int64{
+		"Timeout": int64(o.Timeout), "PingEvery": int64(o.PingEvery), "CheckEvery": int64(o.CheckEvery), "MaxBody": o.MaxBody,
+		"MaxBatch": int64(o.MaxBatch), "MaxChannel": int64(o.MaxChannel), "MaxSubscriptions": int64(o.MaxSubscriptions),
+		"MaxSessions": int64(o.MaxSessions), "QueueMessages": int64(o.QueueMessages), "QueueBytes": int64(o.QueueBytes),
+		"LatestWorkers": int64(o.LatestWorkers), "MaxKeys": int64(o.MaxKeys), "CoalesceAfter": int64(o.CoalesceAfter),
+	} {
+		if n < 0 {
+			problems = append(problems, fmt.Errorf("%s must not be negative", name))
+		}
+	}
+	if len(problems) > 0 {
+		return fmt.Errorf("bayeux options: %w", errors.Join(problems...))
+	}
+	return nil
+}
+
+func orDuration(d *time.Duration, def time.Duration) {
+	if *d == 0 {
+		*d = def
+	}
+}
+
+func orInt(n *int, def int) {
+	if *n == 0 {
+		*n = def
+	}
+}

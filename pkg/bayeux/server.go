@@ -1,0 +1,267 @@
+package bayeux
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"time"
+)
+
+// Server is a Bayeux endpoint: an http.Handler, and Run, which owns everything that goes on behind it.
+type Server struct {
+	opt    Options
+	auth   Authorizer
+	bus    Bus
+	static map[string]*asset
+	hub    *hub
+	clock  *clock
+	latest latest
+
+	life    context.Context // ends with Run; for what no request's context covers
+	endLife context.CancelFunc
+
+	mu       sync.RWMutex
+	sessions map[string]*session
+	owners   map[string]int // sessions per Principal.ID
+	sockets  map[*socket]struct{}
+	running  bool
+	ended    bool
+	work     sync.WaitGroup // requests, sockets and calls of Latest; nothing is added once ended is true
+}
+
+// Stats are a server's present numbers.
+type Stats struct {
+	Sessions      int // that shook hands and have not ended
+	Sockets       int // open websockets
+	Subscriptions int
+}
+
+// New makes a server. It serves from the start, but nothing is delivered and nothing expires until Run is called.
+func New(auth Authorizer, bus Bus, opt Options) (*Server, error) {
+	if auth == nil || bus == nil {
+		return nil, errors.New("bayeux: a server needs an Authorizer and a Bus")
+	}
+	opt, err := opt.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	static, err := loadAssets(opt.Client)
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{
+		opt: opt, auth: auth, bus: bus, static: static,
+		hub: newHub(), clock: newClock(),
+		sessions: make(map[string]*session),
+		owners:   make(map[string]int),
+		sockets:  make(map[*socket]struct{}),
+	}
+	s.latest.srv = s
+	s.life, s.endLife = context.WithCancel(context.Background())
+	return s, nil
+}
+
+// Run carries events from the bus to sessions and keeps time, until ctx ends or the bus fails. Then held connects are answered with
+// advice to come back after a random part of Options.DrainSpread, sockets are closed with 1001, later requests get 503, and Run
+// returns when everything the server started has ended. It can be called once.
+func (s *Server) Run(ctx context.Context) error {
+	s.mu.Lock()
+	again := s.running || s.ended
+	s.running = true
+	s.mu.Unlock()
+	if again {
+		return errors.New("bayeux: Run was called before")
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	clockCtx, stopClock := context.WithCancel(context.WithoutCancel(ctx)) // sockets need the time until the last has gone
+	defer stopClock()
+
+	var tasks, timekeeper sync.WaitGroup
+	var failure error
+	tasks.Go(func() {
+		defer cancel() // without its bus the server is of no use
+		if err := s.bus.Run(ctx, s.deliver, s.resync); err != nil && ctx.Err() == nil {
+			failure = err
+		}
+	})
+	tasks.Go(func() { s.checkLoop(ctx) })
+	timekeeper.Go(func() { s.clock.run(clockCtx) })
+
+	<-ctx.Done()
+	s.drain()
+	tasks.Wait()
+	stopClock()
+	timekeeper.Wait()
+	return failure
+}
+
+// drain says goodbye to every client and waits for all work to end.
+func (s *Server) drain() {
+	s.mu.Lock()
+	s.ended = true
+	sessions := make([]*session, 0, len(s.sessions))
+	for _, sess := range s.sessions {
+		sessions = append(sessions, sess)
+	}
+	sockets := make([]*socket, 0, len(s.sockets))
+	for k := range s.sockets {
+		sockets = append(sockets, k)
+	}
+	s.mu.Unlock()
+	s.endLife()
+	for _, sess := range sessions {
+		s.destroy(sess, draining, "server ends")
+	}
+	for _, k := range sockets {
+		k.close(draining)
+	}
+	done := make(chan struct{})
+	go func() {
+		s.work.Wait()
+		close(done)
+	}()
+	timer := time.NewTimer(s.opt.DrainTimeout)
+	defer timer.Stop()
+	select {
+	case <-done:
+		return
+	case <-timer.C:
+	}
+	for _, k := range sockets {
+		k.cut()
+	}
+	<-done
+}
+
+// begin counts a piece of work that Run waits for, and reports false when the server has ended.
+func (s *Server) begin() bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if s.ended {
+		return false
+	}
+	s.work.Add(1)
+	return true
+}
+
+func (s *Server) finish() { s.work.Done() }
+
+// Stats returns the present numbers.
+func (s *Server) Stats() Stats {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return Stats{Sessions: len(s.sessions), Sockets: len(s.sockets), Subscriptions: int(s.hub.total.Load())}
+}
+
+func (s *Server) session(id string) *session {
+	if id == "" || len(id) > maxClientID {
+		return nil
+	}
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.sessions[id]
+}
+
+var (
+	errFull       = errors.New("too many sessions")
+	errOwnerFull  = errors.New("too many sessions of one principal")
+	errServerDone = errors.New("server has ended")
+)
+
+// open makes a session for a principal.
+func (s *Server) open(p Principal) (*session, error) {
+	sess := newSession(s, p)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.ended:
+		return nil, errServerDone
+	case len(s.sessions) >= s.opt.MaxSessions:
+		return nil, errFull
+	case p.ID != "" && s.owners[p.ID] >= s.opt.MaxSessionsPerPrincipal:
+		return nil, errOwnerFull
+	}
+	s.sessions[sess.id] = sess
+	if p.ID != "" {
+		s.owners[p.ID]++
+	}
+	s.clock.set(&sess.alarm, sess.expireAt)
+	return sess, nil
+}
+
+// destroy ends a session; the second call does nothing. It must not be called with a hub's or session's lock.
+func (s *Server) destroy(sess *session, why ending, reason string) {
+	subs, first := sess.close(why)
+	if !first {
+		return
+	}
+	for _, sub := range subs {
+		s.hub.remove(sub)
+	}
+	s.clock.stop(&sess.alarm)
+	s.mu.Lock()
+	delete(s.sessions, sess.id)
+	if id := sess.principal.ID; id != "" {
+		if s.owners[id]--; s.owners[id] == 0 {
+			delete(s.owners, id)
+		}
+	}
+	s.mu.Unlock()
+	s.opt.Logger.LogAttrs(context.Background(), slog.LevelDebug, "bayeux: session ended", slog.String("reason", reason))
+}
+
+// checkLoop asks every CheckEvery whether sessions and subscriptions are still allowed.
+func (s *Server) checkLoop(ctx context.Context) {
+	ticker := time.NewTicker(s.opt.CheckEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			s.check(ctx)
+		}
+	}
+}
+
+func (s *Server) check(ctx context.Context) {
+	s.mu.RLock()
+	sessions := make([]*session, 0, len(s.sessions))
+	for _, sess := range s.sessions {
+		sessions = append(sessions, sess)
+	}
+	s.mu.RUnlock()
+	for _, sess := range sessions {
+		if ctx.Err() != nil {
+			return
+		}
+		if !s.alive(ctx, sess) {
+			s.destroy(sess, destroyed, "principal no longer valid")
+			continue
+		}
+		for _, sub := range sess.checked() {
+			if !sub.valid() {
+				sub.sub.sess.drop(sub.sub)
+				s.hub.remove(sub.sub)
+			}
+		}
+	}
+}
+
+// alive reports whether the session's principal may go on.
+func (s *Server) alive(ctx context.Context, sess *session) bool {
+	if end := sess.principal.Expires; !end.IsZero() && !time.Now().Before(end) {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.opt.AuthTimeout)
+	defer cancel()
+	return s.auth.Alive(ctx, sess.principal)
+}
+
+// drainAdvice spreads the clients of a server that ends.
+func (s *Server) drainAdvice() *advice {
+	return retryAdvice(rand.N(s.opt.DrainSpread+1), s.opt.Timeout)
+}

@@ -1,0 +1,339 @@
+package bayeux
+
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding/json"
+	"math/big"
+	"strings"
+	"sync"
+	"time"
+)
+
+// ending says why a session, or one connect of it, is over; it decides what its client is told.
+type ending int
+
+const (
+	replaced     ending = iota // by a later connect: an empty success
+	disconnected               // by its client: an empty success
+	destroyed                  // by the server: unknown client, shake hands anew
+	draining                   // the server ends: an empty success, come back after a random interval
+)
+
+// maxResends bounds how often a repeated connect id gets its batch again, for a client that uses one id for everything.
+const maxResends = 2
+
+// session is one client. Everything below mu is guarded by it; a session's lock is taken before a socket's and after a
+// hub's.
+type session struct {
+	srv       *Server
+	id        string
+	principal Principal
+	alarm     alarm
+
+	mu       sync.Mutex
+	closed   bool
+	expireAt time.Time
+	subs     map[string]*subscription
+	seen     seen
+	out      queue
+
+	poll *poll // the connect held over HTTP
+	// unproven went out with the answer to the HTTP connect answeredID.
+	unproven   []entry
+	answeredID json.RawMessage
+	resends    int
+
+	sock *socket // the websocket that carries deliveries
+	held *heldConnect
+	sent flight
+}
+
+// poll is a connect held over HTTP. Its wake channel is closed once, under the session's lock, when there is something to
+// say; why is set before when it is not a delivery.
+type poll struct {
+	wake  chan struct{}
+	awake bool
+	ended bool
+	why   ending
+}
+
+func (p *poll) rouse() {
+	if !p.awake {
+		p.awake = true
+		close(p.wake)
+	}
+}
+
+func (p *poll) end(why ending) {
+	p.ended, p.why = true, why
+	p.rouse()
+}
+
+// heldConnect is a connect held on a websocket.
+type heldConnect struct {
+	id    json.RawMessage
+	until time.Time
+}
+
+func newClientID() string {
+	var b [20]byte
+	rand.Read(b[:]) // never fails
+	s := new(big.Int).SetBytes(b[:]).Text(36)
+	return strings.Repeat("0", max(0, 31-len(s))) + s
+}
+
+func newSession(srv *Server, p Principal) *session {
+	s := &session{srv: srv, id: newClientID(), principal: p, subs: make(map[string]*subscription)}
+	s.alarm.fire = s.ring
+	s.expireAt = time.Now().Add(srv.opt.Expiry)
+	return s
+}
+
+func (s *session) limits() limits {
+	return limits{s.srv.opt.QueueMessages, s.srv.opt.QueueBytes, s.srv.opt.CoalesceAfter}
+}
+
+// offer gives the session an event for one of its subscriptions and reports false when its queue overflowed.
+func (s *session) offer(sub *subscription, e entry) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed || sub.dead {
+		return true
+	}
+	if sub.holding {
+		return sub.early.push(e, s.limits())
+	}
+	return s.admitLocked(e, live)
+}
+
+// admitLocked queues the event if it is new to the session, and wakes whoever delivers.
+func (s *session) admitLocked(e entry, from source) bool {
+	if !s.seen.admit(e.nameKey, e.seq, e.final, from, s.srv.opt.MaxKeys) {
+		return true
+	}
+	fits := s.out.push(e, s.limits())
+	s.wakeLocked()
+	return fits
+}
+
+func (s *session) wakeLocked() {
+	switch {
+	case s.poll != nil:
+		s.poll.rouse()
+	case s.sock != nil:
+		s.sock.kick()
+	}
+}
+
+// touchLocked renews the session at a connect with that id, and settles what became of the batch before it: the same id
+// again means that the answer got lost, another one that it arrived.
+func (s *session) touchLocked(id json.RawMessage) {
+	s.expireAt = time.Now().Add(s.srv.opt.Expiry)
+	if len(s.unproven) == 0 {
+		return
+	}
+	if s.answeredID != nil && bytes.Equal(s.answeredID, id) && s.resends < maxResends {
+		s.resends++
+		s.out.putBack(s.unproven)
+	} else {
+		s.resends = 0
+	}
+	s.unproven = nil
+}
+
+// startPoll makes p the session's connect, in place of any before it, and reports false for a session that is over.
+func (s *session) startPoll(p *poll, id json.RawMessage) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return false
+	}
+	s.touchLocked(id)
+	if s.poll != nil {
+		s.poll.end(replaced)
+	}
+	s.releaseSocketLocked(replaced)
+	s.poll = p
+	if len(s.out.items) > 0 {
+		p.rouse()
+	}
+	return true
+}
+
+// stopPoll ends a poll whose client has gone, keeping its messages.
+func (s *session) stopPoll(p *poll) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.poll == p {
+		s.poll = nil
+	}
+}
+
+// finishPoll takes what the poll's answer carries. What it takes stays in the session until the next connect.
+func (s *session) finishPoll(p *poll, id json.RawMessage) (batch []entry, ended bool, why ending) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if p.ended {
+		return nil, true, p.why
+	}
+	s.poll = nil
+	batch = s.out.take(s.srv.opt.QueueBytes)
+	s.unproven, s.answeredID = batch, id
+	return batch, false, 0
+}
+
+// undeliver puts back a batch whose answer could not be written.
+func (s *session) undeliver(batch []entry) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(batch) == 0 || len(s.unproven) == 0 || &batch[0] != &s.unproven[0] {
+		return // a later connect has settled it already
+	}
+	s.unproven = nil
+	s.out.putBack(batch)
+	s.wakeLocked()
+}
+
+// bind makes k the socket that carries the session, holding the connect for that long, and reports false for a session
+// that is over.
+func (s *session) bind(k *socket, id json.RawMessage, hold time.Duration) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return false
+	}
+	s.touchLocked(id)
+	if s.poll != nil {
+		s.poll.end(replaced)
+		s.poll = nil
+	}
+	if s.sock != k {
+		s.releaseSocketLocked(replaced)
+		s.sock = k
+	} else {
+		s.answerHeldLocked(replaced)
+	}
+	s.held = &heldConnect{id: id, until: time.Now().Add(hold)}
+	if hold <= 0 {
+		s.answerHeldLocked(replaced)
+	} else {
+		s.srv.clock.by(&s.alarm, s.held.until)
+	}
+	if len(s.out.items) > 0 {
+		k.kick()
+	}
+	return true
+}
+
+// unbind is called when k has closed. Only the session's present socket counts: an old one that dies late must not take
+// the new one with it.
+func (s *session) unbind(k *socket) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.sock == k {
+		s.held = nil
+		s.releaseSocketLocked(replaced)
+	}
+}
+
+// carriedBy reports whether k carries the session's deliveries.
+func (s *session) carriedBy(k *socket) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.sock == k
+}
+
+// releaseSocketLocked detaches the socket, answering the connect it holds; what it is not known to have brought over goes back to
+// the queue.
+func (s *session) releaseSocketLocked(why ending) {
+	if s.sock == nil {
+		return
+	}
+	s.answerHeldLocked(why)
+	s.sock = nil
+	s.out.putBack(s.sent.all())
+	s.sent.clear()
+	if len(s.out.items) >= s.srv.opt.CoalesceAfter {
+		s.out.compact()
+	}
+}
+
+func (s *session) answerHeldLocked(why ending) {
+	if s.held == nil {
+		return
+	}
+	k, held := s.sock, s.held
+	s.held = nil
+	k.push(s.srv.connectReply(s.id, held.id, why).encode())
+}
+
+// takeFor returns what k is to write next and the number of its last message, none when k does not carry the session any
+// more.
+func (s *session) takeFor(k *socket, bytes int) (batch []entry, last uint64, more bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.sock != k || s.closed {
+		return nil, 0, false
+	}
+	batch = s.out.take(bytes)
+	last = s.sent.add(batch, s.limits())
+	return batch, last, len(s.out.items) > 0
+}
+
+// proven notes that k's client has received everything up to that number.
+func (s *session) proven(k *socket, last uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.sock == k {
+		s.sent.prove(last)
+	}
+}
+
+// ring is the session's alarm: the hold of a connect on a socket is over, or the session's time.
+func (s *session) ring(now time.Time) {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return
+	}
+	if s.held != nil && !now.Before(s.held.until) {
+		s.answerHeldLocked(replaced)
+	}
+	if !now.Before(s.expireAt) {
+		s.mu.Unlock()
+		s.srv.destroy(s, destroyed, "expired")
+		return
+	}
+	next := s.expireAt
+	if s.held != nil && s.held.until.Before(next) {
+		next = s.held.until
+	}
+	s.srv.clock.set(&s.alarm, next) // under the lock, so that it can't undo what a new connect sets
+	s.mu.Unlock()
+}
+
+// close ends the session and returns its subscriptions, for the caller to take out of the hub. The second call returns false.
+func (s *session) close(why ending) ([]*subscription, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil, false
+	}
+	s.closed = true
+	if s.poll != nil {
+		s.poll.end(why)
+		s.poll = nil
+	}
+	if k := s.sock; k != nil {
+		s.releaseSocketLocked(why)
+		k.close(why)
+	}
+	subs := make([]*subscription, 0, len(s.subs))
+	for _, sub := range s.subs {
+		sub.dead = true
+		subs = append(subs, sub)
+	}
+	s.subs, s.out, s.unproven, s.seen = nil, queue{}, nil, seen{}
+	return subs, true
+}

@@ -1,0 +1,130 @@
+package bayeux
+
+import (
+	"bytes"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/gorilla/websocket"
+)
+
+// errand is what the writer does next.
+type errand struct {
+	replies   [][]byte
+	messages  []entry
+	last      uint64
+	heartbeat bool
+	ping      bool
+	closing   bool
+	code      int
+}
+
+// write writes what is queued until there is nothing left. It is the only writer of the connection.
+func (k *socket) write() {
+	defer k.srv.finish()
+	for {
+		e, ok := k.next()
+		if !ok {
+			return
+		}
+		if err := k.carryOut(&e); err != nil {
+			k.cut() // the reader sees it and gives the messages back
+		}
+	}
+}
+
+// next collects replies from the socket and messages from its session.
+func (k *socket) next() (errand, bool) {
+	k.mu.Lock()
+	if !k.dirty || k.gone || k.parted {
+		k.writing = false
+		k.mu.Unlock()
+		return errand{}, false
+	}
+	k.dirty, k.parted = false, k.closing
+	e := errand{replies: k.replies, heartbeat: k.heartbeat, ping: k.ping, closing: k.closing, code: k.closeCode}
+	k.replies, k.size, k.heartbeat, k.ping = nil, 0, false, false
+	sess := k.sess
+	k.mu.Unlock()
+	if sess != nil && !e.closing {
+		var more bool
+		if e.messages, e.last, more = sess.takeFor(k, maxSocketFrame); more {
+			k.mu.Lock()
+			k.dirty = true
+			k.mu.Unlock()
+		}
+	}
+	return e, true
+}
+
+func (k *socket) carryOut(e *errand) error {
+	deadline := time.Now().Add(k.srv.opt.WriteTimeout)
+	if err := k.conn.SetWriteDeadline(deadline); err != nil {
+		return err
+	}
+	if e.heartbeat {
+		if err := k.conn.WriteMessage(websocket.TextMessage, []byte("[]")); err != nil {
+			return err
+		}
+	}
+	if err := k.writeMessages(e); err != nil {
+		return err
+	}
+	if len(e.messages) > 0 {
+		k.mu.Lock()
+		k.written = e.last
+		k.mu.Unlock()
+		k.srv.clock.by(&k.alarm, time.Now().Add(k.srv.opt.ProofAfter))
+	}
+	if e.ping {
+		k.mu.Lock()
+		k.asked = k.written
+		payload := strconv.AppendUint(nil, k.written, 10)
+		k.mu.Unlock()
+		if err := k.conn.WriteControl(websocket.PingMessage, payload, deadline); err != nil {
+			return err
+		}
+	}
+	if e.closing {
+		return k.goodbye(e.code, deadline)
+	}
+	return nil
+}
+
+// frames are buffers for frames of several messages.
+var frames = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+// writeMessages sends replies, then messages, in one frame. A single message goes as the frame that all its receivers share.
+func (k *socket) writeMessages(e *errand) error {
+	switch {
+	case len(e.replies) == 0 && len(e.messages) == 0:
+		return nil
+	case len(e.replies) == 0 && len(e.messages) == 1:
+		return k.conn.WritePreparedMessage(e.messages[0].frame.socketFrame())
+	}
+	b := frames.Get().(*bytes.Buffer)
+	defer frames.Put(b)
+	b.Reset()
+	open := byte('[')
+	for _, reply := range e.replies {
+		b.WriteByte(open)
+		b.Write(reply)
+		open = ','
+	}
+	for i := range e.messages {
+		b.WriteByte(open)
+		b.Write(e.messages[i].frame.object())
+		open = ','
+	}
+	b.WriteByte(']')
+	return k.conn.WriteMessage(websocket.TextMessage, b.Bytes())
+}
+
+// goodbye sends the close frame and leaves the client a moment to answer it, after which the reader ends.
+func (k *socket) goodbye(code int, deadline time.Time) error {
+	if err := k.conn.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(code, ""), deadline); err != nil {
+		return err
+	}
+	return k.conn.SetReadDeadline(time.Now().Add(min(k.srv.opt.WriteTimeout, 2*time.Second)))
+}

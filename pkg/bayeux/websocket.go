@@ -1,0 +1,277 @@
+package bayeux
+
+import (
+	"bytes"
+	"errors"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/gorilla/websocket"
+)
+
+// maxSocketFrame is about the size up to which waiting messages are put into one frame.
+const maxSocketFrame = 64 << 10
+
+// socket is one websocket. One goroutine reads and carries out what the client sends; another writes, and exists only while
+// there is something to write.
+type socket struct {
+	srv  *Server
+	conn *websocket.Conn
+	req  Request
+	// alarm rings for pings and for sockets that belong to nobody.
+	alarm alarm
+
+	mu        sync.Mutex
+	sess      *session // the last one bound; whether it still is, the session knows
+	replies   [][]byte
+	size      int  // of replies, in bytes
+	heartbeat bool // an empty array is to be sent
+	ping      bool
+	closing   bool
+	closeCode int
+	writing   bool // a writer runs
+	dirty     bool // there is something for it
+	parted    bool // the close frame has been handed to the writer, after which nothing is written
+	gone      bool // the connection is closed
+
+	pingAt    time.Time // when the next regular ping is due
+	idleSince time.Time // when an alarm first found the socket without a session
+	written   uint64    // number of the last message written
+	asked     uint64    // the number the last ping asked for
+}
+
+// upgrader keeps little per connection: idle sockets are many. Origins are judged before.
+var upgrader = websocket.Upgrader{
+	HandshakeTimeout: 10 * time.Second,
+	ReadBufferSize:   1024,
+	WriteBufferSize:  4096,
+	WriteBufferPool:  &sync.Pool{},
+	CheckOrigin:      func(*http.Request) bool { return true },
+	Error: func(w http.ResponseWriter, _ *http.Request, status int, _ error) {
+		plain(w, status, http.StatusText(status))
+	},
+}
+
+func (s *Server) serveSocket(w http.ResponseWriter, r *http.Request, o origin) {
+	conn, err := upgrader.Upgrade(w, r, nil)
+	if err != nil {
+		return // answered by the upgrader
+	}
+	// A copy without what belongs to the connection's HTTP days, which would otherwise be kept alive with it.
+	req := (&http.Request{
+		Method: r.Method, URL: r.URL, Proto: r.Proto, ProtoMajor: r.ProtoMajor, ProtoMinor: r.ProtoMinor,
+		Header: r.Header, Host: r.Host, RemoteAddr: r.RemoteAddr, RequestURI: r.RequestURI, TLS: r.TLS, Body: http.NoBody,
+	}).WithContext(s.life)
+	now := time.Now()
+	k := &socket{srv: s, conn: conn, req: Request{HTTP: req, CookieCounts: o.cookieCounts}, pingAt: now.Add(s.opt.PingEvery)}
+	k.alarm.fire = k.ring
+	if !s.addSocket(k) {
+		k.cut()
+		return
+	}
+	s.clock.set(&k.alarm, k.pingAt)
+	go k.read() // on a small stack of its own, and net/http's goroutine with its buffers goes
+}
+
+// addSocket counts the socket and its reader as work, and reports false when the server has ended.
+func (s *Server) addSocket(k *socket) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ended {
+		return false
+	}
+	s.sockets[k] = struct{}{}
+	s.work.Add(1)
+	return true
+}
+
+func (s *Server) removeSocket(k *socket) {
+	s.clock.stop(&k.alarm)
+	s.mu.Lock()
+	delete(s.sockets, k)
+	s.mu.Unlock()
+	s.finish()
+}
+
+func (k *socket) read() {
+	defer k.srv.removeSocket(k)
+	defer k.gather()
+	k.conn.SetReadLimit(k.srv.opt.MaxBody)
+	k.renew()
+	k.conn.SetPongHandler(func(payload string) error {
+		k.renew()
+		if n, err := strconv.ParseUint(payload, 10, 64); err == nil {
+			if sess := k.session(); sess != nil {
+				sess.proven(k, n)
+			}
+		}
+		return nil
+	})
+	for {
+		kind, body, err := k.conn.ReadMessage()
+		if err != nil {
+			return // closed, broken, too large (gorilla has answered with 1009), or silent for too long
+		}
+		k.renew()
+		if kind == websocket.TextMessage {
+			k.receive(body)
+		}
+	}
+}
+
+// gather ends the connection after its last read.
+func (k *socket) gather() {
+	k.cut()
+	if sess := k.session(); sess != nil {
+		sess.unbind(k)
+	}
+}
+
+// renew gives the client two pings' time to be heard of.
+func (k *socket) renew() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if !k.closing { // else the time for the client's goodbye runs
+		_ = k.conn.SetReadDeadline(time.Now().Add(2 * k.srv.opt.PingEvery)) // on a closed connection the next read fails too
+	}
+}
+
+// receive carries out a frame, each of its messages answered on its own. What is no Bayeux is ignored, as Faye does.
+func (k *socket) receive(body []byte) {
+	batch, err := parseBatch(body, k.srv.opt.MaxBatch)
+	if err != nil {
+		k.srv.opt.Logger.Debug("bayeux: frame ignored", "error", err)
+		return
+	}
+	if len(batch) == 0 && len(bytes.TrimSpace(body)) > 0 && bytes.TrimSpace(body)[0] == '[' {
+		k.beat()
+		return
+	}
+	x := &exchange{srv: k.srv, ctx: k.srv.life, req: k.req, sock: k}
+	for i := range batch {
+		if err := x.handle(&batch[i]); err != nil {
+			if errors.Is(err, errLater) {
+				k.closeWith(websocket.CloseTryAgainLater)
+			}
+			return
+		}
+	}
+}
+
+// connect binds the session to this socket.
+func (k *socket) connect(sess *session, id []byte, hold time.Duration) {
+	if old := k.session(); old != nil && old != sess {
+		old.unbind(k) // one socket carries one session; the other has to connect again
+	}
+	k.mu.Lock()
+	k.sess = sess
+	k.mu.Unlock()
+	if !sess.bind(k, id, hold) {
+		k.push(k.srv.connectReply(sess.id, id, destroyed).encode())
+	}
+}
+
+func (k *socket) session() *session {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.sess
+}
+
+// push queues a reply. A client that asks without reading the answers is cut.
+func (k *socket) push(b []byte) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.size += len(b); k.size > k.srv.opt.QueueBytes+int(k.srv.opt.MaxBody) {
+		k.closeLocked(websocket.ClosePolicyViolation)
+		return
+	}
+	k.replies = append(k.replies, b)
+	k.kickLocked()
+}
+
+func (k *socket) beat() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.heartbeat = true
+	k.kickLocked()
+}
+
+// kick makes the writer look for messages.
+func (k *socket) kick() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.kickLocked()
+}
+
+func (k *socket) kickLocked() {
+	k.dirty = true
+	if !k.writing && !k.gone && !k.parted {
+		k.writing = true
+		k.srv.work.Add(1) // the reader, which is counted, ends only after gone was set: Run can't have stopped waiting
+		go k.write()
+	}
+}
+
+// close ends the socket after what is queued, with the close code for the reason.
+func (k *socket) close(why ending) {
+	switch why {
+	case draining:
+		k.closeWith(websocket.CloseGoingAway)
+	case destroyed:
+		k.closeWith(websocket.ClosePolicyViolation)
+	default:
+		k.closeWith(websocket.CloseNormalClosure)
+	}
+}
+
+func (k *socket) closeWith(code int) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.closeLocked(code)
+}
+
+func (k *socket) closeLocked(code int) {
+	if k.closing {
+		return
+	}
+	k.closing, k.closeCode = true, code
+	k.kickLocked()
+}
+
+// cut closes the connection at once.
+func (k *socket) cut() {
+	k.mu.Lock()
+	k.gone = true
+	k.mu.Unlock()
+	_ = k.conn.Close() // closing is all there is to do
+}
+
+// ring is the socket's alarm.
+func (k *socket) ring(now time.Time) {
+	sess := k.session()
+	bound := sess != nil && sess.carriedBy(k)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	switch {
+	case bound:
+		k.idleSince = time.Time{}
+	case k.idleSince.IsZero():
+		k.idleSince = now
+	case now.Sub(k.idleSince) >= k.srv.opt.IdleSocket:
+		k.closeLocked(websocket.CloseNormalClosure)
+	}
+	if !now.Before(k.pingAt) || k.written != k.asked {
+		k.ping = true
+		k.pingAt = now.Add(k.srv.opt.PingEvery)
+		k.kickLocked()
+	}
+	next := k.pingAt
+	if !k.idleSince.IsZero() && k.idleSince.Add(k.srv.opt.IdleSocket).Before(next) {
+		next = k.idleSince.Add(k.srv.opt.IdleSocket)
+	}
+	if !k.gone {
+		k.srv.clock.set(&k.alarm, next)
+	}
+}
