@@ -1,0 +1,140 @@
+// Package dbtest gives each test a fresh database on the engines we run on: SQLite, PostgreSQL and MariaDB, real ones.
+//
+//	dbtest.Each(t, []fs.FS{crm.Migrations}, func(t *testing.T, db *database.DB) { ... })
+//
+// Tests may run in parallel. A database is dropped with its test.
+package dbtest
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-sql-driver/mysql"
+	_ "github.com/jackc/pgx/v5/stdlib" // registers pgx, for making databases
+
+	"exporthub/pkg/database"
+	"exporthub/pkg/testkit"
+)
+
+// Each runs a test on every engine, as the sub-tests SQLite, PostgreSQL and MariaDB, with the migrations of sources
+// applied. A sub-test may call t.Parallel.
+func Each(t *testing.T, sources []fs.FS, fn func(t *testing.T, db *database.DB)) {
+	t.Helper()
+	t.Run("SQLite", func(t *testing.T) { fn(t, SQLite(t, sources...)) })
+	t.Run("PostgreSQL", func(t *testing.T) { fn(t, Postgres(t, sources...)) })
+	t.Run("MariaDB", func(t *testing.T) { fn(t, MariaDB(t, sources...)) })
+}
+
+// EachURL runs a test on every engine with the URL of an empty database, for tests that open it themselves.
+func EachURL(t *testing.T, fn func(t *testing.T, dsn string)) {
+	t.Helper()
+	t.Run("SQLite", func(t *testing.T) { fn(t, SQLiteURL(t)) })
+	t.Run("PostgreSQL", func(t *testing.T) { fn(t, PostgresURL(t)) })
+	t.Run("MariaDB", func(t *testing.T) { fn(t, MariaDBURL(t)) })
+}
+
+// SQLite returns a fresh, migrated database in a file.
+func SQLite(t testing.TB, sources ...fs.FS) *database.DB {
+	t.Helper()
+	return Open(t, SQLiteURL(t), sources...)
+}
+
+// Postgres returns a fresh, migrated database of a real PostgreSQL.
+func Postgres(t testing.TB, sources ...fs.FS) *database.DB {
+	t.Helper()
+	return Open(t, PostgresURL(t), sources...)
+}
+
+// MariaDB returns a fresh, migrated database of a real MariaDB.
+func MariaDB(t testing.TB, sources ...fs.FS) *database.DB {
+	t.Helper()
+	return Open(t, MariaDBURL(t), sources...)
+}
+
+// Open opens a database by its URL, applies migrations, and closes it with the test.
+func Open(t testing.TB, dsn string, sources ...fs.FS) *database.DB {
+	t.Helper()
+	db, err := database.Open(t.Context(), dsn, database.Options{Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatalf("dbtest: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := db.Close(); err != nil {
+			t.Errorf("dbtest: close: %v", err)
+		}
+	})
+	if err := database.Migrate(t.Context(), db, sources...); err != nil {
+		t.Fatalf("dbtest: %v", err)
+	}
+	return db
+}
+
+// SQLiteURL returns the URL of a database that does not exist yet.
+func SQLiteURL(t testing.TB) string {
+	t.Helper()
+	// Not flushed: what a power cut would do is not for these tests.
+	return "sqlite:" + filepath.Join(t.TempDir(), "test.db") + "?synchronous=off"
+}
+
+// PostgresURL returns the URL of an empty database of a real PostgreSQL.
+func PostgresURL(t testing.TB) string {
+	t.Helper()
+	server := testkit.PostgresURL(t)
+	// Copied from template0, which nobody is ever connected to; a connection to the template makes CREATE fail.
+	return fresh(t, "pgx", server, server, "CREATE DATABASE %s TEMPLATE template0", "DROP DATABASE IF EXISTS %s WITH (FORCE)")
+}
+
+// MariaDBURL returns the URL of an empty database of a real MariaDB.
+func MariaDBURL(t testing.TB) string {
+	t.Helper()
+	server := testkit.MariaDBURL(t)
+	u, err := url.Parse(server)
+	if err != nil {
+		t.Fatalf("dbtest: %s: %v", testkit.MariaDBEnv, err)
+	}
+	cfg := mysql.NewConfig()
+	cfg.User, cfg.Net, cfg.Addr = u.User.Username(), "tcp", u.Host
+	cfg.Passwd, _ = u.User.Password()
+	return fresh(t, "mysql", cfg.FormatDSN(), server, "CREATE DATABASE %s", "DROP DATABASE IF EXISTS %s")
+}
+
+// fresh makes a database with a random name on a server and drops it with the test.
+func fresh(t testing.TB, driver, dsn, serverURL, create, drop string) string {
+	t.Helper()
+	name := "t_" + strings.ToLower(rand.Text()[:16])
+	if err := administer(t.Context(), driver, dsn, fmt.Sprintf(create, name)); err != nil {
+		t.Fatalf("dbtest: create database: %v", err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+		defer cancel()
+		if err := administer(ctx, driver, dsn, fmt.Sprintf(drop, name)); err != nil {
+			t.Errorf("dbtest: drop database: %v", err)
+		}
+	})
+	u, err := url.Parse(serverURL)
+	if err != nil {
+		t.Fatalf("dbtest: %v", err)
+	}
+	u.Path = "/" + name
+	return u.String()
+}
+
+func administer(ctx context.Context, driver, dsn, statement string) error {
+	server, err := sql.Open(driver, dsn)
+	if err != nil {
+		return err
+	}
+	_, err = server.ExecContext(ctx, statement)
+	return errors.Join(err, server.Close())
+}

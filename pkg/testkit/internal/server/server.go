@@ -1,0 +1,281 @@
+package server
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/go-sql-driver/mysql"
+	"github.com/jackc/pgx/v5"
+)
+
+// Server is a started server. Its methods are for one goroutine.
+type Server struct {
+	URL  string // as our program takes it, for an administrator of the server
+	Addr string // host:port
+
+	dir  *dir
+	proc *process
+	cmd  func() *exec.Cmd // a fresh command of the same server on the same port
+	ask  func(context.Context) error
+	quit syscall.Signal // ends it at once
+}
+
+// Stop ends the server and removes its directory. Stopping twice is fine.
+func (s *Server) Stop() error {
+	if s.dir == nil {
+		return nil
+	}
+	if s.proc != nil {
+		s.proc.stop(s.quit, 10*time.Second)
+	}
+	d := s.dir
+	s.dir = nil
+	return d.remove()
+}
+
+// Kill ends the server like a power cut and returns when it is gone.
+func (s *Server) Kill() { s.proc.stop(syscall.SIGKILL, time.Minute) }
+
+// Signal sends a signal, such as SIGSTOP and SIGCONT.
+func (s *Server) Signal(signal syscall.Signal) error { return s.proc.cmd.Process.Signal(signal) }
+
+// Restart starts a killed server again on the same port and returns when it answers.
+func (s *Server) Restart(ctx context.Context) error {
+	proc, err := start(s.cmd(), s.quit)
+	if err != nil {
+		return err
+	}
+	s.proc = proc
+	return proc.ready(ctx, s.ask)
+}
+
+// launch finds a free port and starts a server on it. Another process may take the port in between; then the server
+// ends at once and the next port is tried.
+func launch(ctx context.Context, d *dir, quit syscall.Signal, make func(port string) *Server) (*Server, error) {
+	for try := 1; ; try++ {
+		port, err := freePort()
+		if err != nil {
+			return nil, errors.Join(err, d.remove())
+		}
+		s := make(port)
+		s.Addr, s.dir, s.quit = net.JoinHostPort("127.0.0.1", port), d, quit
+		err = s.Restart(ctx)
+		if err == nil {
+			return s, nil
+		}
+		if try == 5 || !errors.Is(err, errEnded) {
+			return nil, errors.Join(err, s.Stop())
+		}
+	}
+}
+
+// freePort looks below the ports that systems give to outgoing connections, so that a server killed for a while finds
+// its port free again.
+func freePort() (string, error) {
+	for range 100 {
+		port := strconv.Itoa(15000 + rand.IntN(15000))
+		l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", port))
+		if err != nil {
+			continue
+		}
+		return port, l.Close()
+	}
+	return "", errors.New("no free loopback port found between 15000 and 30000")
+}
+
+// Redis starts a redis-server without persistence and with 512 databases; options are appended to its command line.
+func Redis(ctx context.Context, options ...string) (*Server, error) {
+	binary, err := find("redis-server", "redis-server (apt) or redis (brew)")
+	if err != nil {
+		return nil, err
+	}
+	d, err := newDir()
+	if err != nil {
+		return nil, err
+	}
+	return launch(ctx, d, syscall.SIGKILL, func(port string) *Server {
+		addr := net.JoinHostPort("127.0.0.1", port)
+		return &Server{
+			URL: "redis://" + addr + "/0",
+			cmd: func() *exec.Cmd {
+				return command(nil, d.path, binary, append([]string{
+					"--port", port, "--bind", "127.0.0.1", "--databases", "512", "--save", "", "--appendonly", "no",
+					"--dir", d.path, "--daemonize", "no",
+				}, options...)...)
+			},
+			ask: func(ctx context.Context) error { return askRedis(ctx, addr) },
+		}
+	})
+}
+
+// askRedis speaks the one word itself: the client library logs what it can't reach.
+func askRedis(ctx context.Context, addr string) error {
+	conn, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "tcp", addr)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	if err := conn.SetDeadline(time.Now().Add(time.Second)); err != nil {
+		return err
+	}
+	if _, err := io.WriteString(conn, "PING\r\n"); err != nil {
+		return err
+	}
+	answer, err := bufio.NewReader(conn).ReadString('\n')
+	if err == nil && answer != "+PONG\r\n" {
+		err = fmt.Errorf("redis answers %q to PING", answer)
+	}
+	return err
+}
+
+// Postgres starts a PostgreSQL with the superuser postgres, who needs no password.
+func Postgres(ctx context.Context) (*Server, error) {
+	const packages = "postgresql (apt, brew)"
+	initdb, err := find("initdb", packages)
+	if err != nil {
+		return nil, err
+	}
+	binary, err := find("postgres", packages)
+	if err != nil {
+		return nil, err
+	}
+	who, err := unprivileged("postgres")
+	if err != nil {
+		return nil, err
+	}
+	d, err := newDir()
+	if err != nil {
+		return nil, err
+	}
+	data, err := d.ownDir("data", who)
+	if err != nil {
+		return nil, errors.Join(err, d.remove())
+	}
+	init := command(who, data, initdb, "--pgdata="+data, "--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C",
+		"--no-sync", "--no-instructions")
+	if err := runToEnd(ctx, init); err != nil {
+		return nil, errors.Join(err, d.remove())
+	}
+	return launch(ctx, d, syscall.SIGQUIT, func(port string) *Server {
+		url := "postgres://postgres@" + net.JoinHostPort("127.0.0.1", port) + "/postgres?sslmode=disable"
+		return &Server{
+			URL: url,
+			cmd: func() *exec.Cmd {
+				return command(who, data, binary, "-D", data, "-p", port,
+					"-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-c", "max_connections=400",
+					"-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off", "-c", "autovacuum_naptime=1h",
+					"-c", "timezone=Asia/Shanghai", // not UTC, so that who forgets the zone is found out
+					"-c", "logging_collector=off", "-c", "log_min_messages=fatal")
+			},
+			ask: func(ctx context.Context) error { return askPostgres(ctx, url) },
+		}
+	})
+}
+
+// MariaDB starts a MariaDB with the administrator root, who needs no password.
+func MariaDB(ctx context.Context) (*Server, error) {
+	const packages = "mariadb-server (apt) or mariadb (brew)"
+	install, err := find("mariadb-install-db", packages)
+	if err != nil {
+		return nil, err
+	}
+	binary, err := find("mariadbd", packages)
+	if err != nil {
+		return nil, err
+	}
+	who, err := unprivileged("mysql")
+	if err != nil {
+		return nil, err
+	}
+	d, err := newDir()
+	if err != nil {
+		return nil, err
+	}
+	data, err := d.ownDir("data", who)
+	if err != nil {
+		return nil, errors.Join(err, d.remove())
+	}
+	options := []string{"--no-defaults", "--datadir=" + data, "--innodb-log-file-size=32M", "--innodb-flush-method=nosync"}
+	init := command(who, data, install, append(options, "--auth-root-authentication-method=normal", "--skip-test-db")...)
+	if err := runToEnd(ctx, init); err != nil {
+		return nil, errors.Join(err, d.remove())
+	}
+	return launch(ctx, d, syscall.SIGKILL, func(port string) *Server {
+		addr := net.JoinHostPort("127.0.0.1", port)
+		return &Server{
+			URL: "mysql://root@" + addr + "/mysql",
+			cmd: func() *exec.Cmd {
+				return command(who, data, binary, append(options,
+					"--port="+port, "--bind-address=127.0.0.1", "--socket="+filepath.Join(data, "s"), "--pid-file="+filepath.Join(data, "pid"),
+					"--tmpdir="+data, "--skip-name-resolve", "--skip-log-bin", "--max-connections=400", "--performance-schema=off",
+					"--innodb-flush-log-at-trx-commit=0", "--innodb-buffer-pool-size=128M", "--innodb-doublewrite=0",
+					"--default-time-zone=+08:00",                       // not UTC, so that who forgets the zone is found out
+					"--sql-mode=", "--character-set-server=latin1")...) // nor anything else we do not set ourselves
+			},
+			ask: func(ctx context.Context) error { return askMariaDB(ctx, addr) },
+		}
+	})
+}
+
+func askPostgres(ctx context.Context, url string) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	conn, err := pgx.Connect(ctx, url)
+	if err != nil {
+		return err
+	}
+	return conn.Close(ctx)
+}
+
+func askMariaDB(ctx context.Context, addr string) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	cfg := mysql.NewConfig()
+	cfg.User, cfg.Net, cfg.Addr, cfg.Logger = "root", "tcp", addr, &mysql.NopLogger{}
+	connector, err := mysql.NewConnector(cfg)
+	if err != nil {
+		return err
+	}
+	conn, err := connector.Connect(ctx)
+	if err != nil {
+		return err
+	}
+	return conn.Close()
+}
+
+// command prepares a child that runs as who, in a directory that user may enter.
+func command(who *syscall.Credential, dir, binary string, args ...string) *exec.Cmd {
+	cmd := exec.Command(binary, args...)
+	cmd.Dir = dir
+	cmd.Env = append(cmd.Environ(), "LC_ALL=C", "HOME="+dir)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: who}
+	return cmd
+}
+
+// runToEnd runs a command that prepares a data directory.
+func runToEnd(ctx context.Context, cmd *exec.Cmd) error {
+	p, err := start(cmd, syscall.SIGKILL)
+	if err != nil {
+		return err
+	}
+	select {
+	case <-p.done:
+	case <-ctx.Done():
+		p.stop(syscall.SIGKILL, time.Minute)
+		return ctx.Err()
+	}
+	if !cmd.ProcessState.Success() {
+		return fmt.Errorf("%s: %s\n%s", cmd.Path, cmd.ProcessState, p.out)
+	}
+	return nil
+}

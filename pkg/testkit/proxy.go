@@ -1,0 +1,253 @@
+package testkit
+
+import (
+	"context"
+	"io"
+	"net"
+	"net/url"
+	"sync"
+	"testing"
+	"time"
+)
+
+// TCPProxy stands between a client and a server and fails as networks do.
+type TCPProxy struct {
+	t      testing.TB
+	addr   string
+	target string
+	wg     sync.WaitGroup
+
+	mu       sync.Mutex
+	listener net.Listener       // nil while cut
+	conns    map[*link]struct{} // both ends of each connection
+	flowing  chan struct{}      // closed while bytes flow; a new one while they stall
+	closed   bool
+}
+
+// link is one proxied connection.
+type link struct {
+	client, server net.Conn
+	gone           chan struct{}
+	once           sync.Once
+}
+
+// Proxy starts a proxy on a free loopback port to target, which is host:port or a URL. It is closed with the test.
+func Proxy(t testing.TB, target string) *TCPProxy {
+	t.Helper()
+	if u, err := url.Parse(target); err == nil && u.Host != "" {
+		target = u.Host
+	}
+	flowing := make(chan struct{})
+	close(flowing)
+	p := &TCPProxy{t: t, target: target, conns: map[*link]struct{}{}, flowing: flowing}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatalf("testkit: proxy: %v", err)
+	}
+	p.addr = l.Addr().String()
+	p.mu.Lock()
+	p.serveLocked(l)
+	p.mu.Unlock()
+	t.Cleanup(p.close)
+	return p
+}
+
+// Addr returns the proxy's host:port.
+func (p *TCPProxy) Addr() string { return p.addr }
+
+// URL returns rawURL with the proxy in the place of its host.
+func (p *TCPProxy) URL(rawURL string) string {
+	p.t.Helper()
+	u, err := url.Parse(rawURL)
+	if err != nil {
+		p.t.Fatalf("testkit: proxy: %v", err)
+	}
+	u.Host = p.addr
+	return u.String()
+}
+
+// Conns returns how many connections there are.
+func (p *TCPProxy) Conns() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.conns)
+}
+
+// Cut resets every connection and refuses new ones, as if the server were killed.
+func (p *TCPProxy) Cut() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.cutLocked()
+}
+
+// Reset resets every connection and accepts new ones, as a server that is restarted or a firewall that forgets.
+func (p *TCPProxy) Reset() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for l := range p.conns {
+		l.reset()
+	}
+}
+
+// Stall stops the flow of bytes: connections stay open, new ones are accepted, and nothing arrives on either side.
+func (p *TCPProxy) Stall() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	select {
+	case <-p.flowing:
+		p.flowing = make(chan struct{})
+	default: // stalled already
+	}
+}
+
+// Restore ends a Cut or a Stall. What was sent during a Stall arrives now.
+func (p *TCPProxy) Restore() {
+	p.t.Helper()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.flowLocked()
+	if p.listener != nil || p.closed {
+		return
+	}
+	var l net.Listener
+	var err error
+	for deadline := time.Now().Add(5 * time.Second); ; {
+		// A client's outgoing connection may hold the port for a moment.
+		if l, err = net.Listen("tcp", p.addr); err == nil || time.Now().After(deadline) {
+			break
+		}
+	}
+	if err != nil {
+		p.t.Errorf("testkit: proxy: %v", err)
+		return
+	}
+	p.serveLocked(l)
+}
+
+func (p *TCPProxy) close() {
+	p.mu.Lock()
+	p.closed = true
+	p.cutLocked()
+	p.flowLocked()
+	p.mu.Unlock()
+	p.wg.Wait()
+}
+
+func (p *TCPProxy) cutLocked() {
+	if p.listener != nil {
+		p.listener.Close()
+		p.listener = nil
+	}
+	for l := range p.conns {
+		l.reset()
+	}
+}
+
+func (p *TCPProxy) flowLocked() {
+	select {
+	case <-p.flowing:
+	default:
+		close(p.flowing)
+	}
+}
+
+func (p *TCPProxy) serveLocked(l net.Listener) {
+	p.listener = l
+	p.wg.Go(func() {
+		for {
+			client, err := l.Accept()
+			if err != nil {
+				return
+			}
+			p.wg.Go(func() { p.connect(l, client) })
+		}
+	})
+}
+
+// connect joins a client with the server. A Cut in the meantime, seen by the listener, wins.
+func (p *TCPProxy) connect(l net.Listener, client net.Conn) {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	server, err := new(net.Dialer).DialContext(ctx, "tcp", p.target)
+	if err != nil {
+		client.Close()
+		return
+	}
+	c := &link{client: client, server: server, gone: make(chan struct{})}
+	p.mu.Lock()
+	if p.listener != l {
+		p.mu.Unlock()
+		c.reset()
+		return
+	}
+	p.conns[c] = struct{}{}
+	p.mu.Unlock()
+	defer func() {
+		c.close()
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		delete(p.conns, c)
+	}()
+	var back sync.WaitGroup
+	back.Go(func() { p.pump(c, c.client, c.server) })
+	p.pump(c, c.server, c.client)
+	back.Wait()
+}
+
+// pump copies one direction. An orderly end is passed on; anything else ends the connection.
+func (p *TCPProxy) pump(c *link, from, to net.Conn) {
+	buf := make([]byte, 32<<10)
+	for {
+		n, err := from.Read(buf)
+		p.mu.Lock()
+		flowing := p.flowing
+		p.mu.Unlock()
+		select {
+		case <-flowing:
+		case <-c.gone:
+			return
+		}
+		if n > 0 {
+			if _, err := to.Write(buf[:n]); err != nil {
+				c.reset()
+				return
+			}
+		}
+		if err == io.EOF {
+			closeWrite(to)
+			return
+		}
+		if err != nil {
+			c.reset()
+			return
+		}
+	}
+}
+
+func closeWrite(conn net.Conn) {
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		_ = tcp.CloseWrite() // fails on a connection that is gone anyway
+	}
+}
+
+// close closes both ends after an orderly end.
+func (c *link) close() {
+	c.once.Do(func() {
+		close(c.gone)
+		c.client.Close()
+		c.server.Close()
+	})
+}
+
+// reset closes both ends without the politeness of TCP's closing.
+func (c *link) reset() {
+	c.once.Do(func() {
+		close(c.gone)
+		for _, conn := range []net.Conn{c.client, c.server} {
+			if tcp, ok := conn.(*net.TCPConn); ok {
+				_ = tcp.SetLinger(0) // fails on a connection that is gone anyway
+			}
+			conn.Close()
+		}
+	})
+}
