@@ -15,6 +15,9 @@ const (
 	Correspondent Role = 3
 )
 
+// Valid reports whether r is one of the roles.
+func (r Role) Valid() bool { return r >= Administrator && r <= Correspondent }
+
 // Principal is an identified caller.
 type Principal struct {
 	UserID int64
@@ -29,6 +32,9 @@ type Principal struct {
 	ByCookie bool
 	// MustChangePassword holds until the person has set a password of their own.
 	MustChangePassword bool
+	// Disabled holds for a person who may not sign in (any more); only Service.Person returns such, and they hold no
+	// permission.
+	Disabled bool
 
 	permissions map[string]bool
 }

@@ -1,0 +1,96 @@
+package auth
+
+import (
+	"context"
+	"net/http"
+	"net/netip"
+
+	"exporthub/pkg/errs"
+	"exporthub/pkg/httpapi"
+)
+
+// The paths that a person who must change their password may still call.
+const (
+	pathPassword = "/api/user/password"
+	pathMe       = "/api/user/me"
+	pathLogout   = "/api/user/logout"
+	pathRenew    = "/api/access/renew"
+)
+
+// visit is what the handlers of this package need to know of a request.
+type visit struct {
+	from      netip.Addr
+	token     string // "" is none
+	byCookie  bool
+	tokenErr  error // why the headers name no one token
+	crossSite bool
+}
+
+type visitKey struct{}
+
+func visitOf(ctx context.Context) visit {
+	v, _ := ctx.Value(visitKey{}).(visit)
+	return v
+}
+
+// Authorize decides whether a request may go on to a route of the given permission (httpapi.Public, httpapi.SignedIn or
+// the name of a permission) and returns the context that carries its caller; see From. starting marks a GET that starts
+// or changes something.
+//
+// A public route gets no caller, whatever token came along: a dead one must not keep anybody from logging in. A request
+// that changes or starts something is Forbidden when the browser only prefetches it, and when it is provably made by
+// another site's page with our cookie.
+func (s *Service) Authorize(r *http.Request, permission string, starting bool) (context.Context, error) {
+	v := visit{from: s.ClientIP(r), crossSite: s.CrossSite(r)}
+	v.token, v.byCookie, v.tokenErr = RequestToken(r)
+	ctx := context.WithValue(r.Context(), visitKey{}, v)
+	if changes(r, starting) {
+		if isPrefetch(r) {
+			return ctx, &errs.Error{Kind: errs.Forbidden, Code: "prefetch", Message: "预取请求不会启动任务"}
+		}
+		if v.byCookie && v.crossSite {
+			return ctx, crossSite()
+		}
+	}
+	if permission == httpapi.Public {
+		return ctx, nil
+	}
+	p, err := s.caller(ctx)
+	if err != nil {
+		return ctx, err
+	}
+	ctx = With(ctx, p)
+	if p.MustChangePassword && !allowedBeforeChange(r.URL.Path) {
+		return ctx, &errs.Error{Kind: errs.Forbidden, Code: "password_change_required", Message: "请先修改密码"}
+	}
+	if permission != httpapi.SignedIn && !p.Can(permission) {
+		return ctx, &errs.Error{Kind: errs.Forbidden, Code: "permission_missing", Message: "你没有此操作的权限"}
+	}
+	return ctx, nil
+}
+
+// caller identifies the caller of the request that ctx belongs to.
+func (s *Service) caller(ctx context.Context) (*Principal, error) {
+	v := visitOf(ctx)
+	if v.tokenErr != nil {
+		return nil, v.tokenErr
+	}
+	p, err := s.Identify(ctx, v.token)
+	if err != nil {
+		return nil, err
+	}
+	p.ByCookie = v.byCookie
+	return p, nil
+}
+
+func allowedBeforeChange(path string) bool {
+	switch path {
+	case pathPassword, pathMe, pathLogout, pathRenew:
+		return true
+	}
+	return false
+}
+
+func crossSite() error {
+	return &errs.Error{Kind: errs.Forbidden, Code: "cross_site", Message: "不接受来自其他网站的请求"}
+}

@@ -1,0 +1,162 @@
+package auth
+
+import (
+	"context"
+
+	"exporthub/pkg/errs"
+	"exporthub/pkg/httpapi"
+)
+
+// none is the input of a route that takes nothing; what is sent is ignored.
+type none struct{}
+
+type tokenInput struct {
+	Account  string `json:"account" alias:"phoneNumber" required:"true" doc:"账号或手机号" example:"admin"`
+	Password string `json:"password" required:"true" doc:"密码"`
+}
+
+// tokenData is the documented answer of a token, in the document's order.
+type tokenData struct {
+	Token       string `json:"token" doc:"JWT，放在 Authorization: Bearer 或 ACCESS-TOKEN 头中"`
+	TokenMethod string `json:"token_method" example:"HS256"`
+	TokenType   string `json:"token_type" example:"Bearer"`
+	ExpireTime  int64  `json:"expire_time" doc:"到期时间，Unix 秒"`
+	Nickname    string `json:"nickname"`
+}
+
+type loginInput struct {
+	Phone    string `json:"phoneNumber" alias:"account" required:"true" doc:"手机号或账号" example:"13800000001"`
+	Password string `json:"password" required:"true" doc:"密码"`
+}
+
+type passwordInput struct {
+	Phone string `json:"phoneNumber" alias:"account" required:"true" doc:"手机号或账号" example:"13800000001"`
+	Old   string `json:"old_password" required:"true" doc:"旧密码"`
+	New   string `json:"new_password" required:"true" doc:"新密码，8 至 128 个字符"`
+}
+
+type meData struct {
+	ID                 int64    `json:"id"`
+	Name               string   `json:"name"`
+	Role               int      `json:"role" doc:"1 管理员，2 员工，3 通讯员"`
+	Permissions        []string `json:"permissions"`
+	Menus              []any    `json:"menus"`
+	ExportChannel      string   `json:"export_channel" doc:"本人导出进度的频道；知道它的人都能订阅"`
+	MustChangePassword bool     `json:"must_change_password"`
+}
+
+// saved is the answer of routes that say a text only.
+type saved = httpapi.Reply[none]
+
+func said(msg string) saved { return saved{Msg: msg, NoData: true} }
+
+// Routes are the routes of identity.
+func (s *Service) Routes() []httpapi.Route {
+	const tag = "身份"
+	return []httpapi.Route{
+		httpapi.Handle("POST", "/api/access/token", httpapi.C, httpapi.Public,
+			httpapi.Doc{Summary: "用账号密码换取令牌", Tag: tag}, s.handleToken),
+		httpapi.Handle("POST", pathRenew, httpapi.C, httpapi.SignedIn,
+			httpapi.Doc{Summary: "续期令牌", Detail: "原令牌在其到期前仍有效；用 Cookie 调用时同时更新 Cookie。", Tag: tag}, s.handleRenew),
+		httpapi.Handle("POST", "/api/user/login", httpapi.B, httpapi.Public,
+			httpapi.Doc{Summary: "登录", Detail: "令牌放在 HttpOnly 的 Cookie 中。", Tag: tag}, s.handleLogin),
+		httpapi.Handle("POST", pathLogout, httpapi.B, httpapi.Public,
+			httpapi.Doc{Summary: "登出", Detail: "结束调用者的令牌；参数被忽略。", Tag: tag}, s.handleLogout),
+		httpapi.Handle("POST", pathPassword, httpapi.B, httpapi.Public,
+			httpapi.Doc{Summary: "修改密码", Detail: "凭旧密码，不需要令牌；该人员的全部令牌随即失效。", Tag: tag}, s.handlePassword),
+		httpapi.Handle("GET", pathMe, httpapi.B, httpapi.SignedIn,
+			httpapi.Doc{Summary: "当前人员、权限与菜单", Tag: tag}, s.handleMe),
+	}
+}
+
+func (s *Service) handleToken(ctx context.Context, in tokenInput) (tokenData, error) {
+	token, p, err := s.Login(ctx, in.Account, in.Password, visitOf(ctx).from)
+	if err != nil {
+		return tokenData{}, err
+	}
+	return s.tokenData(ctx, token, p)
+}
+
+func (s *Service) handleRenew(ctx context.Context, _ none) (tokenData, error) {
+	p := From(ctx)
+	token, err := s.Renew(p)
+	if err != nil {
+		return tokenData{}, err
+	}
+	if p.ByCookie {
+		httpapi.AddCookie(ctx, s.cookie(token))
+	}
+	return s.tokenData(ctx, token, p)
+}
+
+func (s *Service) tokenData(ctx context.Context, t Token, p *Principal) (tokenData, error) {
+	st, err := s.standings.get(ctx, standingKey{userID: p.UserID})
+	if err != nil {
+		return tokenData{}, unanswered(err)
+	}
+	return tokenData{
+		Token: t.Value, TokenMethod: "HS256", TokenType: "Bearer", ExpireTime: t.Expires.Unix(), Nickname: st.person.callName(),
+	}, nil
+}
+
+func (s *Service) handleLogin(ctx context.Context, in loginInput) (saved, error) {
+	v := visitOf(ctx)
+	if v.crossSite {
+		// There is no cookie yet to misuse, but the answer sets one: another site could log a visitor in as somebody else.
+		return saved{}, crossSite()
+	}
+	token, _, err := s.Login(ctx, in.Phone, in.Password, v.from)
+	if err != nil {
+		return saved{}, err
+	}
+	httpapi.AddCookie(ctx, s.cookie(token))
+	return said("登陆成功"), nil
+}
+
+// handleLogout is public, so that a browser can get rid of a cookie that is no longer good.
+func (s *Service) handleLogout(ctx context.Context, _ none) (saved, error) {
+	p, err := s.caller(ctx)
+	switch {
+	case err == nil:
+		err = s.Logout(ctx, p)
+	case errs.Is(err, errs.Unauthenticated):
+		err = nil
+	}
+	if err != nil {
+		return saved{}, err
+	}
+	httpapi.AddCookie(ctx, s.noCookie())
+	return said("登出成功"), nil
+}
+
+func (s *Service) handlePassword(ctx context.Context, in passwordInput) (saved, error) {
+	before, _ := s.caller(ctx) // who is not signed in changes their password all the same
+	after, err := s.ChangePassword(ctx, in.Phone, in.Old, in.New, visitOf(ctx).from)
+	if err != nil {
+		return saved{}, err
+	}
+	if before != nil && before.ByCookie && before.UserID == after.UserID {
+		// Their cookie ended with all their tokens; who has just proved who they are need not log in again.
+		token, err := s.tokens.issue(after.UserID, after.Epoch, "")
+		if err != nil {
+			return saved{}, err
+		}
+		httpapi.AddCookie(ctx, s.cookie(token))
+	}
+	return said("修改成功"), nil
+}
+
+func (s *Service) handleMe(ctx context.Context, _ none) (meData, error) {
+	p := From(ctx)
+	menus := []any{}
+	if s.o.Menus != nil {
+		var err error
+		if menus, err = s.o.Menus(ctx, p.UserID); err != nil {
+			return meData{}, err
+		}
+	}
+	return meData{
+		ID: p.UserID, Name: p.Name, Role: int(p.Role), Permissions: p.Permissions(), Menus: menus,
+		ExportChannel: s.ExportChannel(p), MustChangePassword: p.MustChangePassword,
+	}, nil
+}

@@ -1,0 +1,81 @@
+package auth
+
+import (
+	"net/http"
+	"strings"
+	"time"
+
+	"exporthub/pkg/errs"
+)
+
+// CookieName is the cookie that carries the token of a browser.
+const CookieName = "exporthub_token"
+
+// HeaderName is the header of our own that carries a token, beside Authorization.
+const HeaderName = "ACCESS-TOKEN"
+
+// CookieToken returns the token in the request's cookie, or "".
+func CookieToken(r *http.Request) string {
+	c, err := r.Cookie(CookieName)
+	if err != nil {
+		return ""
+	}
+	return c.Value
+}
+
+// RequestToken returns the token of a request and whether the browser sent it by itself, as a cookie. No token is "".
+// Two headers that name different tokens are an error of kind Unauthenticated.
+func RequestToken(r *http.Request) (token string, byCookie bool, err error) {
+	for _, v := range r.Header.Values(HeaderName) {
+		if token, err = sameToken(token, strings.TrimSpace(v)); err != nil {
+			return "", false, err
+		}
+	}
+	for _, v := range r.Header.Values("Authorization") {
+		if token, err = sameToken(token, authorizationToken(v)); err != nil {
+			return "", false, err
+		}
+	}
+	if token != "" {
+		return token, false, nil
+	}
+	token = CookieToken(r)
+	return token, token != "", nil
+}
+
+func sameToken(have, next string) (string, error) {
+	if have != "" && next != "" && have != next {
+		return "", &errs.Error{Kind: errs.Unauthenticated, Code: "tokens_differ", Message: "请求头中有两个不同的令牌，请只保留一个"}
+	}
+	if next == "" {
+		return have, nil
+	}
+	return next, nil
+}
+
+// authorizationToken reads "Bearer <token>" (RFC 6750) and a bare token; other schemes are not ours.
+func authorizationToken(value string) string {
+	scheme, rest, spaced := strings.Cut(strings.TrimSpace(value), " ")
+	switch {
+	case strings.EqualFold(scheme, "Bearer"):
+		return strings.TrimSpace(rest)
+	case !spaced:
+		return scheme
+	}
+	return ""
+}
+
+// cookie carries a token to the browser until the token ends.
+func (s *Service) cookie(t Token) *http.Cookie {
+	return &http.Cookie{
+		Name: CookieName, Value: t.Value, Path: "/", HttpOnly: true, Secure: s.secureCookie, SameSite: http.SameSiteLaxMode,
+		MaxAge: max(1, int(t.Expires.Sub(s.now())/time.Second)),
+	}
+}
+
+// noCookie makes the browser forget its token.
+func (s *Service) noCookie() *http.Cookie {
+	return &http.Cookie{
+		Name: CookieName, Path: "/", HttpOnly: true, Secure: s.secureCookie, SameSite: http.SameSiteLaxMode, MaxAge: -1,
+	}
+}

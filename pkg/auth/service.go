@@ -1,0 +1,139 @@
+package auth
+
+import (
+	"cmp"
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"exporthub/pkg/database"
+	"exporthub/pkg/errs"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// Migrations makes the tables of this package.
+var Migrations fs.FS = migrations
+
+// Options configure a Service. DB and Secret are required.
+type Options struct {
+	DB     *database.DB
+	Secret string // keys are derived from it
+	// PreviousSecrets are still good for verifying, so that a change of Secret logs nobody out.
+	PreviousSecrets []string
+	Env             string // the issuer is exporthub-<Env>; default "development"
+	// PublicURL is where the page is served; with https the cookie is Secure. Its origin counts as our own.
+	PublicURL string
+	// AllowedOrigins are other origins whose pages may use the cookie: "https://app.example.com".
+	AllowedOrigins []string
+	// TrustedProxies are those whose X-Forwarded-For is believed.
+	TrustedProxies []netip.Prefix
+	// AllowDemoPasswords lets the passwords of the demo people work.
+	AllowDemoPasswords bool
+	// Menus returns the page's menus of a person; nil means none.
+	Menus func(ctx context.Context, userID int64) ([]any, error)
+
+	CacheTTL   time.Duration // how long what the database said is believed; default 1 s
+	Grace      time.Duration // how long live sessions go on while the database is away; default 2 min
+	LockAfter  int           // wrong passwords within LockWindow that lock; default 5, at most 12
+	LockWindow time.Duration // default 15 min
+	LockFor    time.Duration // default 15 min
+	Cost       PasswordCost  // of one password hash
+	Now        func() time.Time
+	Logger     *slog.Logger // default slog.Default()
+}
+
+// maxLockAfter is how many times fit into login_failures.wrong_at.
+const maxLockAfter = 12
+
+// Service is the identity of one process. See the package comment.
+type Service struct {
+	o            Options
+	db           *database.DB
+	now          func() time.Time
+	tokens       *tokens
+	hasher       *hasher
+	guard        *originGuard
+	turns        turns
+	secureCookie bool
+	channelKeys  [][]byte
+	standings    *cache[standingKey, standing]
+	roles        *cache[struct{}, rolePermissions]
+	lastSweep    atomic.Int64 // microseconds; when expired rows were deleted last
+}
+
+// New makes a Service. It opens nothing and asks the database nothing.
+func New(o Options) (*Service, error) {
+	if o.DB == nil {
+		return nil, errors.New("auth: no database")
+	}
+	if strings.TrimSpace(o.Secret) == "" {
+		return nil, errors.New("auth: no secret")
+	}
+	o.Env = cmp.Or(o.Env, "development")
+	o.CacheTTL = cmp.Or(o.CacheTTL, time.Second)
+	o.Grace = cmp.Or(o.Grace, 2*time.Minute)
+	o.LockAfter = min(cmp.Or(o.LockAfter, 5), maxLockAfter)
+	o.LockWindow = cmp.Or(o.LockWindow, 15*time.Minute)
+	o.LockFor = cmp.Or(o.LockFor, 15*time.Minute)
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	origins := o.AllowedOrigins
+	var secure bool
+	if o.PublicURL != "" {
+		u, err := url.Parse(o.PublicURL)
+		if err != nil || u.Host == "" {
+			return nil, fmt.Errorf("auth: public URL %q: want https://host", o.PublicURL)
+		}
+		secure = u.Scheme == "https"
+		origins = append([]string{u.Scheme + "://" + u.Host}, origins...)
+	}
+	guard, err := newOriginGuard(origins)
+	if err != nil {
+		return nil, fmt.Errorf("auth: %w", err)
+	}
+	s := &Service{
+		o: o, db: o.DB, now: o.Now, hasher: newHasher(o.Cost), guard: guard, secureCookie: secure,
+		tokens:      newTokens(DeriveKeys(o.Secret, o.PreviousSecrets, PurposeTokens), o.Env, o.Now),
+		channelKeys: DeriveKeys(o.Secret, o.PreviousSecrets, PurposeCapabilities),
+	}
+	s.standings = newCache(o.CacheTTL, o.Grace, maxStandings, o.Now, s.loadStanding)
+	s.roles = newCache(o.CacheTTL, o.Grace, 1, o.Now, s.loadRoles)
+	return s, nil
+}
+
+// ClientIP returns the address a request came from; see the function of that name.
+func (s *Service) ClientIP(r *http.Request) netip.Addr { return ClientIP(r, s.o.TrustedProxies) }
+
+// CrossSite reports whether the request was provably made by a page of another origin that is not allowed, so that a
+// cookie in it must not count.
+func (s *Service) CrossSite(r *http.Request) bool { return s.guard.crossSite(r) }
+
+// unanswered is the error of a question about identity that the database did not answer. It is never Unauthenticated:
+// an outage must not log anybody out.
+func unanswered(err error) error {
+	if errors.Is(err, context.Canceled) {
+		return err
+	}
+	if e := errs.As(err); e != nil && e.Kind == errs.Unavailable {
+		return err
+	}
+	return &errs.Error{
+		Kind: errs.Unavailable, Code: "identity_unavailable", Message: "暂时无法确认登录状态，请稍后再试", RetryAfter: 2 * time.Second,
+		Cause: err,
+	}
+}
