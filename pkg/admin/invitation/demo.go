@@ -38,13 +38,15 @@ func seedDemo(ctx context.Context, db *database.DB, size int) error {
 		}
 		d := demo{tx: tx, random: rand.New(rand.NewPCG(2026, 11)), newest: newest}
 		users := size/2 + 2
-		if err := d.exhibitions(ctx); err != nil {
+		exhibition, err := d.exhibitions(ctx)
+		if err != nil {
 			return err
 		}
-		if err := d.users(ctx, users); err != nil {
+		user, err := d.users(ctx, users)
+		if err != nil {
 			return err
 		}
-		return d.invitations(ctx, size, users)
+		return d.invitations(ctx, size, users, exhibition, user)
 	})
 }
 
@@ -56,31 +58,31 @@ type demo struct {
 
 func (d *demo) pick(from []string) string { return from[d.random.IntN(len(from))] }
 
-func (d *demo) exhibitions(ctx context.Context) error {
-	return d.insert(ctx, "exhibitions (id, name, created_at)", demoExhibitions, func(i int) []any {
+func (d *demo) exhibitions(ctx context.Context) (first int64, err error) {
+	return d.insert(ctx, "exhibitions", "name, created_at", demoExhibitions, func(i int) []any {
 		name := fmt.Sprintf("%d年%s物联网展", 2020+i/2, demoCities[i%len(demoCities)])
-		return []any{i + 1, name, database.Micros(d.newest.AddDate(0, -i, 0))}
+		return []any{name, database.Micros(d.newest.AddDate(0, -i, 0))}
 	})
 }
 
-func (d *demo) users(ctx context.Context, n int) error {
-	return d.insert(ctx, "exhibition_users (id, phone, company_name, department, position, area, person_id, created_at)", n,
+func (d *demo) users(ctx context.Context, n int) (first int64, err error) {
+	return d.insert(ctx, "exhibition_users", "phone, company_name, department, position, area, person_id, created_at", n,
 		func(i int) []any {
 			var person any
-			if i < 3 { // the demo's three people are visitors too
+			if i < 3 { // the demo's three people visit exhibitions too
 				person = i + 1
 			}
 			return []any{
-				i + 1, fmt.Sprintf("138%08d", i+1), null(d.pick(demoCompanies)), null(d.pick(demoDepartments)),
+				fmt.Sprintf("138%08d", i+1), null(d.pick(demoCompanies)), null(d.pick(demoDepartments)),
 				null(d.pick(demoPositions)), null(d.pick(demoAreas)), person, database.Micros(d.newest),
 			}
 		})
 }
 
-func (d *demo) invitations(ctx context.Context, n, users int) error {
+func (d *demo) invitations(ctx context.Context, n, users int, firstExhibition, firstUser int64) error {
 	states := []Status{Applying, Applying, Approved, Approved, Rejected}
-	return d.insert(ctx,
-		"invitations (id, exhibition_id, user_id, recommend_user_id, approve_status, approve_description, created_at)", n,
+	_, err := d.insert(ctx, "invitations",
+		"exhibition_id, user_id, recommend_user_id, approve_status, approve_description, created_at", n,
 		func(i int) []any {
 			status := states[d.random.IntN(len(states))]
 			why := ""
@@ -90,27 +92,34 @@ func (d *demo) invitations(ctx context.Context, n, users int) error {
 			case Rejected:
 				why = "信息不完整,请补充"
 			}
+			exhibition := firstExhibition + int64(i/users%demoExhibitions)
+			user := firstUser + int64(i%users)
+			recommender := firstUser + int64((i*7+i/users)%min(users, 500))
 			// Oldest first, so that ids and times rise together as they do in real use.
 			at := d.newest.Add(-time.Duration(n-1-i) * 97 * time.Second)
-			return []any{
-				i + 1, 1 + (i/users)%demoExhibitions, 1 + i%users, 1 + (i*7+i/users)%min(users, 500), string(status), null(why), database.Micros(at),
-			}
+			return []any{exhibition, user, recommender, string(status), null(why), database.Micros(at)}
 		})
+	return err
 }
 
-// insert adds n rows in batches; table is its name with the columns in parentheses.
-func (d *demo) insert(ctx context.Context, table string, n int, values func(i int) []any) error {
+// insert adds n rows to an empty table in batches and returns the first one's id; the others' follow it without gaps.
+func (d *demo) insert(ctx context.Context, table, columns string, n int, values func(i int) []any) (first int64, err error) {
 	for from := 0; from < n; from += demoBatch {
 		var rows []string
 		var args []any
 		for i := from; i < min(from+demoBatch, n); i++ {
 			row := values(i)
-			rows = append(rows, "("+strings.TrimSuffix(strings.Repeat("?,", len(row)), ",")+")")
+			rows = append(rows, database.In(len(row)))
 			args = append(args, row...)
 		}
-		if _, err := d.tx.Exec(ctx, "INSERT INTO "+table+" VALUES "+strings.Join(rows, ","), args...); err != nil {
-			return fmt.Errorf("demo rows of %s: %w", table, err)
+		text := "INSERT INTO " + table + " (" + columns + ") VALUES " + strings.Join(rows, ",")
+		if _, err := d.tx.Exec(ctx, text, args...); err != nil {
+			return 0, fmt.Errorf("demo rows of %s: %w", table, err)
 		}
 	}
-	return nil
+	first, err = database.One(ctx, d.tx, database.Scalar[int64], "SELECT COALESCE(MIN(id), 0) FROM "+table)
+	if err != nil {
+		return 0, fmt.Errorf("demo rows of %s: %w", table, err)
+	}
+	return first, nil
 }

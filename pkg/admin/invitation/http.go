@@ -85,11 +85,11 @@ func orNull(s string) *string {
 
 func (s *service) handleList(ctx context.Context, in listIn) (httpapi.Reply[admin.ListOrTicket[httpapi.PageA[row]]], error) {
 	return admin.List(ctx, s.Exports, DatasetName, &in.Filter, in.ExportParams, func() (httpapi.PageA[row], error) {
-		result, err := s.list(ctx, in.Filter, in.Page())
+		result, err := s.list(ctx, in.Filter, in.PageRequest())
 		if err != nil {
 			return httpapi.PageA[row]{}, err
 		}
-		return httpapi.ListA(ctx, page.Map(result, func(v Invitation) row { return newRow(ctx, v) })), nil
+		return httpapi.ListA(page.Map(result, func(v Invitation) row { return newRow(ctx, v) })), nil
 	})
 }
 
@@ -122,9 +122,9 @@ type exhibitionsIn struct {
 }
 
 func (s *service) handleExhibitions(ctx context.Context, in exhibitionsIn) (httpapi.PageA[exhibitionRow], error) {
-	result, err := s.listExhibitions(ctx, in.Name, in.Page())
+	result, err := s.listExhibitions(ctx, in.Name, in.PageRequest())
 	if err != nil {
 		return httpapi.PageA[exhibitionRow]{}, err
 	}
-	return httpapi.ListA(ctx, page.Map(result, func(e Exhibition) exhibitionRow { return exhibitionRow(e) })), nil
+	return httpapi.ListA(page.Map(result, func(e Exhibition) exhibitionRow { return exhibitionRow(e) })), nil
 }

@@ -1,0 +1,115 @@
+package export
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"time"
+
+	"exporthub/pkg/job"
+)
+
+// detail is what is known of an export so far; the job's row keeps it.
+type detail struct {
+	Count         *int64      `json:"count,omitempty"`
+	Rows          *int64      `json:"rows,omitempty"`
+	ETASeconds    *int64      `json:"eta_seconds,omitempty"`
+	FileSize      *int64      `json:"file_size,omitempty"`
+	UploadAttempt int         `json:"upload_attempt,omitempty"`
+	File          *storedFile `json:"file,omitempty"` // once it can be fetched
+	Cut           int64       `json:"cut,omitempty"`
+	Replaced      int64       `json:"replaced,omitempty"`
+}
+
+// storedFile is a finished file in the store.
+type storedFile struct {
+	Key         string    `json:"key"`
+	Filename    string    `json:"filename"`
+	ContentType string    `json:"content_type"`
+	Size        int64     `json:"size"`
+	URL         string    `json:"url"`
+	ExpiresAt   time.Time `json:"expires_at"`
+}
+
+// event is what followers of an export receive: the seven documented fields first, in the documented order, then ours.
+type event struct {
+	Status   job.State `json:"status"`
+	FileURL  *string   `json:"file_url"`
+	Progress int       `json:"progress"`
+	Service  string    `json:"service"`
+	UUID     string    `json:"uuid"`
+	Count    *int64    `json:"count"`
+	FileSize *int64    `json:"file_size"`
+
+	Seq           uint64  `json:"seq"`
+	Attempt       int     `json:"attempt"`
+	UploadAttempt int     `json:"upload_attempt,omitempty"`
+	Rows          *int64  `json:"rows,omitempty"`
+	ETASeconds    *int64  `json:"eta_seconds,omitempty"`
+	Filename      string  `json:"filename,omitempty"`
+	Error         *reason `json:"error,omitempty"`
+	At            string  `json:"at"`
+	Replayed      bool    `json:"replayed,omitempty"`
+}
+
+// reason is why an export failed.
+type reason struct {
+	Code    string `json:"code"`
+	Message string `json:"message"`
+}
+
+// exportJob is an export's job with its two documents read.
+type exportJob struct {
+	job.Job
+	payload payload
+	detail  detail
+}
+
+func readJob(j job.Job) (exportJob, error) {
+	e := exportJob{Job: j}
+	if err := json.Unmarshal(j.Payload, &e.payload); err != nil {
+		return e, fmt.Errorf("payload of export %s: %w", j.UUID, err)
+	}
+	if len(j.Detail) > 0 {
+		if err := json.Unmarshal(j.Detail, &e.detail); err != nil {
+			return e, fmt.Errorf("detail of export %s: %w", j.UUID, err)
+		}
+	}
+	return e, nil
+}
+
+// event tells the export as it stands.
+func (e exportJob) event(replayed bool) event {
+	v := event{
+		Status: e.State, Progress: e.Progress, Service: e.payload.Service, UUID: e.UUID,
+		Seq: e.Seq(), Attempt: e.Attempt, At: e.UpdatedAt.UTC().Format(time.RFC3339Nano), Replayed: replayed,
+	}
+	if e.State != job.StateQueued {
+		v.Count, v.FileSize, v.Rows = e.detail.Count, e.detail.FileSize, e.detail.Rows
+		v.ETASeconds, v.UploadAttempt = e.detail.ETASeconds, e.detail.UploadAttempt
+	}
+	if f := e.detail.File; f != nil && e.State == job.StateSuccess {
+		v.FileURL, v.Filename = &f.URL, f.Filename
+	}
+	if e.Failure != nil && (e.State == job.StateFailure || e.State == job.StateQueued) {
+		v.Error = &reason{Code: e.Failure.Code, Message: e.Failure.Message}
+	}
+	return v
+}
+
+func (e exportJob) render(replayed bool) json.RawMessage {
+	data, err := json.Marshal(e.event(replayed))
+	if err != nil {
+		panic(err) // a struct of plain fields always marshals
+	}
+	return data
+}
+
+// render is the kind's Render. A job whose documents can't be read is told by its row alone.
+func render(j job.Job) (json.RawMessage, []string) {
+	e, _ := readJob(j)
+	return e.render(false), []string{userStream(j.OwnerID), jobStream(j.UUID)}
+}
+
+func userStream(id int64) string   { return channelPrefix + strconv.FormatInt(id, 10) }
+func jobStream(uuid string) string { return channelPrefix + uuid }

@@ -1,0 +1,79 @@
+package export
+
+import (
+	"context"
+	"net/url"
+	"strings"
+	"time"
+
+	"exporthub/pkg/auth"
+	"exporthub/pkg/database"
+	"exporthub/pkg/errs"
+)
+
+// filePath is where files are fetched: it is the object's key with a slash before it.
+const filePath = "/export/"
+
+// fileURL is the link to a stored file: good by itself until it expires.
+func (s *Service) fileURL(key string, expires time.Time) string {
+	path := "/" + key
+	return s.o.PublicURL + path + "?s=" + url.QueryEscape(s.o.Signer.Sign(path, expires))
+}
+
+// download is a file somebody may fetch.
+type download struct {
+	exportRow
+	owner *auth.Principal
+}
+
+// openLink checks a link from every side: signed, not expired, its job's own file, and the job's owner may still export
+// that list and see those columns.
+func (s *Service) openLink(ctx context.Context, name, signature string) (download, error) {
+	if err := s.o.Signer.Verify(filePath+name, signature, s.o.Now()); err != nil {
+		return download{}, err
+	}
+	_, rest, _ := strings.Cut(name, "_")
+	id, _, _ := strings.Cut(rest, ".")
+	var d download
+	err := s.o.DB.Read(ctx, func(ctx context.Context, tx *database.Tx) (err error) {
+		d.exportRow, err = exportByID(ctx, tx, id)
+		return err
+	})
+	if database.IsNoRows(err) || err == nil && d.ObjectKey != filePath[1:]+name {
+		return d, errs.New(errs.NotFound, "文件不存在")
+	}
+	if err != nil {
+		return d, err
+	}
+	j, err := s.store.Get(ctx, id)
+	if err != nil {
+		return d, err
+	}
+	e, err := readJob(j)
+	if err != nil {
+		return d, err
+	}
+	set, ok := s.o.Registry.Get(d.Dataset)
+	if !ok {
+		return d, errs.New(errs.Gone, "该列表已不能导出")
+	}
+	if d.owner, err = s.o.People.Person(ctx, d.UserID); err != nil {
+		return d, err
+	}
+	if !d.owner.Can(set.Permission) {
+		return d, errs.New(errs.Forbidden, "导出人已没有该列表的导出权限")
+	}
+	if _, err := set.Pick(e.payload.Columns, d.owner.Can); err != nil {
+		return d, errs.New(errs.Forbidden, "导出人已没有查看其中某些列的权限")
+	}
+	return d, nil
+}
+
+// audit records that a file was fetched.
+func (s *Service) audit(ctx context.Context, d download, address string) error {
+	return s.o.DB.Write(ctx, func(ctx context.Context, tx *database.Tx) error {
+		return auth.WriteAudit(ctx, tx, auth.AuditEntry{
+			At: s.o.Now(), ActorID: d.UserID, Action: "export.download", Subject: d.UUID, Detail: d.Filename, Address: address,
+		})
+	})
+}

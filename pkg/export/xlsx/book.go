@@ -1,0 +1,261 @@
+package xlsx
+
+import (
+	"bytes"
+	"cmp"
+	"fmt"
+	"io"
+	"io/fs"
+	"strings"
+	"unicode/utf16"
+
+	"github.com/xuri/excelize/v2"
+
+	"exporthub/pkg/dataset"
+)
+
+// infoName is what the sheet with Sheet.Info is called.
+const infoName = "导出信息"
+
+// program is how the file names its maker.
+const program = "Exporthub"
+
+// styles are the ids of the cell styles, the same in every workbook of one header style.
+type styles struct {
+	header, text, integer, money, dateTime, date, label, note int
+}
+
+func (s styles) of(t dataset.Type) int {
+	switch t {
+	case dataset.Int:
+		return s.integer
+	case dataset.Money:
+		return s.money
+	case dataset.DateTime:
+		return s.dateTime
+	case dataset.Date:
+		return s.date
+	default:
+		return s.text
+	}
+}
+
+// part is one file of the archive.
+type part struct {
+	name string
+	data bytes.Buffer
+}
+
+// capture is an excelize.ZipWriter that keeps the parts: a workbook without rows is a few kilobytes.
+type capture struct{ parts []*part }
+
+func (c *capture) Create(name string) (io.Writer, error) {
+	p := &part{name: name}
+	c.parts = append(c.parts, p)
+	return &p.data, nil
+}
+
+func (c *capture) AddFS(fs.FS) error { return fmt.Errorf("xlsx: no file system can be added") }
+func (c *capture) Close() error      { return nil }
+
+// frame is a workbook without rows: everything that is not ours to write.
+type frame struct {
+	styles styles
+	sheets []*part // of the data sheets in their order, then the information sheet if there is one
+	parts  []*part // the others, in a fixed order
+}
+
+// newFrame makes the frame of a workbook whose data sheets have these names and last rows. Without an info name there is
+// no information sheet.
+func newFrame(s dataset.Sheet, names []string, lastRows []int, info string) (*frame, error) {
+	f := excelize.NewFile()
+	defer f.Close()
+	if err := f.SetSheetName(f.GetSheetName(0), names[0]); err != nil {
+		return nil, err
+	}
+	for i, name := range names {
+		if err := addData(f, s, name, lastRows[i]); err != nil {
+			return nil, fmt.Errorf("sheet %q: %w", name, err)
+		}
+	}
+	if info != "" {
+		if err := addInfo(f, info); err != nil {
+			return nil, fmt.Errorf("sheet %q: %w", info, err)
+		}
+	}
+	out := &frame{}
+	var err error
+	if out.styles, err = addStyles(f, s.Header); err != nil {
+		return nil, err
+	}
+	if err := addProperties(f, s.Name); err != nil {
+		return nil, err
+	}
+	c := &capture{}
+	f.ZipWriter = func(io.Writer) excelize.ZipWriter { return c }
+	if err := f.Write(io.Discard); err != nil {
+		return nil, err
+	}
+	return out, out.sort(c.parts, f)
+}
+
+// sort tells the sheets from the other parts.
+func (f *frame) sort(parts []*part, file *excelize.File) error {
+	paths := map[string]*part{}
+	for _, p := range parts {
+		if strings.HasPrefix(p.name, "xl/worksheets/") {
+			paths[p.name] = p
+			continue
+		}
+		f.parts = append(f.parts, p)
+	}
+	// Sheets get ascending ids in the order they were added, and files named after the ids.
+	for i := range file.GetSheetList() {
+		p, found := paths[fmt.Sprintf("xl/worksheets/sheet%d.xml", i+1)]
+		if !found {
+			return fmt.Errorf("the workbook has no part for sheet %d", i+1)
+		}
+		f.sheets = append(f.sheets, p)
+	}
+	return nil
+}
+
+func addData(f *excelize.File, s dataset.Sheet, name string, lastRow int) error {
+	if _, err := f.NewSheet(name); err != nil {
+		return err
+	}
+	last := columnName(len(s.Columns) - 1)
+	// The made-up filter name keeps Excel from guessing the range. excelize doesn't double an apostrophe in it, and Excel
+	// finds the range by itself where the name is missing.
+	if !strings.Contains(name, "'") {
+		if err := f.AutoFilter(name, fmt.Sprintf("A1:%s%d", last, lastRow), nil); err != nil {
+			return err
+		}
+	}
+	for i, c := range s.Columns {
+		if err := f.SetColWidth(name, columnName(i), columnName(i), width(c)); err != nil {
+			return err
+		}
+	}
+	// The number of rows is not known when the sheet begins: no dimension is better than a wrong one, which some readers
+	// believe.
+	if err := f.SetSheetDimension(name, ""); err != nil {
+		return err
+	}
+	return f.SetPanes(name, &excelize.Panes{
+		Freeze: true, YSplit: 1, TopLeftCell: "A2", ActivePane: "bottomLeft",
+		Selection: []excelize.Selection{{SQRef: "A2", ActiveCell: "A2", Pane: "bottomLeft"}},
+	})
+}
+
+func addInfo(f *excelize.File, name string) error {
+	if _, err := f.NewSheet(name); err != nil {
+		return err
+	}
+	if err := f.SetSheetDimension(name, ""); err != nil {
+		return err
+	}
+	if err := f.SetColWidth(name, "A", "A", 18); err != nil {
+		return err
+	}
+	return f.SetColWidth(name, "B", "B", 80)
+}
+
+// width is a column's width in characters: as declared, or by type and wide enough for the title.
+func width(c dataset.Column) float64 {
+	if c.Width > 0 {
+		return c.Width
+	}
+	w := 0.0
+	switch c.Type {
+	case dataset.DateTime:
+		w = 20
+	case dataset.Text:
+		w = 18
+	case dataset.URL:
+		w = 40
+	case dataset.Money:
+		w = 14
+	case dataset.Bool:
+		w = 8
+	default:
+		w = 12
+	}
+	title := 4.0 // the filter's button
+	for _, r := range c.Title {
+		title++
+		if r >= 0x1100 { // an ideograph takes two
+			title++
+		}
+	}
+	return min(max(w, title), maxWidth)
+}
+
+func addStyles(f *excelize.File, h dataset.HeaderStyle) (s styles, err error) {
+	format := func(code string) *excelize.Style { return &excelize.Style{CustomNumFmt: &code} }
+	const text = 49 // the built-in format "@": a text cell stays text when it is edited
+	for _, one := range []struct {
+		id    *int
+		style *excelize.Style
+	}{
+		{&s.header, &excelize.Style{
+			Font:      &excelize.Font{Bold: true, Color: cmp.Or(h.Font, "1F2937")},
+			Fill:      excelize.Fill{Type: "pattern", Pattern: 1, Color: []string{cmp.Or(h.Fill, "E5E7EB")}},
+			Alignment: &excelize.Alignment{Vertical: "center"},
+			NumFmt:    text,
+		}},
+		{&s.text, &excelize.Style{NumFmt: text}},
+		{&s.integer, &excelize.Style{NumFmt: 1}}, // 0: no exponents for 12 and more digits
+		{&s.money, &excelize.Style{NumFmt: 2}},   // 0.00
+		{&s.dateTime, format("yyyy-mm-dd hh:mm:ss")},
+		{&s.date, format("yyyy-mm-dd")},
+		{&s.label, &excelize.Style{Font: &excelize.Font{Bold: true}, Alignment: &excelize.Alignment{Vertical: "top"}, NumFmt: text}},
+		{&s.note, &excelize.Style{Alignment: &excelize.Alignment{Vertical: "top", WrapText: true}, NumFmt: text}},
+	} {
+		if *one.id, err = f.NewStyle(one.style); err != nil {
+			return s, fmt.Errorf("style: %w", err)
+		}
+	}
+	return s, nil
+}
+
+// bareProperties replaces the template of excelize, which names another author and a time.
+const bareProperties = `<cp:coreProperties xmlns:cp="http://schemas.openxmlformats.org/package/2006/metadata/core-properties" ` +
+	`xmlns:dc="http://purl.org/dc/elements/1.1/"></cp:coreProperties>`
+
+func addProperties(f *excelize.File, title string) error {
+	f.Pkg.Store("docProps/core.xml", []byte(bareProperties))
+	if err := f.SetDocProps(&excelize.DocProperties{Title: title, Creator: program, LastModifiedBy: program}); err != nil {
+		return fmt.Errorf("document properties: %w", err)
+	}
+	return f.SetAppProps(&excelize.AppProperties{Application: program})
+}
+
+// uniqueName is base, or base (2), (3), ... from n on: the first that no taken name is equal to but for case. The base
+// is shortened where the name would pass Excel's 31 units.
+func uniqueName(base string, n int, taken []string) string {
+	for ; ; n++ {
+		name := base
+		if n > 1 {
+			suffix := fmt.Sprintf(" (%d)", n)
+			name = shorten(base, 31-len(suffix)) + suffix
+		}
+		free := true
+		for _, t := range taken {
+			free = free && !strings.EqualFold(t, name)
+		}
+		if free {
+			return name
+		}
+	}
+}
+
+// shorten cuts s to at most so many UTF-16 units, between characters.
+func shorten(s string, units int) string {
+	for i, r := range s {
+		if units -= utf16.RuneLen(r); units < 0 {
+			return s[:i]
+		}
+	}
+	return s
+}

@@ -1,0 +1,90 @@
+package xlsx
+
+import (
+	"strings"
+	"unicode/utf8"
+)
+
+// maxUnits is how many UTF-16 units of text Excel keeps in a cell.
+const maxUnits = 32767
+
+// verdict is what had to be done to a text.
+type verdict struct{ cut, replaced bool }
+
+// appendText appends s as the content of a <t> element.
+func appendText(dst []byte, s string) ([]byte, verdict) {
+	var v verdict
+	units, from := 0, 0
+	for i := 0; i < len(s); {
+		r, size, wide := rune(s[i]), 1, 1
+		if r >= utf8.RuneSelf {
+			r, size = utf8.DecodeRuneInString(s[i:])
+			if r > 0xFFFF {
+				wide = 2
+			}
+		}
+		if units += wide; units > maxUnits {
+			v.cut = true
+			return append(dst, s[from:i]...), v
+		}
+		escaped := ""
+		switch {
+		case r < utf8.RuneSelf:
+			escaped = escapes[r]
+			if r == '_' && looksEscaped(s[i:]) {
+				escaped = "_x005F_"
+			}
+		case r == utf8.RuneError && size == 1:
+			escaped, v.replaced = "\uFFFD", true
+		case r == 0xFFFE:
+			escaped = "_xFFFE_"
+		case r == 0xFFFF:
+			escaped = "_xFFFF_"
+		}
+		if escaped != "" {
+			dst = append(append(dst, s[from:i]...), escaped...)
+			from = i + size
+		}
+		i += size
+	}
+	return append(dst, s[from:]...), v
+}
+
+// escapes holds what stands in the file for an ASCII character that can't stand there itself. A carriage return is a
+// reference since parsers read a bare one as a line feed; the other controls have no reference in XML 1.0.
+var escapes = func() (t [utf8.RuneSelf]string) {
+	const hex = "0123456789ABCDEF"
+	for r := range 0x20 {
+		t[r] = "_x00" + hex[r>>4:r>>4+1] + hex[r&15:r&15+1] + "_"
+	}
+	t['\t'], t['\n'], t['\r'] = "", "", "&#13;"
+	t['&'], t['<'], t['>'] = "&amp;", "&lt;", "&gt;"
+	return t
+}()
+
+// looksEscaped reports whether s, which begins with an underscore, would be read as an escape: _xHHHH_, where the last
+// underscore may also be the first of an escape we write for the character that stands there.
+func looksEscaped(s string) bool {
+	if len(s) < 7 || s[1] != 'x' || !isHex(s[2]) || !isHex(s[3]) || !isHex(s[4]) || !isHex(s[5]) {
+		return false
+	}
+	next := s[6]
+	return next == '_' || next < utf8.RuneSelf && strings.HasPrefix(escapes[next], "_") ||
+		strings.HasPrefix(s[6:], "\uFFFE") || strings.HasPrefix(s[6:], "\uFFFF")
+}
+
+// appendTextElement appends s as a whole <t> element, which keeps its outer spaces and its line breaks.
+func appendTextElement(dst []byte, s string) ([]byte, verdict) {
+	at := len(dst)
+	dst = append(dst, "<t>"...)
+	dst, v := appendText(dst, s)
+	if v.cut || isSpace(s[0]) || isSpace(s[len(s)-1]) || strings.IndexByte(s, '\n') >= 0 {
+		const attribute = ` xml:space="preserve"`
+		dst = append(dst, attribute...)
+		copy(dst[at+len("<t")+len(attribute):], dst[at+len("<t"):])
+		copy(dst[at+len("<t"):], attribute)
+	}
+	return append(dst, "</t>"...), v
+}
+
+func isSpace(b byte) bool { return b == ' ' || b == '\t' || b == '\n' || b == '\r' }
