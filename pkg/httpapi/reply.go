@@ -10,12 +10,40 @@ type Reply[T any] struct {
 	Data T
 	// Msg replaces the envelope's success text: remark in A, msg in B, D and E. Empty keeps the usual one; B shows none.
 	Msg string
-	// NoData leaves the data key out (B's saves, which answer a text only).
+	// Key names the data key where a system's documents call it otherwise, as C's "date". Empty is "data".
+	Key string
+	// NoData leaves the data key out (B's saves, which answer a text only). Native then answers no body.
 	NoData bool
-	// Top holds further top-level fields in order, such as B's page_info.
+	// Top holds further top-level fields in order, such as B's page_info. Native has no top level beside its data and
+	// leaves them out.
 	Top []TopField
-	// Status is the HTTP status; 0 is 200.
+	// Status is the HTTP status; 0 is the route's own, see WithStatus.
 	Status int
+}
+
+// reply is a Reply of any type.
+type reply struct {
+	data   any
+	msg    string
+	key    string
+	noData bool
+	top    []TopField
+	status int
+}
+
+func (r Reply[T]) reply() reply {
+	return reply{data: r.Data, msg: r.Msg, key: r.Key, noData: r.NoData, top: r.Top, status: r.Status}
+}
+
+// replier is a Reply[T] of any T.
+type replier interface{ reply() reply }
+
+// replyOf returns what a handler answered as a reply.
+func replyOf(out any) reply {
+	if r, ok := out.(replier); ok {
+		return r.reply()
+	}
+	return reply{data: out}
 }
 
 // TopField is one field beside the envelope's own.
@@ -44,4 +72,11 @@ func AddCookie(ctx context.Context, c *http.Cookie) {
 // WithHeader returns a context whose SetHeader calls land in h.
 func WithHeader(ctx context.Context, h http.Header) context.Context {
 	return context.WithValue(ctx, headerKey{}, h)
+}
+
+// SetETag names the version of what is answered (without quotes). A Native GET that carries the same one in If-None-Match
+// is answered 304 without a body; caches keep such answers but ask every time.
+func SetETag(ctx context.Context, tag string) {
+	SetHeader(ctx, "ETag", `"`+tag+`"`)
+	SetHeader(ctx, "Cache-Control", "private, no-cache")
 }

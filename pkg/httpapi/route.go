@@ -34,6 +34,19 @@ const (
 	SignedIn = "signed-in"
 )
 
+// String returns the envelope's name: native, A, B, C, D or E.
+func (e Envelope) String() string {
+	if int(e) < len(envelopeNames) {
+		return envelopeNames[e]
+	}
+	return "unknown"
+}
+
+var envelopeNames = [...]string{"native", "A", "B", "C", "D", "E"}
+
+// Envelopes lists every envelope, so that tables can be tested for completeness.
+func Envelopes() []Envelope { return []Envelope{Native, A, B, C, D, E} }
+
 // Doc describes a route for the OpenAPI description.
 type Doc struct {
 	Summary string // one line, in Chinese as the page's language
@@ -56,6 +69,13 @@ type Route struct {
 	Starts []string
 	// AlwaysStarts marks a GET that starts or changes something whatever its input.
 	AlwaysStarts bool
+	// Status is the HTTP status of success; 0 is 200. A Reply may still say otherwise.
+	Status int
+	// MaxBody is the largest request body in bytes; 0 is Options.MaxBody.
+	MaxBody int64
+	// Accepts lists the content types of the body for HandleHTTP routes that read it themselves, Produces those of the
+	// answer. Both are for the description; empty is what Handle takes and gives.
+	Accepts, Produces []string
 
 	call func(ctx context.Context, in any) (any, error)
 	http func(w http.ResponseWriter, r *http.Request) error
@@ -69,6 +89,20 @@ func StartsWith(fields ...string) Option { return func(r *Route) { r.Starts = fi
 
 // Starting marks a GET that starts or changes something whatever its input.
 func Starting() Option { return func(r *Route) { r.AlwaysStarts = true } }
+
+// WithStatus sets the HTTP status of success, such as 202.
+func WithStatus(status int) Option { return func(r *Route) { r.Status = status } }
+
+// WithMaxBody sets the largest request body in bytes, for uploads.
+func WithMaxBody(limit int64) Option { return func(r *Route) { r.MaxBody = limit } }
+
+// Takes describes the input of a HandleHTTP route, which reads it with Decode or by itself.
+func Takes[In any](contentTypes ...string) Option {
+	return func(r *Route) { r.In, r.Accepts = reflect.TypeFor[In](), contentTypes }
+}
+
+// Gives describes the content types a HandleHTTP route answers.
+func Gives(contentTypes ...string) Option { return func(r *Route) { r.Produces = contentTypes } }
 
 // Handle declares a route whose input is decoded into In and whose output is wrapped in the envelope.
 //

@@ -1,0 +1,274 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"net/http"
+	"reflect"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/go-chi/chi/v5/middleware"
+
+	"exporthub/pkg/errs"
+)
+
+// statusClientGone is what the log says of a request whose client did not wait. Nobody receives it.
+const statusClientGone = 499
+
+// retryUnavailable is told when nobody knows how long a part will be away.
+const retryUnavailable = 5 * time.Second
+
+// exchange is one request on its way through a route.
+type exchange struct {
+	o     *Options
+	route *Route
+	w     middleware.WrapResponseWriter
+	r     *http.Request
+	began time.Time
+	err   error // what the answer was made of, for the log line
+	stack []byte
+}
+
+// handler serves one route: the only place that writes envelopes, the log line and the metric.
+func (o Options) handler(route Route) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx, id := withRequestID(r)
+		w.Header().Set("X-Request-Id", id)
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		ctx = WithHeader(WithLocation(ctx, o.Location), w.Header())
+		x := &exchange{o: &o, route: &route, w: middleware.NewWrapResponseWriter(w, r.ProtoMajor), r: r.WithContext(ctx), began: o.Now()}
+		x.serve()
+	})
+}
+
+func (x *exchange) serve() {
+	defer x.finish()
+	defer func() {
+		v := recover()
+		if v == nil {
+			return
+		}
+		x.err, x.stack = fmt.Errorf("panic: %v", v), debug.Stack()
+		if v == http.ErrAbortHandler {
+			x.finish()
+			panic(v) // the server's own way to cut a connection
+		}
+		x.fail(x.err)
+	}()
+	if err := x.run(); err != nil {
+		x.err = err
+		x.fail(err)
+	}
+}
+
+// run authorizes, decodes, calls and answers.
+func (x *exchange) run() error {
+	query, err := parseForm(x.r.URL.RawQuery)
+	if err != nil {
+		return err
+	}
+	safe := x.r.Method == http.MethodGet || x.r.Method == http.MethodHead
+	starting := safe && (x.route.AlwaysStarts || starts(query, x.route.Starts))
+	if starting && isPrefetch(x.r) {
+		// A status that is no success, so that the browser throws the answer away and asks again when it is meant.
+		return &errs.Error{Kind: errs.Unavailable, Code: "prefetch", Message: msgPrefetch, RetryAfter: time.Second}
+	}
+	ctx, err := x.o.Authorize(x.r, x.route.Permission, starting || !safe)
+	if err != nil {
+		return err
+	}
+	if ctx != nil {
+		x.r = x.r.WithContext(ctx)
+	}
+	limit := x.o.MaxBody
+	if x.route.MaxBody > 0 {
+		limit = x.route.MaxBody
+	}
+	if x.r.ContentLength > limit {
+		return errs.Newf(errs.TooLarge, msgBodyTooLarge, limit)
+	}
+	if x.r.Body != nil && x.r.Body != http.NoBody {
+		x.r.Body = http.MaxBytesReader(x.w, x.r.Body, limit)
+	}
+	if x.route.http != nil {
+		return x.route.http(x.w, x.r)
+	}
+	body, err := readBody(x.r)
+	if err != nil {
+		return err
+	}
+	in := reflect.New(x.route.In)
+	if err := fill(merged(query, body, pathValues(x.r)), x.r.Header.Get, in.Elem()); err != nil {
+		return err
+	}
+	out, err := x.route.call(x.r.Context(), in.Interface())
+	if err != nil {
+		return err
+	}
+	return x.succeed(replyOf(out))
+}
+
+func isPrefetch(r *http.Request) bool {
+	return strings.Contains(r.Header.Get("Sec-Purpose"), "prefetch") || strings.Contains(r.Header.Get("Purpose"), "prefetch")
+}
+
+func (x *exchange) succeed(r reply) error {
+	status := r.status
+	if status == 0 {
+		status = x.route.Status
+	}
+	if status == 0 {
+		status = http.StatusOK
+	}
+	if estimated(r) {
+		x.w.Header().Set("X-Total-Estimated", "1")
+	}
+	if x.notModified(status) {
+		x.w.WriteHeader(http.StatusNotModified)
+		return nil
+	}
+	body, err := success(x.route.Envelope, r, status)
+	if err != nil {
+		return fmt.Errorf("encode answer: %w", err)
+	}
+	if body == nil {
+		if status == http.StatusOK {
+			status = http.StatusNoContent
+		}
+		x.w.WriteHeader(status)
+		return nil
+	}
+	writeObject(x.w, status, "application/json; charset=utf-8", body)
+	return nil
+}
+
+// notModified reports whether the caller has this answer already (RFC 9110, section 13.1.2).
+func (x *exchange) notModified(status int) bool {
+	tag := x.w.Header().Get("ETag")
+	if x.route.Envelope != Native || x.r.Method != http.MethodGet || status != http.StatusOK || tag == "" {
+		return false
+	}
+	for _, have := range strings.Split(x.r.Header.Get("If-None-Match"), ",") {
+		have = strings.TrimSpace(have)
+		if have == "*" || strings.TrimPrefix(have, "W/") == tag {
+			return true
+		}
+	}
+	return false
+}
+
+// fail answers an error, unless an answer has begun.
+func (x *exchange) fail(err error) {
+	if x.w.Status() != 0 {
+		return
+	}
+	f := failureOf(err, RequestID(x.r.Context()))
+	if e := errs.As(err); e != nil {
+		if e.Location != "" {
+			x.w.Header().Set("Location", e.Location)
+		}
+		if e.RetryAfter > 0 {
+			setRetryAfter(x.w.Header(), e.RetryAfter)
+		}
+	}
+	if f.kind == errs.Unavailable && x.w.Header().Get("Retry-After") == "" {
+		setRetryAfter(x.w.Header(), retryUnavailable)
+	}
+	// Whatever a handler had set for the answer it did not give.
+	for _, name := range []string{"ETag", "Cache-Control", "Content-Disposition", "Content-Length", "Content-Encoding"} {
+		x.w.Header().Del(name)
+	}
+	body, bodyErr := f.body(x.route.Envelope)
+	if bodyErr != nil { // strings and numbers always encode
+		x.w.WriteHeader(http.StatusInternalServerError)
+		return
+	}
+	contentType := "application/json; charset=utf-8"
+	if x.route.Envelope == Native {
+		contentType = "application/problem+json"
+	}
+	writeObject(x.w, f.status(x.route.Envelope), contentType, body)
+}
+
+// setRetryAfter rounds up to whole seconds, at least one.
+func setRetryAfter(h http.Header, d time.Duration) {
+	h.Set("Retry-After", strconv.Itoa(max(1, int(math.Ceil(d.Seconds())))))
+}
+
+func writeObject(w http.ResponseWriter, status int, contentType string, o *object) {
+	h := w.Header()
+	h.Set("Content-Type", contentType)
+	if h.Get("Cache-Control") == "" {
+		h.Set("Cache-Control", "no-store")
+	}
+	body := o.bytes()
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(status)
+	_, _ = w.Write(body) // a client that has gone is told nothing
+}
+
+// finish writes the log line and the metric, once.
+func (x *exchange) finish() {
+	if x.o == nil {
+		return
+	}
+	o := x.o
+	x.o = nil
+	took := o.Now().Sub(x.began)
+	status := x.w.Status()
+	if status == 0 {
+		status = http.StatusOK
+	}
+	ctx := x.r.Context()
+	if x.clientGone() {
+		status = statusClientGone
+	}
+	o.Observe(x.route.Path, x.r.Method, status, took)
+	attrs := []slog.Attr{
+		slog.String("method", x.r.Method), slog.String("route", x.route.Path), slog.Int("status", status),
+		slog.Duration("duration", took), slog.String("request_id", RequestID(ctx)),
+	}
+	if person := o.Person(ctx); person != "" {
+		attrs = append(attrs, slog.String("person", person))
+	}
+	level := slog.LevelInfo
+	if x.err != nil {
+		attrs = append(attrs, slog.String("code", errs.CodeOf(x.err)))
+		if status != statusClientGone {
+			level = severity(x.err)
+		}
+		if level > slog.LevelInfo {
+			attrs = append(attrs, slog.String("error", x.err.Error()))
+		}
+		if x.stack != nil {
+			attrs = append(attrs, slog.String("stack", string(x.stack)))
+		}
+	}
+	// The request's own context may be done, and the line is written all the same.
+	o.Logger.LogAttrs(context.WithoutCancel(ctx), level, "request", attrs...)
+}
+
+// severity returns how loud an error is: what is ours is an error, a part that is away a warning, the rest an answer like
+// any other.
+func severity(err error) slog.Level {
+	switch e := errs.As(err); errs.KindOf(err) {
+	case errs.Internal:
+		return slog.LevelError
+	case errs.Unavailable:
+		if e == nil || e.Cause != nil {
+			return slog.LevelWarn
+		}
+	}
+	return slog.LevelInfo
+}
+
+// clientGone reports whether the answer failed because nobody waits for it any more.
+func (x *exchange) clientGone() bool {
+	return x.err != nil && x.stack == nil && x.r.Context().Err() != nil && errors.Is(x.r.Context().Err(), context.Canceled)
+}

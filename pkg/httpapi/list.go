@@ -1,0 +1,132 @@
+package httpapi
+
+import "exporthub/pkg/page"
+
+// PagingA is how A asks for a page: page from 1, per_page 15. Embed it in an input.
+type PagingA struct {
+	Page    int `json:"page" doc:"页码，从 1 开始" maximum:"2147483647" example:"1"`
+	PerPage int `json:"per_page" doc:"每页的数量，默认 15，最多 1000" maximum:"2147483647" example:"15"`
+}
+
+// PageRequest returns the page asked for, in range.
+func (p PagingA) PageRequest() page.Request { return page.Of(p.Page, p.PerPage, 15) }
+
+// PagingB is how B asks for a page: page from 1, count 20.
+type PagingB struct {
+	Page  int `json:"page" doc:"页码，从 1 开始" maximum:"2147483647" example:"1"`
+	Count int `json:"count" doc:"每页的数量，默认 20，最多 1000" maximum:"2147483647" example:"20"`
+}
+
+// PageRequest returns the page asked for, in range.
+func (p PagingB) PageRequest() page.Request { return page.Of(p.Page, p.Count, 20) }
+
+// PagingC is how C asks for a page: page from 1, and limit.
+type PagingC struct {
+	Page  int `json:"page" doc:"页码，从 1 开始" maximum:"2147483647" example:"1"`
+	Limit int `json:"limit" doc:"每页的数量，最多 1000" maximum:"2147483647" example:"20"`
+}
+
+// PageRequest returns the page asked for, in range; defaultSize is 20, or 10 where the endpoint says so.
+func (p PagingC) PageRequest(defaultSize int) page.Request {
+	return page.Of(p.Page, p.Limit, defaultSize)
+}
+
+// Sent reports whether any paging was asked for, for lists that are whole without it.
+func (p PagingC) Sent() bool { return p.Page != 0 || p.Limit != 0 }
+
+// PagingD is how D asks for a page: page from 1, page_size 10.
+type PagingD struct {
+	Page     int `json:"page" doc:"页码，从 1 开始" maximum:"2147483647" example:"1"`
+	PageSize int `json:"page_size" doc:"每页的数量，默认 10，最多 1000" maximum:"2147483647" example:"10"`
+}
+
+// PageRequest returns the page asked for, in range.
+func (p PagingD) PageRequest() page.Request { return page.Of(p.Page, p.PageSize, 10) }
+
+// PagingE is how E asks for a page: page from 1, always 20 rows.
+type PagingE struct {
+	Page int `json:"page" doc:"页码，从 1 开始" maximum:"2147483647" example:"1"`
+}
+
+// PageRequest returns the page asked for, in range.
+func (p PagingE) PageRequest() page.Request { return page.Of(p.Page, 0, 20) }
+
+// ExportParams are the parameters that make any list an export. Embed it in a list's input and declare the route with
+// StartsWith("export_format").
+type ExportParams struct {
+	ExportFormat string   `json:"export_format" doc:"导出格式；不是导出时不传" enum:"xlsx,csv,csv-raw,jsonl" example:"xlsx"`
+	Columns      []string `json:"columns" doc:"导出的列，按此顺序；默认全部" maxItems:"200"`
+	IDs          []int64  `json:"ids" doc:"只导出这些行" maxItems:"10000"`
+}
+
+// Exporting reports whether the request is for a file instead of a page.
+func (p ExportParams) Exporting() bool { return p.ExportFormat != "" }
+
+// PageA is one page of a list as A shows it.
+type PageA[T any] struct {
+	TotalCount  int  `json:"total_count" doc:"总数"`
+	TotalPages  int  `json:"total_pages" doc:"总页数"`
+	NextPage    *int `json:"next_page" doc:"下一页，没有则为 null"`
+	PrevPage    *int `json:"prev_page" doc:"上一页，没有则为 null"`
+	CurrentPage int  `json:"current_page" doc:"当前页"`
+	PerPage     int  `json:"per_page" doc:"每页的数量"`
+	Page        int  `json:"page" doc:"当前页"`
+	Models      []T  `json:"models"`
+	estimate
+}
+
+// ListA shapes one page of a list as A shows it. An estimated total is told by the header X-Total-Estimated.
+func ListA[T any](r page.Result[T]) PageA[T] {
+	return PageA[T]{
+		TotalCount: r.Total, TotalPages: r.Pages(), NextPage: r.Next(), PrevPage: r.Prev(),
+		CurrentPage: r.Request.Number, PerPage: r.Request.Size, Page: r.Request.Number,
+		Models: r.Items, estimate: estimate(r.Estimated),
+	}
+}
+
+// PageInfo is where B tells about the page.
+type PageInfo struct {
+	Total int `json:"total"`
+	Page  int `json:"page"`
+	Count int `json:"count"`
+	estimate
+}
+
+// ListB shapes one page of a list as B shows it: the rows as data, page_info beside them.
+func ListB[T any](r page.Result[T]) Reply[[]T] {
+	info := PageInfo{Total: r.Total, Page: r.Request.Number, Count: r.Request.Size, estimate: estimate(r.Estimated)}
+	return Reply[[]T]{Data: r.Items, Top: []TopField{{Name: "page_info", Value: info}}}
+}
+
+// PageD is one page of a list as D shows it.
+type PageD[T any] struct {
+	Total    int `json:"total"`
+	Page     int `json:"page"`
+	PageSize int `json:"page_size"`
+	Results  []T `json:"results"`
+	estimate
+}
+
+// ListD shapes one page of a list as D shows it.
+func ListD[T any](r page.Result[T]) PageD[T] {
+	return PageD[T]{Total: r.Total, Page: r.Request.Number, PageSize: r.Request.Size, Results: r.Items, estimate: estimate(r.Estimated)}
+}
+
+// estimate says that a shape's total is an estimate. It is no part of the JSON.
+type estimate bool
+
+func (e estimate) totalEstimated() bool { return bool(e) }
+
+// estimated reports whether any part of the answer has an estimated total.
+func estimated(r reply) bool {
+	is := func(v any) bool {
+		e, ok := v.(interface{ totalEstimated() bool })
+		return ok && e.totalEstimated()
+	}
+	for _, t := range r.top {
+		if is(t.Value) {
+			return true
+		}
+	}
+	return is(r.data)
+}

@@ -1,0 +1,188 @@
+package httpapi
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+
+	"exporthub/pkg/errs"
+)
+
+// Options is what Mount needs of the rest of the program. Every field has a default but Authorize, without which only
+// Public routes can be mounted.
+type Options struct {
+	// Authorize identifies the caller and decides whether they may call a route of this permission (Public and SignedIn
+	// among them: it is called for every request). changing says that the request changes or starts something, a GET with
+	// export_format among them, and must not be a cross-site one. The context it returns is the handler's. It fails with
+	// errs.Unauthenticated or errs.Forbidden.
+	Authorize func(r *http.Request, permission string, changing bool) (context.Context, error)
+	// Person names the caller that ctx belongs to, for the log line; "" is nobody. Default: nobody.
+	Person func(ctx context.Context) string
+	// Logger gets one line for each finished request. Default: slog.Default().
+	Logger *slog.Logger
+	// Location is the zone in which times are shown. Default: UTC.
+	Location *time.Location
+	// Observe is told of each finished request, for metrics. route is the pattern, or "" for paths nobody declared.
+	Observe func(route, method string, status int, d time.Duration)
+	// MaxBody is the largest request body in bytes. Default: DefaultMaxBody.
+	MaxBody int64
+	// Info heads the OpenAPI description, which is served with its viewer when Info.Title is set.
+	Info Info
+	// Now is the clock durations are measured with. Default: time.Now.
+	Now func() time.Time
+}
+
+func (o Options) withDefaults() Options {
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	if o.Location == nil {
+		o.Location = time.UTC
+	}
+	if o.MaxBody == 0 {
+		o.MaxBody = DefaultMaxBody
+	}
+	if o.Person == nil {
+		o.Person = func(context.Context) string { return "" }
+	}
+	if o.Observe == nil {
+		o.Observe = func(string, string, int, time.Duration) {}
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Authorize == nil {
+		o.Authorize = func(r *http.Request, permission string, _ bool) (context.Context, error) {
+			if permission != Public {
+				return nil, errs.New(errs.Unauthenticated, "")
+			}
+			return r.Context(), nil
+		}
+	}
+	return o
+}
+
+// Mount serves routes on r, and answers every other path under /api with problem details. With Options.Info it serves the
+// description at /api/openapi.json and its viewer at /api/docs.
+//
+// A route that can't be right (a path parameter without a field, a tag nobody checks, two routes of one name) makes it
+// panic, as a wrong pattern makes chi: declarations are code.
+func Mount(r chi.Router, routes []Route, o Options) {
+	if err := Check(routes); err != nil {
+		panic("httpapi: " + err.Error())
+	}
+	o = o.withDefaults()
+	known := chi.NewRouter()
+	for _, route := range routes {
+		h := o.handler(route)
+		r.Method(route.Method, route.Path, h)
+		known.Method(route.Method, route.Path, h)
+	}
+	if o.Info.Title != "" {
+		mountDocs(r, known, routes, o)
+	}
+	r.Handle("/api/*", o.unknown(known))
+}
+
+var pathParam = regexp.MustCompile(`\{([^}:]+)(?::[^}]*)?\}`)
+
+// PathParams returns the names of the parameters in a route's path, in order.
+func (r Route) PathParams() []string {
+	var names []string
+	for _, m := range pathParam.FindAllStringSubmatch(r.Path, -1) {
+		names = append(names, m[1])
+	}
+	return names
+}
+
+// Check reports the first route that can't be right, or nil.
+func Check(routes []Route) error {
+	seen := map[string]bool{}
+	for _, r := range routes {
+		key := r.Method + " " + r.Path
+		switch {
+		case seen[key]:
+			return fmt.Errorf("%s: declared twice", key)
+		case r.call == nil && r.http == nil:
+			return fmt.Errorf("%s: has no handler", key)
+		case !strings.HasPrefix(r.Path, "/"):
+			return fmt.Errorf("%s: the path must start with /", key)
+		case r.Permission == "":
+			return fmt.Errorf("%s: says nothing about who may call it", key)
+		case !slices.Contains(Envelopes(), r.Envelope):
+			return fmt.Errorf("%s: has no such envelope", key)
+		}
+		seen[key] = true
+		if err := checkRouteInput(r); err != nil {
+			return fmt.Errorf("%s: %w", key, err)
+		}
+	}
+	return nil
+}
+
+func checkRouteInput(r Route) error {
+	if r.In == nil {
+		if len(r.Starts) > 0 {
+			return fmt.Errorf("starts with %s but takes no input", r.Starts[0])
+		}
+		return nil
+	}
+	if r.In.Kind() != reflect.Struct {
+		return fmt.Errorf("input %s: must be a struct", r.In)
+	}
+	if err := checkInput(r.In); err != nil {
+		return err
+	}
+	names := map[string]bool{}
+	for _, f := range inputFields(r.In) {
+		names[f.name] = true
+	}
+	for _, name := range slices.Concat(r.PathParams(), r.Starts) {
+		if !names[name] {
+			return fmt.Errorf("input %s: has no field called %q", r.In, name)
+		}
+	}
+	return nil
+}
+
+// unknown answers paths that no route has, and methods that the path's routes don't take.
+func (o Options) unknown(known chi.Routes) http.Handler {
+	methods := []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodHead}
+	route := Route{Envelope: Native, Permission: Public}
+	route.http = func(w http.ResponseWriter, r *http.Request) error {
+		path := r.URL.Path
+		if r.URL.RawPath != "" {
+			path = r.URL.RawPath
+		}
+		var allowed []string
+		for _, m := range methods {
+			if known.Match(chi.NewRouteContext(), m, path) {
+				allowed = append(allowed, m)
+			}
+		}
+		if len(allowed) == 0 {
+			return errs.New(errs.NotFound, msgNoRoute)
+		}
+		w.Header().Set("Allow", strings.Join(allowed, ", "))
+		f := failure{code: "method_not_allowed", text: fmt.Sprintf(msgNoMethod, r.Method), requestID: RequestID(r.Context())}
+		body := &object{}
+		f.problemAs(body, http.StatusMethodNotAllowed)
+		writeObject(w, http.StatusMethodNotAllowed, "application/problem+json", body)
+		return nil
+	}
+	return o.withoutAuthorize().handler(route)
+}
+
+// withoutAuthorize returns options for what is open to everyone and asks nothing of the caller.
+func (o Options) withoutAuthorize() Options {
+	o.Authorize = func(r *http.Request, _ string, _ bool) (context.Context, error) { return r.Context(), nil }
+	return o
+}

@@ -1,0 +1,160 @@
+package httpapi
+
+import (
+	"path"
+	"reflect"
+	"slices"
+	"strings"
+	"unicode"
+
+	"github.com/danielgtaylor/huma/v2"
+)
+
+const schemaPrefix = "#/components/schemas/"
+
+// newInputSchemas and newOutputSchemas make registries whose schemas say what this package does: input ignores unknown
+// names and requires only what is tagged required, output has every key it declares.
+func newInputSchemas() huma.Registry {
+	return huma.NewMapRegistry(schemaPrefix, func(t reflect.Type, hint string) string { return schemaName(t, hint) + "Input" })
+}
+
+func newOutputSchemas() huma.Registry { return huma.NewMapRegistry(schemaPrefix, schemaName) }
+
+// schemaName names a type with its package, since every system has a type called Row: crm.Row is CrmRow, and
+// PageA[crm.Row] is PageACrmRow.
+func schemaName(t reflect.Type, hint string) string {
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	name := t.Name()
+	if name == "" {
+		name = hint
+	} else if t.PkgPath() != "" {
+		name = t.PkgPath() + "." + name
+	}
+	var b strings.Builder
+	for _, part := range strings.FieldsFunc(name, func(r rune) bool { return strings.ContainsRune("[]*, ·", r) }) {
+		part = path.Base(part)
+		part = strings.TrimPrefix(part, "httpapi.")
+		for _, word := range strings.FieldsFunc(part, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) }) {
+			runes := []rune(word)
+			b.WriteRune(unicode.ToUpper(runes[0]))
+			b.WriteString(string(runes[1:]))
+		}
+	}
+	return b.String()
+}
+
+// inputSchema returns the schema of the input struct t, with everything the registry collected for it corrected.
+func inputSchema(r huma.Registry, t reflect.Type) *huma.Schema {
+	s := r.Schema(t, true, "Input")
+	for name, schema := range r.Map() {
+		if schema.Type != huma.TypeObject || schema.Properties == nil {
+			continue
+		}
+		schema.AdditionalProperties = nil
+		schema.Required = nil
+		for _, f := range inputFields(r.TypeFromRef(schemaPrefix + name)) {
+			property := schema.Properties[f.name]
+			if property == nil {
+				continue
+			}
+			fixArrays(property)
+			if !f.required {
+				continue
+			}
+			schema.Required = append(schema.Required, f.name)
+			// What is required must also say something: an empty text is as good as none.
+			if property.Type == huma.TypeString && property.MinLength == nil && property.Format == "" {
+				one := 1
+				property.MinLength = &one
+			}
+		}
+		slices.Sort(schema.Required)
+	}
+	return s
+}
+
+// outputSchema returns the schema of the output type t.
+func outputSchema(r huma.Registry, t reflect.Type) *huma.Schema {
+	s := r.Schema(t, true, "Output")
+	if s == nil {
+		return &huma.Schema{}
+	}
+	fixArrays(s)
+	for name, schema := range r.Map() {
+		if schema.Type != huma.TypeObject || schema.Properties == nil {
+			continue
+		}
+		schema.AdditionalProperties = nil
+		for _, f := range reflect.VisibleFields(r.TypeFromRef(schemaPrefix + name)) {
+			key, options, _ := strings.Cut(f.Tag.Get("json"), ",")
+			property := schema.Properties[key]
+			if property == nil {
+				continue
+			}
+			fixArrays(property)
+			if f.Type.Kind() == reflect.Pointer && property.Ref != "" && !strings.Contains(options, "omit") {
+				schema.Properties[key] = &huma.Schema{Description: property.Description,
+					AnyOf: []*huma.Schema{{Ref: property.Ref}, {Type: "null"}}}
+			}
+		}
+	}
+	return s
+}
+
+// fixArrays takes back that arrays may be null: none is, going in (null is absent) or out (nil is []).
+func fixArrays(s *huma.Schema) {
+	for ; s != nil && s.Type == huma.TypeArray; s = s.Items {
+		s.Nullable = false
+	}
+}
+
+// inputField is one declared field of an input struct, embedded structs flattened.
+type inputField struct {
+	reflect.StructField
+	name     string
+	header   string // filled from this request header only
+	aliases  []string
+	required bool
+}
+
+func inputFields(t reflect.Type) []inputField {
+	var out []inputField
+	for _, f := range reflect.VisibleFields(t) {
+		if !f.IsExported() || f.Anonymous && f.Tag.Get("json") == "" || !flattened(t, f.Index) {
+			continue
+		}
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		header := f.Tag.Get("header")
+		if name == "-" && header == "" {
+			continue
+		}
+		if name == "" || name == "-" {
+			name = f.Name
+		}
+		if header != "" {
+			name = header
+		}
+		in := inputField{StructField: f, name: name, header: header, required: f.Tag.Get("required") == "true"}
+		if a := f.Tag.Get("alias"); a != "" {
+			in.aliases = strings.Split(a, ",")
+		}
+		out = append(out, in)
+	}
+	return out
+}
+
+// flattened reports whether every struct on the way to the field is embedded without a name of its own in JSON.
+func flattened(t reflect.Type, index []int) bool {
+	for n := 1; n < len(index); n++ {
+		parent := t.FieldByIndex(index[:n])
+		if parent.Tag.Get("json") != "" {
+			return false
+		}
+		if parent.Type.Kind() == reflect.Pointer {
+			panic("embedded pointers can't be input: embed the struct itself")
+		}
+	}
+	return true
+}
