@@ -4,6 +4,7 @@ import 'element-plus/es/components/notification/style/css'
 import './main.css'
 import { createPinia } from 'pinia'
 import { createApp } from 'vue'
+import { closeRealtime } from '@/realtime/client'
 import { onUnauthenticated } from '@/shared/http'
 import App from './App.vue'
 import { createPageRouter } from './router'
@@ -19,6 +20,7 @@ app.use(router)
 onUnauthenticated(() => {
   const here = router.currentRoute.value
   session.clear()
+  closeRealtime()
   if (here.meta.public !== true) void router.push(loginLocation(here.fullPath, 'ended'))
 })
 

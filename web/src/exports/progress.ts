@@ -91,10 +91,10 @@ export function parseRecord(data: unknown): ExportRecord | null {
   if (typeof data !== 'object' || data === null) return null
   const fields = data as Record<string, unknown>
   const { uuid, status } = fields
-  if (typeof uuid !== 'string' || typeof status !== 'string' || !(status in stageLabels)) return null
+  if (typeof uuid !== 'string' || !isStatus(status)) return null
   const record: ExportRecord = {
     uuid,
-    status: status as ExportStatus,
+    status,
     progress: number(fields.progress) ?? (status === 'success' ? 100 : 0),
     count: number(fields.count),
     file_size: number(fields.file_size),
@@ -111,10 +111,10 @@ export function parseEvent(data: unknown): ExportEvent | null {
   if (typeof data !== 'object' || data === null) return null
   const fields = data as Record<string, unknown>
   const { uuid, status, progress } = fields
-  if (typeof uuid !== 'string' || uuid === '' || typeof status !== 'string' || !(status in stageLabels)) return null
+  if (typeof uuid !== 'string' || uuid === '' || !isStatus(status)) return null
   if (typeof progress !== 'number' || !Number.isFinite(progress)) return null
   const event: ExportEvent = {
-    status: status as ExportStatus,
+    status,
     file_url: webAddress(fields.file_url),
     progress: Math.min(100, Math.max(0, progress)),
     service: text(fields.service) ?? '',
@@ -145,6 +145,11 @@ export function webAddress(value: unknown): string | null {
   } catch {
     return null
   }
+}
+
+/** A stage we know; a name that every object has, such as "toString", is none. */
+function isStatus(value: unknown): value is ExportStatus {
+  return typeof value === 'string' && Object.hasOwn(stageLabels, value)
 }
 
 function number(value: unknown): number | null {
