@@ -16,6 +16,8 @@ type Job struct {
 	Attempt int
 	// Failures counts the attempts that ended in a transient failure; hand-backs and takeovers don't count.
 	Failures int
+	// Takeovers counts the attempts whose worker was lost, so that a job that kills its workers comes to an end.
+	Takeovers int
 	// Count of the attempt's events; Seq makes it comparable across attempts.
 	Step     int
 	Progress int             // percent
@@ -28,7 +30,7 @@ type Job struct {
 	LeaseOwner      string
 	LeaseUntil      time.Time // by the database's clock
 	CreatedAt       time.Time
-	StartedAt       time.Time
+	StartedAt       time.Time // of this attempt
 	FinishedAt      time.Time
 	UpdatedAt       time.Time
 }

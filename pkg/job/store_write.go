@@ -1,0 +1,98 @@
+package job
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"exporthub/pkg/database"
+)
+
+// insertJob writes a new row as queued and due now. Times come from the database.
+func insertJob(ctx context.Context, tx *database.Tx, j Job) error {
+	now := tx.NowMicros() // the same instant wherever it stands in one statement
+	_, err := tx.Exec(ctx, "INSERT INTO jobs (uuid, kind, owner_id, state, attempt, failures, takeovers, step, progress,"+
+		" payload, detail, failure, cancel_requested, lease_owner, run_at, created_at, updated_at)"+
+		" VALUES (?, ?, ?, ?, ?, 0, 0, ?, ?, ?, ?, '', FALSE, '', "+now+", "+now+", "+now+")",
+		j.UUID, j.Kind, j.OwnerID, string(j.State), j.Attempt, j.Step, j.Progress, string(j.Payload), string(j.Detail))
+	return err
+}
+
+// move says how a transition meets the clock; everything else it writes stands in the job it leads to.
+type move struct {
+	delay time.Duration // to queued: how long until it is due
+	lease time.Duration // to an active state: how long it is held from now on
+	// only narrows the compare-and-set further; it is SQL of this package without arguments.
+	only string
+}
+
+// moveJob writes the row of to if it still stands where from says: same attempt, same state. It reports whether it did,
+// and the row as written.
+func moveJob(ctx context.Context, tx *database.Tx, from, to Job, m move) (Job, bool, error) {
+	now := tx.NowMicros()
+	failure, err := failureText(to.Failure)
+	if err != nil {
+		return Job{}, false, err
+	}
+	set := "state = ?, attempt = ?, failures = ?, takeovers = ?, step = ?, progress = ?, detail = ?, failure = ?," +
+		" lease_owner = ?, updated_at = " + now
+	args := []any{string(to.State), to.Attempt, to.Failures, to.Takeovers, to.Step, to.Progress, string(to.Detail), failure,
+		to.LeaseOwner}
+	switch {
+	case to.State == StateQueued:
+		set += ", lease_until = NULL, started_at = NULL, run_at = " + now + " + ?"
+		args = append(args, m.delay.Microseconds())
+	case to.State.Ended():
+		set += ", lease_until = NULL, finished_at = " + now
+	default:
+		set += ", lease_until = " + now + " + ?"
+		args = append(args, m.lease.Microseconds())
+		if to.State == StateStarting {
+			set += ", started_at = " + now
+		}
+	}
+	where := "uuid = ? AND attempt = ? AND state = ?"
+	args = append(args, from.UUID, from.Attempt, string(from.State))
+	if m.only != "" {
+		where += " AND " + m.only
+	}
+	n, err := tx.Exec(ctx, "UPDATE jobs SET "+set+" WHERE "+where, args...)
+	if err != nil || n == 0 {
+		return Job{}, false, err
+	}
+	written, err := getJob(ctx, tx, from.UUID)
+	return written, err == nil, err
+}
+
+// renewJob extends the lease of an attempt that owner holds, and stores how far it has come. It reports whether the
+// attempt is still held, and whether somebody asked for its cancellation.
+func renewJob(ctx context.Context, tx *database.Tx, j Job, lease time.Duration) (held, cancel bool, err error) {
+	now := tx.NowMicros()
+	n, err := tx.Exec(ctx, "UPDATE jobs SET step = ?, progress = ?, detail = ?, lease_until = "+now+" + ?, updated_at = "+now+
+		" WHERE uuid = ? AND attempt = ? AND lease_owner = ? AND state IN "+activeStates,
+		j.Step, j.Progress, string(j.Detail), lease.Microseconds(), j.UUID, j.Attempt, j.LeaseOwner)
+	if err != nil || n == 0 {
+		return false, false, err
+	}
+	err = tx.QueryRow(ctx, "SELECT cancel_requested FROM jobs WHERE uuid = ?", j.UUID).Scan(&cancel)
+	return err == nil, cancel, err
+}
+
+// requestCancel asks the worker that holds the attempt to end it.
+func requestCancel(ctx context.Context, tx *database.Tx, j Job) (bool, error) {
+	n, err := tx.Exec(ctx, "UPDATE jobs SET cancel_requested = TRUE WHERE uuid = ? AND attempt = ? AND state IN "+activeStates,
+		j.UUID, j.Attempt)
+	return n > 0, err
+}
+
+func failureText(f *Failure) (string, error) {
+	if f == nil {
+		return "", nil
+	}
+	text, err := json.Marshal(f)
+	if err != nil {
+		return "", fmt.Errorf("encode failure: %w", err)
+	}
+	return string(text), nil
+}
