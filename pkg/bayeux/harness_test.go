@@ -1,7 +1,6 @@
 package bayeux
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -239,14 +238,6 @@ func data(replies []object) []any {
 		}
 	}
 	return list
-}
-
-func compact(raw string) string {
-	var b bytes.Buffer
-	if err := json.Compact(&b, []byte(raw)); err != nil {
-		return raw
-	}
-	return b.String()
 }
 
 // held waits until the session holds a connect.
