@@ -5,11 +5,11 @@
 //
 // A Kind says what an attempt does. The Engine of every process knows all kinds:
 //
-//	engine, err := job.New(job.Options{DB: db, HeartbeatDB: sibling, Bell: bell, Publisher: bus, Kinds: kinds})
+//	engine, err := job.NewEngine(job.Options{DB: db, HeartbeatDB: sibling, Bell: bell, Publisher: bus, Kinds: kinds})
 //	go engine.Run(ctx) // owns everything the engine starts, and drains it when ctx ends
 //
 //	err = db.Write(ctx, func(ctx context.Context, tx *database.Tx) error {
-//		j, err := engine.Enqueue(ctx, tx, job.Request{Kind: "export", OwnerID: user, Payload: request})
+//		j, err := engine.Enqueue(ctx, tx, job.New{Kind: "export", OwnerID: user, Payload: request})
 //		...
 //	})
 //

@@ -42,8 +42,8 @@ type Engine struct {
 	idle     chan struct{} // closed and replaced when inside falls to 0
 }
 
-// New makes an engine. It starts nothing; Run does.
-func New(o Options) (*Engine, error) {
+// NewEngine makes an engine. It starts nothing; Run does.
+func NewEngine(o Options) (*Engine, error) {
 	o = o.withDefaults()
 	kinds, err := o.check()
 	if err != nil {

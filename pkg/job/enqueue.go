@@ -12,8 +12,8 @@ import (
 	"exporthub/pkg/errs"
 )
 
-// Request asks for a job.
-type Request struct {
+// New is a job to be accepted.
+type New struct {
 	UUID    string // canonical text; empty makes one
 	Kind    string
 	OwnerID int64
@@ -26,28 +26,28 @@ type Request struct {
 // reconciler rings later.
 //
 // A UUID that is already a job's is of kind Conflict.
-func (e *Engine) Enqueue(ctx context.Context, tx *database.Tx, r Request) (Job, error) {
-	if e.kinds[r.Kind] == nil {
-		return Job{}, fmt.Errorf("enqueue: no kind %q", r.Kind)
+func (e *Engine) Enqueue(ctx context.Context, tx *database.Tx, n New) (Job, error) {
+	if e.kinds[n.Kind] == nil {
+		return Job{}, fmt.Errorf("enqueue: no kind %q", n.Kind)
 	}
-	if r.UUID == "" {
-		r.UUID = uuid.NewString()
-	} else if id, err := uuid.Parse(r.UUID); err != nil || id.String() != r.UUID {
+	if n.UUID == "" {
+		n.UUID = uuid.NewString()
+	} else if id, err := uuid.Parse(n.UUID); err != nil || id.String() != n.UUID {
 		return Job{}, errs.Invalidf("uuid", "不是规范的 UUID")
 	}
-	j := Job{UUID: r.UUID, Kind: r.Kind, OwnerID: r.OwnerID, State: StateQueued, Attempt: 1, Step: 1}
+	j := Job{UUID: n.UUID, Kind: n.Kind, OwnerID: n.OwnerID, State: StateQueued, Attempt: 1, Step: 1}
 	var err error
-	if j.Payload, err = encode("payload", r.Payload); err != nil {
+	if j.Payload, err = encode("payload", n.Payload); err != nil {
 		return Job{}, err
 	}
-	if j.Detail, err = encode("detail", r.Detail); err != nil {
+	if j.Detail, err = encode("detail", n.Detail); err != nil {
 		return Job{}, err
 	}
 	if err := insertJob(ctx, tx, j); err != nil {
 		if database.IsUnique(err) {
 			err = errs.Wrap(errs.Conflict, "这个编号的任务已经存在", err)
 		}
-		return Job{}, fmt.Errorf("enqueue %s: %w", r.Kind, err)
+		return Job{}, fmt.Errorf("enqueue %s: %w", n.Kind, err)
 	}
 	if j, err = getJob(ctx, tx, j.UUID); err != nil {
 		return Job{}, err
