@@ -1,0 +1,97 @@
+package wire
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/go-chi/chi/v5"
+	"github.com/go-chi/chi/v5/middleware"
+
+	"exporthub/pkg/auth"
+	"exporthub/pkg/dataset"
+	"exporthub/pkg/httpapi"
+	"exporthub/pkg/telemetry"
+	"exporthub/web"
+)
+
+// Routes lists every endpoint of the program.
+func (p *Parts) Routes() []httpapi.Route {
+	routes := p.Auth.Routes()
+	routes = append(routes, p.Exports.Routes(p.address)...)
+	routes = append(routes, p.dictionaries())
+	for _, m := range p.Modules {
+		routes = append(routes, m.Routes...)
+	}
+	return routes
+}
+
+type dictionariesIn struct{}
+
+// dictionaries serves every label dictionary of the systems.
+func (p *Parts) dictionaries() httpapi.Route {
+	all := map[string][]dataset.Entry{}
+	for _, m := range p.Modules {
+		for _, d := range m.Dictionaries {
+			all[d.Name] = d.Entries
+		}
+	}
+	return httpapi.Handle("GET", "/api/dictionaries", httpapi.D, httpapi.SignedIn,
+		httpapi.Doc{Summary: "代码与名称对照", Tag: "公共", Detail: "页面和导出文件使用同一份对照。"},
+		func(context.Context, dictionariesIn) (map[string][]dataset.Entry, error) { return all, nil })
+}
+
+// Handler serves everything: health, API, realtime, page. realtime is mounted at /faye.
+func (p *Parts) Handler(realtime http.Handler) http.Handler {
+	r := chi.NewRouter()
+	r.Use(securityHeaders)
+	health := p.Health()
+	r.Get("/healthz", health.Live)
+	r.Get("/readyz", health.Ready)
+	if p.Config.MetricsAddr == "" && p.Config.Embedded && !p.Config.EmbeddedPublic {
+		r.Method(http.MethodGet, "/metrics", p.Metrics.Handler())
+	}
+	r.Handle("/faye", realtime)
+	r.Handle("/faye.js", realtime)
+	r.Handle("/faye/*", realtime)
+	r.Group(func(r chi.Router) {
+		r.Use(httpapi.CORS(p.Config.AllowedOrigins), middleware.GetHead)
+		httpapi.Mount(r, p.Routes(), httpapi.Options{
+			Authorize: p.Auth.Authorize, Person: person, Logger: p.Log, Location: p.Config.Location,
+			Observe: p.Metrics.Request,
+			Info:    httpapi.Info{Title: "Exporthub", Version: "1"},
+		})
+	})
+	r.NotFound(web.Handler().ServeHTTP)
+	return r
+}
+
+func person(ctx context.Context) string {
+	if who := auth.From(ctx); who != nil {
+		return strconv.FormatInt(who.UserID, 10)
+	}
+	return ""
+}
+
+// securityHeaders go on every answer but the realtime endpoint's, which pages of other sites have to be able to load.
+func securityHeaders(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("X-Content-Type-Options", "nosniff")
+		if !strings.HasPrefix(r.URL.Path, "/faye") {
+			h.Set("X-Frame-Options", "DENY")
+			h.Set("Referrer-Policy", "same-origin")
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// Health tells of the parts: without the database nothing works; without the others exports are still accepted.
+func (p *Parts) Health() *telemetry.Health {
+	return &telemetry.Health{Checks: []telemetry.Check{
+		{Name: "database", Required: true, Ping: p.DB.Ping},
+		{Name: "redis", Ping: func(ctx context.Context) error { return p.Redis.Ping(ctx).Err() }},
+		{Name: "storage", Ping: p.Store.Check},
+	}}
+}

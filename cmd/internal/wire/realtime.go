@@ -1,0 +1,163 @@
+package wire
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"exporthub/pkg/auth"
+	"exporthub/pkg/bayeux"
+	"exporthub/pkg/errs"
+	"exporthub/web"
+)
+
+// Realtime returns the Bayeux server over the program's bus and identities.
+func (p *Parts) Realtime() (*bayeux.Server, error) {
+	rules := p.Exports.Channels()
+	for _, m := range p.Modules {
+		rules = append(rules, m.Channels...)
+	}
+	return bayeux.New(authorizer{auth: p.Auth, rules: rules}, p.Bus, bayeux.Options{
+		Client: web.FayeClient(), AllowedOrigins: p.Config.AllowedOrigins, AnonymousFromAnyOrigin: true,
+		Timeout: p.Config.FayeTimeout, PingEvery: p.Config.FayePing, Logger: p.Log,
+	})
+}
+
+// authorizer lets the systems' channel rules decide for the Bayeux server.
+type authorizer struct {
+	auth  *auth.Service
+	rules []auth.ChannelRule
+}
+
+var _ interface {
+	bayeux.Authorizer
+	bayeux.Matcher
+} = authorizer{}
+
+// retryAway is what clients are told to wait while the database can't be asked.
+const retryAway = 5 * time.Second
+
+// token returns what a message brings to identify its sender: ext.access_token, else a cookie that counts.
+func token(r bayeux.Request) (string, error) {
+	if len(r.Ext) > 0 {
+		var ext map[string]json.RawMessage // by exact key, which a struct would not be
+		if json.Unmarshal(r.Ext, &ext) == nil {
+			if raw, ok := ext["access_token"]; ok {
+				var t string
+				if err := json.Unmarshal(raw, &t); err != nil || t == "" {
+					return "", &bayeux.Refusal{Code: 403, Text: "access_token is not a token"}
+				}
+				return t, nil
+			}
+		}
+	}
+	if r.CookieCounts && r.HTTP != nil {
+		return auth.CookieToken(r.HTTP), nil
+	}
+	return "", nil
+}
+
+// Handshake identifies the sender. No token makes an anonymous session, which may follow capabilities only; a bad token in
+// ext is refused, a dead cookie is no token.
+func (a authorizer) Handshake(ctx context.Context, r bayeux.Request) (bayeux.Principal, error) {
+	t, err := token(r)
+	if err != nil || t == "" {
+		return bayeux.Principal{}, err
+	}
+	p, err := a.auth.Identify(ctx, t)
+	switch {
+	case errs.Is(err, errs.Unavailable):
+		return bayeux.Principal{}, &bayeux.Refusal{RetryAfter: retryAway, Text: "try again later"}
+	case err != nil && len(r.Ext) == 0:
+		return bayeux.Principal{}, nil
+	case err != nil:
+		return bayeux.Principal{}, &bayeux.Refusal{Code: 403, Text: "access_token is not valid"}
+	}
+	return bayeux.Principal{ID: strconv.FormatInt(p.UserID, 10), Expires: p.Expires, Data: p}, nil
+}
+
+// Subscribe asks the rule of the channel's first segment. Roles may have changed since the handshake, so it decides on
+// the person as they stand now.
+func (a authorizer) Subscribe(ctx context.Context, bp bayeux.Principal, channel string) (bayeux.Grant, error) {
+	p, err := a.standing(ctx, bp)
+	if err != nil {
+		return bayeux.Grant{}, refusal(err)
+	}
+	for _, rule := range a.rules {
+		if !strings.HasPrefix(channel, rule.Prefix) {
+			continue
+		}
+		sub, err := rule.Resolve(ctx, p, channel)
+		if err != nil {
+			return bayeux.Grant{}, refusal(err)
+		}
+		return grant(sub), nil
+	}
+	return bayeux.Grant{}, &bayeux.Refusal{Code: 403}
+}
+
+func (a authorizer) standing(ctx context.Context, bp bayeux.Principal) (*auth.Principal, error) {
+	p, ok := bp.Data.(*auth.Principal)
+	if !ok {
+		return nil, nil
+	}
+	return a.auth.Person(ctx, p.UserID)
+}
+
+func grant(sub auth.Subscription) bayeux.Grant {
+	g := bayeux.Grant{Stream: sub.Stream}
+	if sub.StillAllowed != nil {
+		g.Valid = func() bool {
+			ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+			defer cancel()
+			return sub.StillAllowed(ctx)
+		}
+	}
+	if sub.Latest != nil {
+		g.Latest = func(ctx context.Context) ([]bayeux.Event, error) {
+			latest, err := sub.Latest(ctx)
+			events := make([]bayeux.Event, len(latest))
+			for i, e := range latest {
+				events[i] = bayeux.Event(e)
+			}
+			return events, err
+		}
+	}
+	return g
+}
+
+func refusal(err error) error {
+	if errs.Is(err, errs.Unavailable) {
+		return &bayeux.Refusal{RetryAfter: retryAway}
+	}
+	return &bayeux.Refusal{Code: 403}
+}
+
+// Alive reports whether a session's token is still good.
+func (a authorizer) Alive(ctx context.Context, bp bayeux.Principal) bool {
+	p, ok := bp.Data.(*auth.Principal)
+	return !ok || a.auth.Alive(ctx, p.UserID, p.TokenID, p.Epoch)
+}
+
+// Matches holds a session to the person who opened it: another person's token does not reach into it.
+func (a authorizer) Matches(ctx context.Context, r bayeux.Request, bp bayeux.Principal) bool {
+	t, err := token(r)
+	if err != nil {
+		return false
+	}
+	if t == "" || bp.ID == "" {
+		return true
+	}
+	p, err := a.auth.Identify(ctx, t)
+	if err != nil {
+		// A token that ended is Alive's to notice; it is nobody else's either.
+		return true
+	}
+	return strconv.FormatInt(p.UserID, 10) == bp.ID
+}
+
+// address is where a request comes from, for the audit.
+func (p *Parts) address(r *http.Request) string { return p.Auth.ClientIP(r).String() }
