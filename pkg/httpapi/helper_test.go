@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"io"
+	"log/slog"
 	"net/http"
 	"testing"
 )
@@ -14,3 +15,6 @@ func readAll(t *testing.T, answer *http.Response) string {
 	}
 	return string(b)
 }
+
+// quiet logs nowhere.
+func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }

@@ -80,7 +80,7 @@ func ListA[T any](r page.Result[T]) PageA[T] {
 	return PageA[T]{
 		TotalCount: r.Total, TotalPages: r.Pages(), NextPage: r.Next(), PrevPage: r.Prev(),
 		CurrentPage: r.Request.Number, PerPage: r.Request.Size, Page: r.Request.Number,
-		Models: r.Items, estimate: estimate(r.Estimated),
+		Models: some(r.Items), estimate: estimate(r.Estimated),
 	}
 }
 
@@ -95,7 +95,7 @@ type PageInfo struct {
 // ListB shapes one page of a list as B shows it: the rows as data, page_info beside them.
 func ListB[T any](r page.Result[T]) Reply[[]T] {
 	info := PageInfo{Total: r.Total, Page: r.Request.Number, Count: r.Request.Size, estimate: estimate(r.Estimated)}
-	return Reply[[]T]{Data: r.Items, Top: []TopField{{Name: "page_info", Value: info}}}
+	return Reply[[]T]{Data: some(r.Items), Top: []TopField{{Name: "page_info", Value: info}}}
 }
 
 // PageD is one page of a list as D shows it.
@@ -109,7 +109,16 @@ type PageD[T any] struct {
 
 // ListD shapes one page of a list as D shows it.
 func ListD[T any](r page.Result[T]) PageD[T] {
-	return PageD[T]{Total: r.Total, Page: r.Request.Number, PageSize: r.Request.Size, Results: r.Items, estimate: estimate(r.Estimated)}
+	return PageD[T]{Total: r.Total, Page: r.Request.Number, PageSize: r.Request.Size, Results: some(r.Items),
+		estimate: estimate(r.Estimated)}
+}
+
+// some returns items, never nil: a page may be written by a type with a MarshalJSON of its own.
+func some[T any](items []T) []T {
+	if items == nil {
+		return []T{}
+	}
+	return items
 }
 
 // estimate says that a shape's total is an estimate. It is no part of the JSON.

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"net/http"
+	"strings"
 )
 
 // Reply is an output that says more than its data: the envelope's text, further top-level fields, or another HTTP status.
@@ -38,12 +39,20 @@ func (r Reply[T]) reply() reply {
 // replier is a Reply[T] of any T.
 type replier interface{ reply() reply }
 
+// Choice is data that is one of several shapes, such as a list's page or an export's ticket. It is written as Chosen, with
+// everything this package does for output.
+type Choice interface{ Chosen() any }
+
 // replyOf returns what a handler answered as a reply.
 func replyOf(out any) reply {
-	if r, ok := out.(replier); ok {
-		return r.reply()
+	r := reply{data: out}
+	if whole, ok := out.(replier); ok {
+		r = whole.reply()
 	}
-	return reply{data: out}
+	if c, ok := r.data.(Choice); ok {
+		r.data = c.Chosen()
+	}
+	return r
 }
 
 // TopField is one field beside the envelope's own.
@@ -74,9 +83,12 @@ func WithHeader(ctx context.Context, h http.Header) context.Context {
 	return context.WithValue(ctx, headerKey{}, h)
 }
 
-// SetETag names the version of what is answered (without quotes). A Native GET that carries the same one in If-None-Match
+// SetETag names the version of what is answered; quotes are put around it where they are missing. A Native GET that carries the same one in If-None-Match
 // is answered 304 without a body; caches keep such answers but ask every time.
 func SetETag(ctx context.Context, tag string) {
-	SetHeader(ctx, "ETag", `"`+tag+`"`)
+	if !strings.HasSuffix(tag, `"`) {
+		tag = `"` + tag + `"`
+	}
+	SetHeader(ctx, "ETag", tag)
 	SetHeader(ctx, "Cache-Control", "private, no-cache")
 }
