@@ -101,7 +101,7 @@ func (db *DB) openForMigrations(ctx context.Context) (*sql.DB, lock.SessionLocke
 		pool, err := openPostgres(db.src, o)
 		return pool, postgresLock{}, err
 	default:
-		pool, err := openMySQL(db.src, o)
+		pool, _, err := openMySQL(db.src, o)
 		return pool, mysqlLock{}, err
 	}
 }

@@ -19,7 +19,8 @@ import (
 const sqlMode = "STRICT_ALL_TABLES,ONLY_FULL_GROUP_BY,ERROR_FOR_DIVISION_BY_ZERO,NO_ZERO_DATE,NO_ZERO_IN_DATE," +
 	"NO_ENGINE_SUBSTITUTION,ANSI_QUOTES,PIPES_AS_CONCAT,NO_BACKSLASH_ESCAPES,NO_AUTO_VALUE_ON_ZERO"
 
-func openMySQL(src source, o Options) (*sql.DB, error) {
+// openMySQL also returns the way to kill a connection of the pool.
+func openMySQL(src source, o Options) (*sql.DB, func(context.Context, int64) error, error) {
 	cfg := mysql.NewConfig()
 	cfg.User = src.url.User.Username()
 	cfg.Passwd, _ = src.url.User.Password()
@@ -40,9 +41,10 @@ func openMySQL(src source, o Options) (*sql.DB, error) {
 	}
 	base, err := mysql.NewConnector(cfg)
 	if err != nil {
-		return nil, fmt.Errorf("mysql database URL: %w", err)
+		return nil, nil, fmt.Errorf("mysql database URL: %w", err)
 	}
-	return sql.OpenDB(mysqlConnector{base, mysqlSetup(o)}), nil
+	c := mysqlConnector{base, mysqlSetup(o)}
+	return sql.OpenDB(c), c.kill, nil
 }
 
 // mysqlSetup is what each new connection is told. The M! comments are read by MariaDB only, the !50708 one by MySQL
@@ -73,16 +75,99 @@ func (c mysqlConnector) Connect(ctx context.Context) (driver.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	execer, ok := conn.(driver.ExecerContext)
+	full, ok := conn.(mysqlDriverConn)
 	if !ok {
-		return nil, errors.Join(errors.New("mysql driver can't execute without preparing"), conn.Close())
+		return nil, errors.Join(errors.New("mysql driver lacks an interface"), conn.Close())
 	}
+	m := &mysqlConn{mysqlDriverConn: full}
 	for _, statement := range c.setup {
-		if _, err := execer.ExecContext(ctx, statement, nil); err != nil {
+		if _, err := full.ExecContext(ctx, statement, nil); err != nil {
 			return nil, errors.Join(fmt.Errorf("set up mysql connection: %w", err), conn.Close())
 		}
 	}
-	return conn, nil
+	if m.id, err = connectionID(ctx, full); err != nil {
+		return nil, errors.Join(fmt.Errorf("set up mysql connection: %w", err), conn.Close())
+	}
+	return m, nil
+}
+
+// mysqlDriverConn is all that database/sql makes use of in the driver's connection.
+type mysqlDriverConn interface {
+	driver.Conn
+	driver.ConnBeginTx
+	driver.ConnPrepareContext
+	driver.ExecerContext
+	driver.NamedValueChecker
+	driver.Pinger
+	driver.QueryerContext
+	driver.SessionResetter
+	driver.Validator
+}
+
+// mysqlConn is a connection that knows its number in the server.
+type mysqlConn struct {
+	mysqlDriverConn
+	id int64
+}
+
+func connectionID(ctx context.Context, conn driver.QueryerContext) (int64, error) {
+	rows, err := conn.QueryContext(ctx, "SELECT CAST(CONNECTION_ID() AS SIGNED)", nil)
+	if err != nil {
+		return 0, err
+	}
+	defer rows.Close()
+	row := make([]driver.Value, 1)
+	if err := rows.Next(row); err != nil {
+		return 0, err
+	}
+	id, ok := row[0].(int64)
+	if !ok {
+		return 0, fmt.Errorf("connection id is a %T", row[0])
+	}
+	return id, nil
+}
+
+// kill ends a connection of the pool from outside. For a cancelled statement the driver only closes its end, which the
+// server notices when it has worked the statement through.
+func (c mysqlConnector) kill(ctx context.Context, id int64) error {
+	conn, err := c.Connector.Connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	execer, ok := conn.(driver.ExecerContext)
+	if !ok {
+		return errors.New("mysql driver lacks an interface")
+	}
+	_, err = execer.ExecContext(ctx, fmt.Sprintf("KILL CONNECTION %d", id), nil)
+	if mysqlCode(err) == 1094 {
+		return nil // it is gone already
+	}
+	return err
+}
+
+// mysqlID is the number of a connection in the server.
+func mysqlID(conn *sql.Conn) (id int64, err error) {
+	err = conn.Raw(func(driverConn any) error {
+		m, ok := driverConn.(*mysqlConn)
+		if !ok {
+			return fmt.Errorf("connection is a %T", driverConn)
+		}
+		id = m.id
+		return nil
+	})
+	return id, err
+}
+
+// isBroken reports whether the driver has given the connection up.
+func isBroken(conn *sql.Conn) bool {
+	err := conn.Raw(func(driverConn any) error {
+		if v, ok := driverConn.(driver.Validator); ok && !v.IsValid() {
+			return driver.ErrBadConn
+		}
+		return nil
+	})
+	return err != nil
 }
 
 // mysqlLogger takes the driver's lines, which tell of broken connections whose errors the callers get anyway.

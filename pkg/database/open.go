@@ -52,7 +52,8 @@ type DB struct {
 	src     source
 	opts    Options
 	read    *sql.DB
-	write   *sql.DB // the same pool as read, except on SQLite
+	write   *sql.DB                                   // the same pool as read, except on SQLite
+	kill    func(ctx context.Context, id int64) error // MySQL: ends a connection from outside
 	family  *family
 	retries atomic.Int64
 	closed  atomic.Bool
@@ -68,7 +69,7 @@ type family struct {
 // Open connects to the database of a DSN and answers only when it has spoken with it:
 //
 //	sqlite:./data/app.db                       the directory is made; ?synchronous=off|normal|full, default normal
-//	postgres://user:password@host:5432/name    parameters as in libpq
+//	postgres://user:password@host:5432/name    PostgreSQL 14 and newer; parameters as in libpq
 //	mysql://user:password@host:3306/name       MySQL 8 or MariaDB 10.6 and newer; ?tls=true|false|skip-verify|preferred
 //
 // An unreachable server is an error of kind Unavailable.
@@ -98,7 +99,7 @@ func open(ctx context.Context, src source, o Options, f *family) (*DB, error) {
 		db.read, err = openPostgres(src, o)
 		db.write = db.read
 	default:
-		db.read, err = openMySQL(src, o)
+		db.read, db.kill, err = openMySQL(src, o)
 		db.write = db.read
 	}
 	if err != nil {

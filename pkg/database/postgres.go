@@ -27,6 +27,8 @@ func openPostgres(src source, o Options) (*sql.DB, error) {
 		"statement_timeout":                   millis(o.StatementTimeout),
 		"lock_timeout":                        millis(o.LockTimeout),
 		"idle_in_transaction_session_timeout": millis(o.IdleWrite),
+		// A cancellation that overtakes its statement is lost; this way the server notices that nobody listens.
+		"client_connection_check_interval": "2000",
 	} {
 		if _, given := cfg.RuntimeParams[name]; !given {
 			cfg.RuntimeParams[name] = value

@@ -121,6 +121,9 @@ func (db *DB) run(outer, inner context.Context, write bool, fn func(context.Cont
 		return nil, err
 	}
 	defer conn.Close()
+	if db.kill != nil {
+		defer db.killAbandoned(inner, conn)()
+	}
 	defer sqlTx.Rollback() // does nothing after a commit; also for panics
 	tx = &Tx{db: db, tx: sqlTx, write: write}
 	err = fn(inner, tx)
@@ -142,6 +145,23 @@ func (db *DB) run(outer, inner context.Context, write bool, fn func(context.Cont
 	guard := time.AfterFunc(db.opts.WriteTimeout, end)
 	defer guard.Stop()
 	return tx, commit(sqlTx)
+}
+
+// killAbandoned returns what is to be done at the end of a transaction on MySQL: when the caller's context ended while a
+// statement ran, the server is told to stop it and to free its locks.
+func (db *DB) killAbandoned(ctx context.Context, conn *sql.Conn) func() {
+	id, err := mysqlID(conn)
+	return func() {
+		if err != nil || ctx.Err() == nil || !isBroken(conn) {
+			return
+		}
+		kctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+		defer cancel()
+		if err := db.kill(kctx, id); err != nil {
+			// The server's own limit, StatementTimeout, remains.
+			db.opts.Logger.WarnContext(ctx, "cancelled statement may still run in the database", "connection", id, "error", err)
+		}
+	}
 }
 
 // commit tells a refusal by the server, after which nothing is stored, from silence, after which nobody knows.
