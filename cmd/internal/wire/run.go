@@ -1,0 +1,71 @@
+package wire
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"exporthub/jobs"
+	"exporthub/pkg/bayeux"
+	"exporthub/pkg/config"
+	"exporthub/pkg/telemetry"
+)
+
+// Logger returns the program's logger: lines for a person in embedded mode, JSON otherwise.
+func Logger(cfg config.Config, w io.Writer) (*slog.Logger, error) {
+	level, err := telemetry.ParseLevel(cfg.LogLevel)
+	if err != nil {
+		return nil, fmt.Errorf("LOG_LEVEL: %w", err)
+	}
+	if cfg.Embedded {
+		return telemetry.NewTextLogger(w, level), nil
+	}
+	return telemetry.NewLogger(w, level), nil
+}
+
+// Worker returns the server that takes doorbells from the queue and hands them to the engine.
+func (p *Parts) Worker() *jobs.Server {
+	return jobs.NewServer(p.Redis, p.Engine, jobs.ServerOptions{
+		Concurrency: p.Config.WorkerConcurrency, CheckEvery: p.Config.TaskCheckEvery,
+		DrainTimeout: p.Config.DrainTimeout, Logger: p.Log,
+	})
+}
+
+// Watch adds the realtime server's figures to the metrics.
+func (p *Parts) Watch(s *bayeux.Server) {
+	p.Metrics.Gauge("exporthub_faye_sessions", "Live Bayeux sessions.", func() float64 { return float64(s.Stats().Sessions) })
+	p.Metrics.Gauge("exporthub_faye_sockets", "Open websockets.", func() float64 { return float64(s.Stats().Sockets) })
+	p.Metrics.Gauge("exporthub_faye_subscriptions", "Live subscriptions.",
+		func() float64 { return float64(s.Stats().Subscriptions) })
+}
+
+// ServeMetrics serves /metrics, /healthz and /readyz on METRICS_ADDR until ctx ends.
+func (p *Parts) ServeMetrics(ctx context.Context) error {
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", p.Config.MetricsAddr)
+	if err != nil {
+		return fmt.Errorf("listen on METRICS_ADDR: %w", err)
+	}
+	mux := http.NewServeMux()
+	health := p.Health()
+	mux.HandleFunc("GET /healthz", health.Live)
+	mux.HandleFunc("GET /readyz", health.Ready)
+	mux.Handle("GET /metrics", p.Metrics.Handler())
+	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second}
+	done := make(chan error, 1)
+	go func() { done <- server.Serve(listener) }()
+	select {
+	case err := <-done:
+		return fmt.Errorf("serve metrics: %w", err)
+	case <-ctx.Done():
+		err := server.Close()
+		if served := <-done; !errors.Is(served, http.ErrServerClosed) {
+			return served
+		}
+		return err
+	}
+}

@@ -1,0 +1,54 @@
+// Command worker runs jobs: any number of them share one database, one Redis and one storage with the api processes.
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"golang.org/x/sync/errgroup"
+
+	"exporthub/cmd/internal/wire"
+	"exporthub/pkg/config"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, os.Args[1:], os.Environ(), ".env", os.Stderr); err != nil {
+		fmt.Fprintln(os.Stderr, "exporthub worker:", err)
+		os.Exit(1)
+	}
+}
+
+// run is the program: it returns when ctx has ended and running jobs have finished or were handed back.
+func run(ctx context.Context, args, environ []string, dotenv string, logs io.Writer) error {
+	if len(args) > 0 {
+		return fmt.Errorf("unexpected argument %q: the worker is configured by environment variables", args[0])
+	}
+	cfg, err := config.Load(environ, dotenv, config.Mode{})
+	if err != nil {
+		return fmt.Errorf("the configuration has problems:\n%w", err)
+	}
+	log, err := wire.Logger(cfg, logs)
+	if err != nil {
+		return err
+	}
+	parts, err := wire.Build(ctx, cfg, log, wire.Options{})
+	if err != nil {
+		return err
+	}
+	defer parts.Close()
+
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return parts.Engine.Run(ctx) })
+	g.Go(func() error { return parts.Worker().Run(ctx) })
+	if cfg.MetricsAddr != "" {
+		g.Go(func() error { return parts.ServeMetrics(ctx) })
+	}
+	log.Info("worker started", "concurrency", cfg.WorkerConcurrency)
+	return g.Wait()
+}
