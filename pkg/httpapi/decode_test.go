@@ -58,7 +58,7 @@ func anything(t *testing.T, got *everything) *httptest.Server {
 	for _, method := range []string{"GET", "POST", "PUT", "DELETE"} {
 		routes = append(routes, Handle(method, "/api/any", Native, Public, Doc{}, fn), Handle(method, "/api/any/{id}", Native, Public, Doc{}, fn))
 	}
-	return serve(t, routes, Options{})
+	return serve(t, routes, Options{Logger: quiet()})
 }
 
 func serve(t *testing.T, routes []Route, o Options) *httptest.Server {

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"context"
 	"io"
 	"log/slog"
 	"net/http"
@@ -18,3 +19,11 @@ func readAll(t *testing.T, answer *http.Response) string {
 
 // quiet logs nowhere.
 func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
+
+// captureRoute is a route that keeps its input.
+func captureRoute(got *everything) Route {
+	return Handle("POST", "/api/any", Native, Public, Doc{}, func(_ context.Context, in everything) (struct{}, error) {
+		*got = in
+		return struct{}{}, nil
+	})
+}

@@ -66,6 +66,9 @@ func makePlan(t reflect.Type) (p *plan, err error) {
 			}
 			seen[name] = true
 		}
+		if err := bindable(f.Type); err != nil {
+			return nil, fmt.Errorf("input %s: field %s: %w", t, f.Name, err)
+		}
 		schema := root.Properties[f.name]
 		if f.header != "" {
 			f.header = http.CanonicalHeaderKey(f.header)
@@ -79,9 +82,6 @@ func makePlan(t reflect.Type) (p *plan, err error) {
 			return nil, fmt.Errorf("input %s: field %s has a type that can't be input", t, f.Name)
 		}
 		if err := checkable(schema); err != nil {
-			return nil, fmt.Errorf("input %s: field %s: %w", t, f.Name, err)
-		}
-		if err := bindable(f.Type); err != nil {
 			return nil, fmt.Errorf("input %s: field %s: %w", t, f.Name, err)
 		}
 		field := planField{inputField: f, schema: schema}

@@ -1,0 +1,505 @@
+package httpapi
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+
+	"exporthub/pkg/errs"
+)
+
+type who struct{}
+
+// gate is an Authorize that knows one token and records what it was asked.
+type gate struct {
+	mu    sync.Mutex
+	asked []string
+}
+
+func (g *gate) authorize(r *http.Request, permission string, changing bool) (context.Context, error) {
+	g.mu.Lock()
+	g.asked = append(g.asked, permission+map[bool]string{true: " changing"}[changing])
+	g.mu.Unlock()
+	if permission == Public {
+		return r.Context(), nil
+	}
+	if r.Header.Get("ACCESS-TOKEN") != "good" {
+		return nil, errs.New(errs.Unauthenticated, "")
+	}
+	if permission != SignedIn && permission != "thing.read" {
+		return nil, errs.New(errs.Forbidden, "")
+	}
+	return context.WithValue(r.Context(), who{}, "42"), nil
+}
+
+type thingIn struct {
+	ExportParams
+	ID   string `json:"id"`
+	Name string `json:"name"`
+}
+
+func echo(ctx context.Context, in thingIn) (map[string]string, error) {
+	person, _ := ctx.Value(who{}).(string)
+	return map[string]string{"id": in.ID, "name": in.Name, "person": person, "zone": Location(ctx).String(), "request": RequestID(ctx)}, nil
+}
+
+func TestWhoMayCallWhat(t *testing.T) {
+	g := &gate{}
+	s := serve(t, []Route{
+		Handle("GET", "/api/open", A, Public, Doc{}, echo),
+		Handle("GET", "/api/mine", B, SignedIn, Doc{}, echo),
+		Handle("GET", "/api/things", A, "thing.read", Doc{}, echo, StartsWith("export_format")),
+		Handle("POST", "/api/things", A, "thing.write", Doc{}, echo),
+		Handle("GET", "/api/copy", C, "thing.read", Doc{}, echo, Starting()),
+	}, Options{Authorize: g.authorize, Logger: quiet()})
+	for _, c := range []struct {
+		name, method, target, token, prefetch string
+		status                                int
+		asked                                 string
+	}{
+		{"public", "GET", "/api/open", "", "", 200, "public"},
+		{"no token", "GET", "/api/mine", "", "", 401, "signed-in"},
+		{"token", "GET", "/api/mine", "good", "", 200, "signed-in"},
+		{"list", "GET", "/api/things?export_format=", "good", "", 200, "thing.read"},
+		{"export", "GET", "/api/things?export_format=xlsx", "good", "", 200, "thing.read changing"},
+		{"export, disguised", "GET", "/api/things?export%5Fformat[]=xlsx", "good", "", 200, "thing.read changing"},
+		{"export, wrong format", "GET", "/api/things?export_format=exe", "good", "", 200, "thing.read changing"},
+		{"always starts", "GET", "/api/copy", "good", "", 200, "thing.read changing"},
+		{"post, not permitted", "POST", "/api/things", "good", "", 200, "thing.write changing"},
+		{"prefetched list", "GET", "/api/things", "good", "prefetch", 200, "thing.read"},
+		{"prefetched export", "GET", "/api/things?export_format=xlsx", "good", "prefetch;prerender", 503, ""},
+		{"prefetched start", "GET", "/api/copy", "good", "prefetch", 503, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			g.asked = nil
+			r, err := http.NewRequest(c.method, s.URL+c.target, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Header.Set("ACCESS-TOKEN", c.token)
+			if c.prefetch != "" {
+				r.Header.Set("Sec-Purpose", c.prefetch)
+			}
+			status, body, _ := send(t, r)
+			if status != c.status || strings.Join(g.asked, "|") != c.asked {
+				t.Errorf("status %d, asked %q; want %d, %q; body %s", status, g.asked, c.status, c.asked, body)
+			}
+		})
+	}
+}
+
+func TestWithoutAuthorizeOnlyPublicRoutesAnswer(t *testing.T) {
+	s := serve(t, []Route{Handle("GET", "/api/open", A, Public, Doc{}, echo), Handle("GET", "/api/mine", D, SignedIn, Doc{}, echo)}, Options{Logger: quiet()})
+	if status, _ := call(t, s, "GET", "/api/open", "", ""); status != 200 {
+		t.Errorf("public: %d", status)
+	}
+	if status, _ := call(t, s, "GET", "/api/mine", "", ""); status != 401 {
+		t.Errorf("signed in: %d", status)
+	}
+}
+
+func TestHandlersSeeTheirRequest(t *testing.T) {
+	zone := time.FixedZone("Test/Zone", 3600)
+	s := serve(t, []Route{Handle("GET", "/api/things/{id}/x", Native, "thing.read", Doc{}, echo)},
+		Options{Authorize: (&gate{}).authorize, Location: zone, Logger: quiet()})
+	r, err := http.NewRequest("GET", s.URL+"/api/things/a%2Fb%20%E5%BC%A0/x?name=n", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("ACCESS-TOKEN", "good")
+	_, body, h := send(t, r)
+	var got map[string]string
+	if err := json.Unmarshal([]byte(body), &got); err != nil {
+		t.Fatal(err)
+	}
+	if got["id"] != "a/b 张" || got["name"] != "n" || got["person"] != "42" || got["zone"] != "Test/Zone" || got["request"] != h.Get("X-Request-Id") {
+		t.Errorf("got %v", got)
+	}
+}
+
+func TestRequestIDs(t *testing.T) {
+	s := serve(t, []Route{Handle("GET", "/api/open", A, Public, Doc{}, echo)}, Options{Logger: quiet()})
+	for sent, kept := range map[string]bool{
+		"": false, "3f2f7c1e-8a53-4b0e": true, "short": false, strings.Repeat("a", 65): false, "has blank 1": false, `quote"12345`: false, "a.b_c-12": true,
+	} {
+		r, err := http.NewRequest("GET", s.URL+"/api/open", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("X-Request-Id", sent)
+		_, _, h := send(t, r)
+		if got := h.Get("X-Request-Id"); got == "" || (got == sent) != kept {
+			t.Errorf("sent %q, got %q", sent, got)
+		}
+	}
+}
+
+// observed is one finished request as the log and the metric told it.
+type observed struct {
+	line   map[string]any
+	metric string
+}
+
+// watch mounts routes and returns a function that sends a request and tells what was logged and measured of it.
+func watch(t *testing.T, routes []Route) (do func(*http.Request) observed, url string) {
+	t.Helper()
+	lines := make(chan string, 10)
+	metrics := make(chan string, 10)
+	s := serve(t, routes, Options{
+		Authorize: (&gate{}).authorize,
+		Person:    func(ctx context.Context) string { p, _ := ctx.Value(who{}).(string); return p },
+		Logger:    slog.New(slog.NewJSONHandler(lineWriter(lines), nil)),
+		Observe: func(route, method string, status int, d time.Duration) {
+			metrics <- strings.Join([]string{method, route, http.StatusText(status)}, " ")
+		},
+	})
+	return func(r *http.Request) observed {
+		t.Helper()
+		answer, err := http.DefaultTransport.RoundTrip(r)
+		if err == nil {
+			_, _ = io.Copy(io.Discard, answer.Body)
+			answer.Body.Close()
+		}
+		var o observed
+		o.metric = receive(t, metrics)
+		if err := json.Unmarshal([]byte(receive(t, lines)), &o.line); err != nil {
+			t.Fatal(err)
+		}
+		return o
+	}, s.URL
+}
+
+type lineWriter chan string
+
+func (w lineWriter) Write(p []byte) (int, error) { w <- string(bytes.Clone(p)); return len(p), nil }
+
+func receive(t *testing.T, c <-chan string) string {
+	t.Helper()
+	select {
+	case s := <-c:
+		return s
+	case <-time.After(10 * time.Second):
+		t.Fatal("nothing was told of the request")
+		return ""
+	}
+}
+
+func TestOneLineForEachRequest(t *testing.T) {
+	entered := make(chan struct{}, 1)
+	do, url := watch(t, []Route{
+		Handle("GET", "/api/things/{id}", A, "thing.read", Doc{}, echo),
+		Handle("GET", "/api/broken", A, SignedIn, Doc{}, func(context.Context, struct{}) (int, error) { return 0, errors.New("disk on fire") }),
+		Handle("GET", "/api/away", A, SignedIn, Doc{}, func(context.Context, struct{}) (int, error) {
+			return 0, errs.Wrap(errs.Unavailable, "", errors.New("no route to database"))
+		}),
+		Handle("GET", "/api/unencodable", A, SignedIn, Doc{}, func(context.Context, struct{}) (any, error) { return func() {}, nil }),
+		Handle("GET", "/api/panics", A, SignedIn, Doc{}, func(context.Context, struct{}) (int, error) { panic("bug") }),
+		Handle("GET", "/api/waits", A, SignedIn, Doc{}, func(ctx context.Context, _ struct{}) (int, error) {
+			entered <- struct{}{}
+			<-ctx.Done()
+			return 0, ctx.Err()
+		}),
+	})
+	for _, c := range []struct {
+		path, metric, level, code, text string
+		status                          float64
+	}{
+		{"/api/things/7?s=SECRET", "GET /api/things/{id} OK", "INFO", "", "", 200},
+		{"/api/things/7?ids=x&s=SECRET", "GET /api/things/{id} OK", "INFO", "invalid", "", 200},
+		{"/api/broken", "GET /api/broken Internal Server Error", "ERROR", "internal", "disk on fire", 500},
+		{"/api/away", "GET /api/away Service Unavailable", "WARN", "unavailable", "no route to database", 503},
+		{"/api/unencodable", "GET /api/unencodable Internal Server Error", "ERROR", "internal", "unsupported type", 500},
+		{"/api/panics", "GET /api/panics Internal Server Error", "ERROR", "internal", "bug", 500},
+		{"/api/nowhere", "GET  Not Found", "INFO", "not_found", "", 404},
+	} {
+		t.Run(c.path, func(t *testing.T) {
+			r, err := http.NewRequest("GET", url+c.path, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Header.Set("ACCESS-TOKEN", "good")
+			r.Header.Set("X-Request-Id", testID)
+			o := do(r)
+			text, _ := o.line["error"].(string)
+			code, _ := o.line["code"].(string)
+			if o.metric != c.metric || o.line["level"] != c.level || o.line["status"] != c.status || code != c.code ||
+				!strings.Contains(text, c.text) || (c.text == "") != (text == "") || o.line["request_id"] != testID || o.line["msg"] != "request" {
+				t.Errorf("metric %q, line %v", o.metric, o.line)
+			}
+			if c.path == "/api/panics" && !strings.Contains(o.line["stack"].(string), "mount_test.go") {
+				t.Errorf("the panic's stack does not lead to it: %v", o.line["stack"])
+			}
+			if c.code != "not_found" && o.line["person"] != "42" {
+				t.Errorf("person %v", o.line["person"])
+			}
+			all, _ := json.Marshal(o.line)
+			if strings.Contains(string(all), "SECRET") {
+				t.Errorf("the query is in the log: %s", all)
+			}
+		})
+	}
+	t.Run("client gone", func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		r, err := http.NewRequestWithContext(ctx, "GET", url+"/api/waits", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("ACCESS-TOKEN", "good")
+		go func() { <-entered; cancel() }() // ends with the request: the handler announces itself once
+		o := do(r)
+		if o.line["status"] != 499.0 || o.line["level"] != "INFO" {
+			t.Errorf("line %v", o.line)
+		}
+	})
+}
+
+func TestPathsNobodyDeclared(t *testing.T) {
+	s := serve(t, []Route{
+		Handle("GET", "/api/things/{id}", A, Public, Doc{}, echo),
+		Handle("PUT", "/api/things/{id}", A, Public, Doc{}, echo),
+		Handle("GET", "/admin/message", E, Public, Doc{}, echo),
+	}, Options{Logger: quiet(), Info: Info{Title: "x"}})
+	for _, c := range []struct{ method, target, want string }{
+		{"GET", "/api/nothing", `404 {"type":"about:blank","title":"Not Found","status":404,"code":"not_found","detail":"没有这个接口","request_id":"test-request-1"}` + "\n  Content-Type: application/problem+json\n"},
+		{"POST", "/api/things/5", `405 {"type":"about:blank","title":"Method Not Allowed","status":405,"code":"method_not_allowed","detail":"此接口不支持 POST 方法","request_id":"test-request-1"}` + "\n  Content-Type: application/problem+json\n  Allow: GET, PUT\n"},
+		{"POST", "/api/docs", `405 {"type":"about:blank","title":"Method Not Allowed","status":405,"code":"method_not_allowed","detail":"此接口不支持 POST 方法","request_id":"test-request-1"}` + "\n  Content-Type: application/problem+json\n  Allow: GET\n"},
+		{"GET", "/api/things/a%2Fb/c", `404 {"type":"about:blank","title":"Not Found","status":404,"code":"not_found","detail":"没有这个接口","request_id":"test-request-1"}` + "\n  Content-Type: application/problem+json\n"},
+	} {
+		if got := show(t, s, c.method, c.target); got != c.want {
+			t.Errorf("%s %s:\n%s\nwant\n%s", c.method, c.target, got, c.want)
+		}
+	}
+}
+
+func TestHTTPRoutes(t *testing.T) {
+	type in struct {
+		Name string `json:"name" required:"true"`
+		File string `json:"file"`
+	}
+	s := serve(t, []Route{
+		HandleHTTP("GET", "/api/file/{name}", D, Public, Doc{}, func(w http.ResponseWriter, r *http.Request) error {
+			var v in
+			if err := Decode(r, &v); err != nil {
+				return err
+			}
+			if v.Name == "missing" {
+				w.Header().Set("Content-Disposition", "attachment")
+				return errs.New(errs.NotFound, "没有这个文件")
+			}
+			SetHeader(r.Context(), "X-Name", v.Name)
+			_, err := io.WriteString(w, "bytes of "+v.Name)
+			if v.Name == "broken" {
+				return errors.New("too late to say so")
+			}
+			return err
+		}, Takes[in](), Gives("text/plain")),
+		HandleHTTP("POST", "/api/upload", D, Public, Doc{}, func(w http.ResponseWriter, r *http.Request) error {
+			n, err := io.Copy(io.Discard, r.Body)
+			if err != nil {
+				return bodyError(err)
+			}
+			_, err = io.WriteString(w, time.Duration(n).String())
+			return err
+		}, WithMaxBody(2<<20), Takes[in]("multipart/form-data")),
+		HandleHTTP("GET", "/api/cut", D, Public, Doc{}, func(http.ResponseWriter, *http.Request) error { panic(http.ErrAbortHandler) }),
+	}, Options{Logger: quiet()})
+	for target, want := range map[string]string{
+		"/api/file/a":       "200 bytes of a\n  Content-Type: text/plain; charset=utf-8\n",
+		"/api/file/missing": `404 {"code":404,"msg":"没有这个文件","data":null}` + "\n",
+		"/api/file/broken":  "200 bytes of broken\n  Content-Type: text/plain; charset=utf-8\n",
+		"/api/file/%00":     `400 {"code":400,"msg":"name 含有无法使用的字符，请使用 UTF-8 文本","data":null,"errors":{"name":"含有无法使用的字符，请使用 UTF-8 文本"}}` + "\n",
+	} {
+		if got := show(t, s, "GET", target); got != want {
+			t.Errorf("%s: got %q, want %q", target, got, want)
+		}
+	}
+	for size, want := range map[int]int{2 << 20: 200, 2<<20 + 1: 413} {
+		if status, body := call(t, s, "POST", "/api/upload", "multipart/form-data; boundary=x", strings.Repeat("x", size)); status != want {
+			t.Errorf("upload of %d: %d %s", size, status, body)
+		}
+	}
+	if _, err := http.Get(s.URL + "/api/cut"); err == nil {
+		t.Error("a handler that cut the connection was answered")
+	}
+}
+
+func TestConditionalGet(t *testing.T) {
+	route := Handle("GET", "/api/job", Native, Public, Doc{}, func(ctx context.Context, _ struct{}) (thing, error) {
+		SetETag(ctx, "v1")
+		return thing{ID: 1}, nil
+	})
+	s := serve(t, []Route{route}, Options{Logger: quiet()})
+	for have, want := range map[string]int{"": 200, `"v1"`: 304, `W/"v1"`: 304, `"v0", "v1"`: 304, "*": 304, `"v2"`: 200} {
+		r, err := http.NewRequest("GET", s.URL+"/api/job", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("If-None-Match", have)
+		status, body, h := send(t, r)
+		if status != want || h.Get("ETag") != `"v1"` || (status == 304) != (body == "") || h.Get("Cache-Control") != "private, no-cache" {
+			t.Errorf("If-None-Match %s: %d %q %v", have, status, body, h)
+		}
+	}
+}
+
+func TestHeadersAndCookiesFromHandlers(t *testing.T) {
+	route := Handle("GET", "/api/x", A, Public, Doc{}, func(ctx context.Context, in thingIn) (int, error) {
+		SetHeader(ctx, "RateLimit-Remaining", "3")
+		AddCookie(ctx, &http.Cookie{Name: "a", Value: "1", HttpOnly: true})
+		if in.Name == "fail" {
+			return 0, errs.New(errs.Conflict, "")
+		}
+		return 1, nil
+	})
+	s := serve(t, []Route{route}, Options{Logger: quiet()})
+	for _, target := range []string{"/api/x", "/api/x?name=fail"} {
+		r, err := http.NewRequest("GET", s.URL+target, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, _, h := send(t, r); h.Get("RateLimit-Remaining") != "3" || h.Get("Set-Cookie") != "a=1; HttpOnly" {
+			t.Errorf("%s: %v", target, h)
+		}
+	}
+	SetHeader(t.Context(), "outside", "a request")
+	AddCookie(t.Context(), &http.Cookie{Name: "outside"})
+}
+
+func TestRoutesThatCantBeRight(t *testing.T) {
+	ok := func(context.Context, struct{}) (int, error) { return 0, nil }
+	raw := func(http.ResponseWriter, *http.Request) error { return nil }
+	for want, routes := range map[string][]Route{
+		"declared twice":                  {Handle("GET", "/a", A, Public, Doc{}, ok), Handle("GET", "/a", B, Public, Doc{}, ok)},
+		"has no handler":                  {{Method: "GET", Path: "/a", Permission: Public}},
+		"must start with /":               {Handle("GET", "a", A, Public, Doc{}, ok)},
+		"who may call it":                 {Handle("GET", "/a", A, "", Doc{}, ok)},
+		"no such envelope":                {Handle("GET", "/a", 77, Public, Doc{}, ok)},
+		`no field called "id"`:            {Handle("GET", "/a/{id:[0-9]+}", A, Public, Doc{}, ok)},
+		`no field called "export_format"`: {Handle("GET", "/a", A, Public, Doc{}, ok, StartsWith("export_format"))},
+		"but takes no input":              {HandleHTTP("GET", "/a", A, Public, Doc{}, raw, StartsWith("x"))},
+		"must be a struct":                {handling[int]()},
+		"func() can't be input":           {handling[struct{ F func() }]()},
+		"use Bound":                       {handling[struct{ T time.Time }]()},
+		"[]uint8 can't be input":          {handling[struct{ B []byte }]()},
+		"map[int]string can't be input":   {handling[struct{ M map[int]string }]()},
+		"[2]int can't be input":           {handling[struct{ A [2]int }]()},
+		"embed the struct itself":         {handling[struct{ *PagingA }]()},
+		`two fields are called "page"`:    {handling[twice]()},
+		`format "ipv4" is not checked`: {handling[struct {
+			A string `json:"a" format:"ipv4"`
+		}]()},
+		"a rule that is not checked": {handling[struct {
+			A int `json:"a" multipleOf:"5"`
+		}]()},
+		"example or default x: 只能是 a 之一": {handling[struct {
+			A string `json:"a" enum:"a" example:"x"`
+		}]()},
+		"example or default 0: 不能小于 1": {handling[struct {
+			A []struct {
+				B int `json:"b" minimum:"1" default:"0"`
+			} `json:"a"`
+		}]()},
+		"error parsing regexp": {handling[struct {
+			A string `json:"a" pattern:"("`
+		}]()},
+		"invalid integer tag": {handling[struct {
+			A int `json:"a" default:"1.5"`
+		}]()},
+		`needs json:"-"`: {handling[struct {
+			A string `header:"A"`
+		}]()},
+	} {
+		err := Check(routes)
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("Check = %v, want %q", err, want)
+			continue
+		}
+		if _, err := OpenAPI(routes, Info{}); err == nil {
+			t.Errorf("%s: was described", want)
+		}
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Errorf("%s: was mounted", want)
+				}
+			}()
+			Mount(chi.NewRouter(), routes, Options{})
+		}()
+	}
+}
+
+type twice struct {
+	PagingA
+	Other int `json:"x" alias:"page"`
+}
+
+func handling[In any]() Route {
+	return Handle("POST", "/a", A, Public, Doc{}, func(context.Context, In) (int, error) { return 0, nil })
+}
+
+func TestCORS(t *testing.T) {
+	inner := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(204) })
+	for _, c := range []struct {
+		name              string
+		allowed           []string
+		origin            string
+		origins, withAuth string
+	}{
+		{"listed", []string{" https://admin.example.com/ ", "https://b.example.com"}, "https://admin.example.com", "https://admin.example.com", "true"},
+		{"not listed", []string{"https://admin.example.com"}, "https://evil.example", "", ""},
+		{"everybody, without cookies", []string{"*"}, "https://evil.example", "*", ""},
+		{"nobody", nil, "https://admin.example.com", "", ""},
+		{"nobody but blanks", []string{" "}, "https://admin.example.com", "", ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			h := CORS(c.allowed)(inner)
+			plain := httptest.NewRequest("GET", "/api/things", nil)
+			plain.Header.Set("Origin", c.origin)
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, plain)
+			if w.Code != 204 || w.Header().Get("Access-Control-Allow-Origin") != c.origins || w.Header().Get("Access-Control-Allow-Credentials") != c.withAuth {
+				t.Errorf("got %d %v", w.Code, w.Header())
+			}
+			if c.origins != "" && !slices.Contains(strings.Split(w.Header().Get("Access-Control-Expose-Headers"), ", "), "Ratelimit-Remaining") {
+				t.Errorf("exposed: %v", w.Header())
+			}
+			for _, method := range []string{"PUT", "DELETE", "PATCH"} {
+				pre := httptest.NewRequest("OPTIONS", "/api/things", nil)
+				pre.Header.Set("Origin", c.origin)
+				pre.Header.Set("Access-Control-Request-Method", method)
+				pre.Header.Set("Access-Control-Request-Headers", "access-token, authorization, content-type, idempotency-key")
+				w = httptest.NewRecorder()
+				h.ServeHTTP(w, pre)
+				if got := w.Header().Get("Access-Control-Allow-Methods"); (got == method) != (c.origins != "") {
+					t.Errorf("%s: preflight %v", method, w.Header())
+				}
+			}
+		})
+	}
+}
+
+func TestRouteTable(t *testing.T) {
+	got := RouteTable([]Route{
+		Handle("POST", "/api/things", A, "thing.write", Doc{}, echo),
+		Handle("GET", "/api/things", A, "thing.read", Doc{}, echo, StartsWith("export_format")),
+		Handle("GET", "/api/a", Native, Public, Doc{}, echo, Starting()),
+	})
+	want := "GET   /api/a       native  public       always\n" +
+		"GET   /api/things  A       thing.read   export_format\n" +
+		"POST  /api/things  A       thing.write  -\n"
+	if got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
