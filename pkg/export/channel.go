@@ -61,11 +61,7 @@ func (s *Service) resolveCapability(ctx context.Context, channel string) (auth.S
 		return auth.Subscription{}, err
 	}
 	sub := s.personSubscription(id)
-	sub.StillAllowed = func(ctx context.Context) bool {
-		_, err := s.o.People.CheckExportChannel(ctx, channel)
-		// While the database is away nobody can say; what was allowed stays so.
-		return err == nil || errs.Is(err, errs.Unavailable)
-	}
+	sub.StillAllowed = func(ctx context.Context) bool { return s.o.People.ExportChannelAlive(ctx, channel) }
 	return sub, nil
 }
 

@@ -34,12 +34,14 @@ type Jobs interface {
 
 // People is what the service needs to know of identities.
 type People interface {
-	// Person returns a person with today's role and permissions; one who may not sign in is Forbidden or NotFound.
+	// Person returns a person with today's role and permissions; one who may not sign in has none.
 	Person(ctx context.Context, id int64) (*auth.Principal, error)
 	// ExportChannel returns the person's capability channel.
 	ExportChannel(p *auth.Principal) string
 	// CheckExportChannel returns whose capability channel this is; Forbidden when it is nobody's any more.
 	CheckExportChannel(ctx context.Context, channel string) (int64, error)
+	// ExportChannelAlive reports cheaply whether a subscription to a checked channel may go on.
+	ExportChannelAlive(ctx context.Context, channel string) bool
 }
 
 // RateLimiter bounds how often something is asked for.

@@ -1,23 +1,4 @@
 -- +goose Up
-CREATE TABLE exhibitions (
-	id {{id}},
-	name VARCHAR(200) NOT NULL,
-	created_at BIGINT NOT NULL
-){{table}};
-CREATE INDEX exhibitions_by_name ON exhibitions (name);
-
-CREATE TABLE exhibition_users (
-	id {{id}},
-	phone VARCHAR(32) NOT NULL,
-	company_name VARCHAR(200),
-	department VARCHAR(200),
-	position VARCHAR(200),
-	area VARCHAR(200),
-	person_id BIGINT,
-	created_at BIGINT NOT NULL
-){{table}};
-CREATE UNIQUE INDEX exhibition_users_by_phone ON exhibition_users (phone);
-
 CREATE TABLE invitations (
 	id {{id}},
 	exhibition_id BIGINT NOT NULL,
@@ -36,5 +17,3 @@ CREATE UNIQUE INDEX invitations_once ON invitations (exhibition_id, user_id, rec
 
 -- +goose Down
 DROP TABLE invitations;
-DROP TABLE exhibition_users;
-DROP TABLE exhibitions;

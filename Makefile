@@ -1,0 +1,77 @@
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+# Every test runs under the services it talks to: Redis, PostgreSQL and MariaDB, started once on free ports.
+WITH_SERVICES := go run ./pkg/testkit/services --
+
+help: ## the targets, each in a line
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: build ## the whole system in one process, with demo data, at http://127.0.0.1:8080
+	exec ./bin/api -embedded
+
+dev: bin/api ## the system as run does, without building the page (run "npm --prefix web run dev" beside it)
+	exec ./bin/api -embedded
+
+build: ## the page and both programs, side by side as far as they go
+	@$(MAKE) --no-print-directory -j2 web compile
+	@$(MAKE) --no-print-directory build-go
+
+# Everything but the package that embeds the page, which has to be built before it.
+compile:
+	@CGO_ENABLED=0 go build ./pkg/... ./jobs/...
+
+build-go:
+	CGO_ENABLED=0 go build -o bin/ ./cmd/...
+
+bin/api: build-go
+
+# The page is built again only when something it is made of has changed.
+web: web/dist/index.html ## the page alone
+
+web/dist/index.html: web/node_modules/.package-lock.json web/index.html web/vite.config.ts web/tsconfig.json $(shell find web/src web/public web/scripts -type f 2>/dev/null)
+	npm --prefix web run build
+
+web/node_modules/.package-lock.json: web/package-lock.json
+	npm --prefix web ci --no-audit --no-fund
+	@touch $@
+
+test: deps test-page build-go ## everything: Go, the stock Faye client, the page in a real browser
+	$(WITH_SERVICES) go test -timeout 15m ./...
+
+deps: ## what the tests need and this machine lacks, by apt or brew
+	@tools/install-test-deps.sh
+
+test-page: web
+	npm --prefix web test
+
+test-go: deps web ## the Go tests alone
+	$(WITH_SERVICES) go test -timeout 15m ./...
+
+test-race: deps web ## the packages whose business is concurrency, under the race detector
+	$(WITH_SERVICES) go test -race -timeout 15m ./pkg/bayeux/... ./pkg/ratelimit/... ./pkg/storage/... ./pkg/testkit/...
+
+test-faults: deps web build-go ## real processes killed, stopped and cut off, at real lengths
+	$(WITH_SERVICES) go test -timeout 25m -tags faults -run 'Fault' ./cmd/...
+
+bench: ## benchmarks with their peers beside them
+	go test -run '^$$' -bench . -benchmem ./pkg/export/... ./pkg/bayeux/...
+
+lint: ## formatting, vet, staticcheck
+	@test -z "$$(gofmt -l cmd jobs pkg web/*.go)" || { gofmt -l cmd jobs pkg web/*.go; echo "run: gofmt -w"; exit 1; }
+	go vet ./...
+	go tool -modfile=tools/go.mod staticcheck ./...
+
+generate: ## golden files and the state diagram, from the code
+	$(WITH_SERVICES) go test ./cmd/... ./pkg/... ./jobs/... -run 'Golden|Diagram' -update
+
+fuzz: ## each fuzz target for a minute
+	@for pkg in $$(grep -rl --include=*_test.go '^func Fuzz' pkg jobs | xargs -n1 dirname | sort -u); do \
+	  for f in $$(grep -ho '^func Fuzz[A-Za-z0-9_]*' $$pkg/*_test.go | cut -c6-); do \
+	    echo "== $$pkg $$f"; go test ./$$pkg -run '^$$' -fuzz "^$$f$$" -fuzztime 1m || exit 1; done; done
+
+clean: ## what was built; data stays
+	rm -rf bin web/node_modules
+	find web/dist -mindepth 1 ! -name .keep -delete
+
+.PHONY: help run dev build compile build-go web test deps test-page test-go test-race test-faults bench lint generate fuzz clean

@@ -1,0 +1,215 @@
+package pkg
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// arrows is what each package may import of ours. A package that is not listed may not exist. "admin/*" stands for every
+// system. Names are relative to pkg; a leading slash makes them relative to the module.
+var arrows = map[string][]string{
+	"errs": {}, "page": {}, "telemetry": {}, "config": {}, "bayeux": {}, "/web": {},
+	"bayeux/redisbus":         {"bayeux"},
+	"database":                {"errs"},
+	"ratelimit":               {"errs"},
+	"storage":                 {"errs"},
+	"storage/disk":            {"storage", "errs"},
+	"httpapi":                 {"page", "errs", "telemetry"},
+	"auth":                    {"database", "httpapi", "page", "errs"},
+	"dataset":                 {"database", "page", "errs"},
+	"job":                     {"database", "errs", "telemetry"},
+	"export":                  {"dataset", "job", "storage", "auth", "database", "httpapi", "page", "errs"},
+	"export/xlsx":             {"dataset", "errs"},
+	"export/csv":              {"dataset", "errs"},
+	"admin":                   {"auth", "database", "dataset", "job", "httpapi", "page", "errs"},
+	"admin/*":                 {"admin", "dataset", "job", "database", "auth", "httpapi", "page", "errs"},
+	"admin/all":               {"admin", "admin/*"},
+	"/jobs":                   {"job", "errs", "telemetry"},
+	"":                        {},
+	"testkit":                 {"testkit/internal/server"},
+	"testkit/internal/server": {},
+	"testkit/services":        {"testkit", "testkit/internal/server"},
+	"database/dbtest":         {"database", "testkit"},
+	"storage/storagetest":     {"storage", "errs"},
+}
+
+// forTests are the packages that only tests, and commands made for tests, may import.
+var forTests = []string{"testkit", "testkit/internal/server", "database/dbtest", "storage/storagetest"}
+
+// source is one Go file: its package's name as in arrows, its path, and what it imports.
+type source struct {
+	pkg, file string
+	imports   []string
+	test      bool
+}
+
+func sources(t *testing.T) []source {
+	t.Helper()
+	var found []source
+	root := ".."
+	for _, top := range []string{"pkg", "jobs", "web", "cmd"} {
+		err := filepath.WalkDir(filepath.Join(root, top), func(file string, d fs.DirEntry, err error) error {
+			if err != nil {
+				return err
+			}
+			if d.IsDir() && (d.Name() == "node_modules" || d.Name() == "testdata" || d.Name() == "dist") {
+				return filepath.SkipDir
+			}
+			if !strings.HasSuffix(file, ".go") {
+				return nil
+			}
+			parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ImportsOnly)
+			if err != nil {
+				return err
+			}
+			rel, err := filepath.Rel(root, filepath.Dir(file))
+			if err != nil {
+				return err
+			}
+			s := source{pkg: name(filepath.ToSlash(rel)), file: file, test: strings.HasSuffix(file, "_test.go")}
+			for _, spec := range parsed.Imports {
+				imported, err := strconv.Unquote(spec.Path.Value)
+				if err != nil {
+					return err
+				}
+				s.imports = append(s.imports, imported)
+			}
+			found = append(found, s)
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return found
+}
+
+// name turns a folder or import path below the module into a name as in arrows.
+func name(dir string) string {
+	if dir == "pkg" {
+		return ""
+	}
+	if rest, ok := strings.CutPrefix(dir, "pkg/"); ok {
+		return rest
+	}
+	return "/" + dir
+}
+
+// kind is the key under which a package stands in arrows.
+func kind(pkg string) string {
+	if _, ok := arrows[pkg]; ok {
+		return pkg
+	}
+	if path.Dir(pkg) == "admin" {
+		return "admin/*"
+	}
+	return pkg
+}
+
+func TestArrows(t *testing.T) {
+	for _, s := range sources(t) {
+		if strings.HasPrefix(s.pkg, "/cmd") {
+			continue // cmd fits everything together
+		}
+		allowed, known := arrows[kind(s.pkg)]
+		if !known {
+			t.Errorf("%s: package %s has no place in the table; name it there with what it may import", s.file, s.pkg)
+			continue
+		}
+		for _, imported := range s.imports {
+			rest, ours := strings.CutPrefix(imported, "exporthub/")
+			if !ours {
+				continue
+			}
+			to := name(rest)
+			switch {
+			case to == s.pkg:
+			case s.test: // a test may use what fits things together and what fakes the outside
+			case slices.Contains(forTests, to) && !slices.Contains(allowed, to):
+				t.Errorf("%s imports %s, which is for tests", s.file, to)
+			case !slices.Contains(allowed, kind(to)):
+				t.Errorf("%s: %s may not import %s", s.file, s.pkg, to)
+			}
+		}
+	}
+}
+
+func TestTestPackagesStayOutOfThePrograms(t *testing.T) {
+	for _, s := range sources(t) {
+		if s.test || !strings.HasPrefix(s.pkg, "/cmd") {
+			continue
+		}
+		for _, imported := range s.imports {
+			rest, ours := strings.CutPrefix(imported, "exporthub/")
+			if ours && slices.Contains(forTests, name(rest)) {
+				t.Errorf("%s imports %s, which is for tests", s.file, name(rest))
+			}
+		}
+	}
+}
+
+// Inside a system and the engine only http*.go knows HTTP and only store*.go writes SQL.
+func TestFilesKeepToTheirTechnology(t *testing.T) {
+	for _, s := range sources(t) {
+		base := filepath.Base(s.file)
+		if s.test || kind(s.pkg) != "admin/*" && s.pkg != "export" {
+			continue
+		}
+		for _, imported := range s.imports {
+			switch imported {
+			case "net/http", "github.com/go-chi/chi/v5":
+				if !strings.HasPrefix(base, "http") {
+					t.Errorf("%s imports %s: only http*.go may", s.file, imported)
+				}
+			case "database/sql", "github.com/huandu/go-sqlbuilder":
+				if !strings.HasPrefix(base, "store") {
+					t.Errorf("%s imports %s: only store*.go may", s.file, imported)
+				}
+			case "github.com/redis/go-redis/v9", "github.com/hibiken/asynq":
+				t.Errorf("%s imports %s: systems and the engine know neither Redis nor the queue", s.file, imported)
+			}
+		}
+	}
+}
+
+func TestEveryPackageSaysWhatItIsFor(t *testing.T) {
+	documented := map[string]bool{}
+	for _, s := range sources(t) {
+		if s.test {
+			continue
+		}
+		parsed, err := parser.ParseFile(token.NewFileSet(), s.file, nil, parser.ParseComments|parser.PackageClauseOnly)
+		if err != nil {
+			t.Fatal(err)
+		}
+		documented[s.pkg] = documented[s.pkg] || parsed.Doc != nil && len(parsed.Doc.Text()) > 40
+	}
+	for pkg, ok := range documented {
+		if !ok {
+			t.Errorf("package %s has no package comment", pkg)
+		}
+	}
+}
+
+func TestEveryFolderInTheTableExists(t *testing.T) {
+	for pkg := range arrows {
+		dir := pkg
+		if strings.HasPrefix(pkg, "/") {
+			dir = ".." + pkg
+		}
+		if strings.HasSuffix(pkg, "*") || pkg == "" {
+			continue
+		}
+		if _, err := os.Stat(dir); err != nil {
+			t.Errorf("the table has %s: %v", pkg, err)
+		}
+	}
+}
