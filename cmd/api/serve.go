@@ -34,7 +34,7 @@ func serve(ctx context.Context, parts *wire.Parts, listener net.Listener, out io
 	g.Go(func() error { return realtime.Run(ctx) })
 	g.Go(func() error { return parts.Engine.Run(ctx) })
 	if parts.Config.Embedded {
-		g.Go(func() error { return parts.Worker().Run(ctx) })
+		g.Go(func() error { return parts.RunWorker(ctx) })
 	}
 	if parts.Config.MetricsAddr != "" {
 		g.Go(func() error { return parts.ServeMetrics(ctx) })

@@ -45,7 +45,7 @@ func run(ctx context.Context, args, environ []string, dotenv string, logs io.Wri
 
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return parts.Engine.Run(ctx) })
-	g.Go(func() error { return parts.Worker().Run(ctx) })
+	g.Go(func() error { return parts.RunWorker(ctx) })
 	if cfg.MetricsAddr != "" {
 		g.Go(func() error { return parts.ServeMetrics(ctx) })
 	}

@@ -172,7 +172,7 @@ func (p *Parts) buildSystems(ctx context.Context) error {
 	}
 	p.close = append(p.close, func() { _ = heartbeat.Close() })
 	p.Engine, err = job.New(job.Options{
-		DB: p.DB, HeartbeatDB: heartbeat, Bell: jobs.NewBell(p.Redis), Publisher: publisher{p.Bus},
+		DB: p.DB, HeartbeatDB: heartbeat, Bell: jobs.NewBell(p.Redis, jobs.DefaultQueue), Publisher: publisher{p.Bus},
 		Kinds: append(kinds, p.Exports.Kind()), Concurrency: p.Config.WorkerConcurrency,
 		Lease: p.Config.Lease, LeaderLease: p.Config.LeaderLease, ReconcileEvery: p.Config.ReconcileEvery,
 		ProgressEvery: p.Config.ProgressEvery, DrainTimeout: p.Config.DrainTimeout,

@@ -28,12 +28,16 @@ func Logger(cfg config.Config, w io.Writer) (*slog.Logger, error) {
 	return telemetry.NewLogger(w, level), nil
 }
 
-// Worker returns the server that takes doorbells from the queue and hands them to the engine.
-func (p *Parts) Worker() *jobs.Server {
-	return jobs.NewServer(p.Redis, p.Engine, jobs.ServerOptions{
-		Concurrency: p.Config.WorkerConcurrency, CheckEvery: p.Config.TaskCheckEvery,
-		DrainTimeout: p.Config.DrainTimeout, Logger: p.Log,
+// RunWorker takes doorbells from the queue and has the engine answer them, until ctx ends.
+func (p *Parts) RunWorker(ctx context.Context) error {
+	server, err := jobs.NewServer(jobs.Options{
+		Redis: p.Redis, Engine: p.Engine, Concurrency: p.Config.WorkerConcurrency,
+		TaskCheckInterval: p.Config.TaskCheckEvery, DrainTimeout: p.Config.DrainTimeout, Logger: p.Log,
 	})
+	if err != nil {
+		return err
+	}
+	return server.Run(ctx)
 }
 
 // Watch adds the realtime server's figures to the metrics.
