@@ -190,10 +190,10 @@ func TestDisconnectReleasesTheConnect(t *testing.T) {
 }
 
 func TestSessionExpires(t *testing.T) {
-	s := start(t, Options{Timeout: 20 * time.Millisecond, Expiry: 60 * time.Millisecond})
+	s := start(t, Options{Timeout: 100 * time.Millisecond, Expiry: 500 * time.Millisecond})
 	id := s.handshake("")
 	s.subscribe(id, "/a")
-	for i := range 5 { // longer than the expiry, which each connect puts off
+	for i := range 6 { // longer than the expiry, which each connect puts off
 		s.poll(id, fmt.Sprint(i))
 	}
 	if s.srv.Stats().Sessions != 1 {

@@ -37,7 +37,7 @@ type socket struct {
 	gone      bool // the connection is closed
 
 	pingAt    time.Time // when the next regular ping is due
-	idleSince time.Time // when an alarm first found the socket without a session
+	idleSince time.Time // since when it belongs to no session, as far as the last alarm knew; zero when it does
 	written   uint64    // number of the last message written
 	asked     uint64    // the number the last ping asked for
 }
@@ -65,13 +65,13 @@ func (s *Server) serveSocket(w http.ResponseWriter, r *http.Request, o origin) {
 		Header: r.Header, Host: r.Host, RemoteAddr: r.RemoteAddr, RequestURI: r.RequestURI, TLS: r.TLS, Body: http.NoBody,
 	}).WithContext(s.life)
 	now := time.Now()
-	k := &socket{srv: s, conn: conn, req: Request{HTTP: req, CookieCounts: o.cookieCounts}, pingAt: now.Add(s.opt.PingEvery)}
+	k := &socket{srv: s, conn: conn, req: Request{HTTP: req, CookieCounts: o.cookieCounts}, idleSince: now, pingAt: now.Add(s.opt.PingEvery)}
 	k.alarm.fire = k.ring
 	if !s.addSocket(k) {
 		k.cut()
 		return
 	}
-	s.clock.set(&k.alarm, k.pingAt)
+	s.clock.set(&k.alarm, now.Add(min(s.opt.PingEvery, s.opt.IdleSocket)))
 	go k.read() // on a small stack of its own, and net/http's goroutine with its buffers goes
 }
 

@@ -62,8 +62,16 @@ func (w *wire) next() object {
 	for len(w.kept) == 0 {
 		select {
 		case w.kept = <-w.frames:
+			continue
+		default: // what came before the end counts first
+		}
+		select {
+		case w.kept = <-w.frames:
 		case err := <-w.closed:
-			w.t.Fatalf("closed: %v", err)
+			if len(w.frames) == 0 {
+				w.t.Fatalf("closed: %v", err)
+			}
+			w.closed <- err
 		case <-time.After(10 * time.Second):
 			w.t.Fatal("nothing came")
 		}
@@ -417,7 +425,7 @@ func TestExpiredSessionClosesItsSocket(t *testing.T) {
 }
 
 func TestIdleSocketIsClosed(t *testing.T) {
-	s := start(t, Options{PingEvery: 10 * time.Millisecond, IdleSocket: 30 * time.Millisecond})
+	s := start(t, Options{IdleSocket: 200 * time.Millisecond})
 	busy := s.dial(nil)
 	s.join(busy, "/a")
 	s.dial(nil).wantClose(websocket.CloseNormalClosure)

@@ -17,11 +17,17 @@ type wire struct {
 	Data    json.RawMessage `json:"d"`
 }
 
-var errNoStreams = errors.New("event belongs to no stream")
+var (
+	errNoStreams = errors.New("event belongs to no stream")
+	errNoData    = errors.New("event without data")
+)
 
 func encode(e bayeux.Event) ([]byte, error) {
 	if len(e.Streams) == 0 {
 		return nil, errNoStreams
+	}
+	if e.Data == nil {
+		return nil, errNoData
 	}
 	b, err := json.Marshal(wire(e))
 	if err != nil {
@@ -39,7 +45,7 @@ func decode(payload string) (bayeux.Event, error) {
 		return bayeux.Event{}, errNoStreams
 	}
 	if w.Data == nil {
-		return bayeux.Event{}, errors.New("event without data")
+		return bayeux.Event{}, errNoData
 	}
 	return bayeux.Event(w), nil
 }
