@@ -58,8 +58,16 @@ func Instant(t time.Time) Value {
 	return Value{Num: t.UnixMicro()}
 }
 
-// Micros makes a date or date-time cell from microseconds since 1970 UTC.
-func Micros(us int64) Value { return Value{Num: us} }
+// zeroMicros is the zero time as it is stored.
+var zeroMicros = time.Time{}.UnixMicro()
+
+// Micros makes a date or date-time cell from microseconds since 1970 UTC; the zero time's are empty. 0 is 1970.
+func Micros(us int64) Value {
+	if us == zeroMicros {
+		return Null
+	}
+	return Value{Num: us}
+}
 
 // Time returns the instant of a DateTime or Date cell in UTC.
 func (v Value) Time() time.Time { return time.UnixMicro(v.Num).UTC() }

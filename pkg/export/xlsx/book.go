@@ -65,8 +65,8 @@ type frame struct {
 	parts  []*part // the others, in a fixed order
 }
 
-// newFrame makes the frame of a workbook whose data sheets have these names and last rows. Without an info name there is
-// no information sheet.
+// newFrame makes the frame of a workbook whose data sheets have these names and last rows (nil when they are not known
+// yet). Without an info name there is no information sheet.
 func newFrame(s dataset.Sheet, names []string, lastRows []int, info string) (*frame, error) {
 	f := excelize.NewFile()
 	defer f.Close()
@@ -74,7 +74,13 @@ func newFrame(s dataset.Sheet, names []string, lastRows []int, info string) (*fr
 		return nil, err
 	}
 	for i, name := range names {
-		if err := addData(f, s, name, lastRows[i]); err != nil {
+		if err := addData(f, name); err != nil {
+			return nil, fmt.Errorf("sheet %q: %w", name, err)
+		}
+		if lastRows == nil {
+			continue
+		}
+		if err := addFilter(f, name, filterRange(len(s.Columns), lastRows[i])); err != nil {
 			return nil, fmt.Errorf("sheet %q: %w", name, err)
 		}
 	}
@@ -120,22 +126,22 @@ func (f *frame) sort(parts []*part, file *excelize.File) error {
 	return nil
 }
 
-func addData(f *excelize.File, s dataset.Sheet, name string, lastRow int) error {
+// addFilter makes the hidden name that goes with a sheet's filter; the filter itself stands in the sheet. excelize doesn't
+// double an apostrophe in the name, and Excel makes a missing one itself.
+func addFilter(f *excelize.File, name, cells string) error {
+	if strings.Contains(name, "'") {
+		return nil
+	}
+	return f.AutoFilter(name, cells, nil)
+}
+
+func filterRange(columns, lastRow int) string {
+	return fmt.Sprintf("A1:%s%d", columnName(columns-1), lastRow)
+}
+
+func addData(f *excelize.File, name string) error {
 	if _, err := f.NewSheet(name); err != nil {
 		return err
-	}
-	last := columnName(len(s.Columns) - 1)
-	// The made-up filter name keeps Excel from guessing the range. excelize doesn't double an apostrophe in it, and Excel
-	// finds the range by itself where the name is missing.
-	if !strings.Contains(name, "'") {
-		if err := f.AutoFilter(name, fmt.Sprintf("A1:%s%d", last, lastRow), nil); err != nil {
-			return err
-		}
-	}
-	for i, c := range s.Columns {
-		if err := f.SetColWidth(name, columnName(i), columnName(i), width(c)); err != nil {
-			return err
-		}
 	}
 	// The number of rows is not known when the sheet begins: no dimension is better than a wrong one, which some readers
 	// believe.
@@ -152,13 +158,20 @@ func addInfo(f *excelize.File, name string) error {
 	if _, err := f.NewSheet(name); err != nil {
 		return err
 	}
-	if err := f.SetSheetDimension(name, ""); err != nil {
-		return err
+	return f.SetSheetDimension(name, "")
+}
+
+// infoWidths are the widths of the information sheet's columns.
+var infoWidths = []float64{18, 80}
+
+// appendWidths appends the <cols> element, which stands right before the rows. It is ours since excelize takes quadratic
+// time to set the widths of many columns.
+func appendWidths(dst []byte, widths []float64) []byte {
+	dst = append(dst, "<cols>"...)
+	for i, w := range widths {
+		dst = fmt.Appendf(dst, `<col min="%d" max="%[1]d" width="%g" customWidth="1"/>`, i+1, w)
 	}
-	if err := f.SetColWidth(name, "A", "A", 18); err != nil {
-		return err
-	}
-	return f.SetColWidth(name, "B", "B", 80)
+	return append(dst, "</cols>"...)
 }
 
 // width is a column's width in characters: as declared, or by type and wide enough for the title.

@@ -32,12 +32,13 @@ type writer struct {
 	first   *frame // heads and styles, from before the first row
 
 	columns  []column
+	widths   []float64
 	header   []byte // the header row of every data sheet
 	names    []string
 	lastRows []int // of the data sheets that are finished
 
 	entry io.Writer // the open data sheet
-	tail  []byte    // what ends it, from </sheetData> on
+	tail  []byte    // what stands behind its rows and filter
 	row   int       // the last row in it
 	bytes int64     // its XML so far
 	buf   []byte    // the part of that not yet deflated
@@ -68,7 +69,7 @@ func newWriter(w io.Writer, s dataset.Sheet, l limits) (dataset.Writer, error) {
 func (x *writer) begin() (err error) {
 	// Two data sheets, since the first one's head differs from all others'.
 	names := []string{x.sheet.Name, uniqueName(x.sheet.Name, 2, nil)}
-	if x.first, err = newFrame(x.sheet, names, []int{1, 1}, x.infoName(names)); err != nil {
+	if x.first, err = newFrame(x.sheet, names, nil, x.infoName(names)); err != nil {
 		return err
 	}
 	for _, name := range early {
@@ -78,8 +79,9 @@ func (x *writer) begin() (err error) {
 	}
 	x.columns = compile(x.sheet, x.first.styles)
 	titles := make([]string, len(x.sheet.Columns))
+	x.widths = make([]float64, len(x.sheet.Columns))
 	for i, c := range x.sheet.Columns {
-		titles[i] = c.Title
+		titles[i], x.widths[i] = c.Title, width(c)
 	}
 	x.header = appendTextRow(nil, 1, titles, func(int) int { return x.first.styles.header })
 	return x.beginSheet()
@@ -105,20 +107,21 @@ func (x *writer) addPart(parts []*part, name string) error {
 	return err
 }
 
-// split returns what stands before and after the rows of a sheet's part.
-func split(p *part) (head, tail []byte, err error) {
+// split returns what stands before and after the rows of a sheet's part, the columns' widths put in.
+func split(p *part, widths []float64) (head, tail []byte, err error) {
 	head, tail, found := bytes.Cut(p.data.Bytes(), []byte("<sheetData></sheetData>"))
 	if !found {
 		return nil, nil, fmt.Errorf("part %s has no place for rows", p.name)
 	}
-	return append(slices.Clone(head), "<sheetData>"...), append([]byte("</sheetData>"), tail...), nil
+	head = appendWidths(slices.Clone(head), widths)
+	return append(head, "<sheetData>"...), tail, nil
 }
 
 // beginSheet opens the next data sheet, with its header.
 func (x *writer) beginSheet() (err error) {
 	name := uniqueName(x.sheet.Name, len(x.names)+1, x.names)
 	x.names = append(x.names, name)
-	head, tail, err := split(x.first.sheets[min(len(x.names), 2)-1])
+	head, tail, err := split(x.first.sheets[min(len(x.names), 2)-1], x.widths)
 	if err != nil {
 		return err
 	}
@@ -133,6 +136,7 @@ func (x *writer) beginSheet() (err error) {
 
 // endSheet closes the open data sheet.
 func (x *writer) endSheet() error {
+	x.buf = fmt.Appendf(x.buf, `</sheetData><autoFilter ref="%s"/>`, filterRange(len(x.columns), x.row))
 	x.buf = append(x.buf, x.tail...)
 	x.lastRows = append(x.lastRows, x.row)
 	return x.flush()
@@ -253,7 +257,7 @@ func (x *writer) finish() error {
 
 func (x *writer) addInfoSheet(f *frame) error {
 	p := f.sheets[len(f.sheets)-1]
-	head, tail, err := split(p)
+	head, tail, err := split(p, infoWidths)
 	if err != nil {
 		return err
 	}
@@ -269,7 +273,7 @@ func (x *writer) addInfoSheet(f *frame) error {
 	if err != nil {
 		return err
 	}
-	_, err = w.Write(append(head, tail...))
+	_, err = w.Write(append(append(head, "</sheetData>"...), tail...))
 	return err
 }
 
