@@ -106,10 +106,11 @@ func isUnreachable(err error) bool {
 		return true
 	}
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
-		return false // a deadline is a net.Error too, but says nothing of the database
+		return false // from a deadline of the caller's or of its own, which says nothing of the database
 	}
-	var network net.Error
-	return errors.As(err, &network)
+	var operation *net.OpError
+	var name *net.DNSError
+	return errors.As(err, &operation) || errors.As(err, &name)
 }
 
 func postgresUnreachable(code string) bool {

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // scope marks the contexts that Read and Write give to their functions.
@@ -170,9 +169,10 @@ func commit(tx *sql.Tx) error {
 	switch {
 	case err == nil, postgresCode(err) != "", mysqlCode(err) != 0, sqliteCode(err) != 0,
 		errors.Is(err, sql.ErrTxDone), errors.Is(err, pgx.ErrTxCommitRollback),
-		errors.Is(err, driver.ErrBadConn), pgconn.SafeToRetry(err): // the last two: COMMIT was not sent
+		errors.Is(err, driver.ErrBadConn): // the last: COMMIT was not sent
 		return err
 	}
+	// Here pgconn.SafeToRetry can't be asked: for a COMMIT whose answer was cut off it says yes.
 	return commitUnknown(err)
 }
 
