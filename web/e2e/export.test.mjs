@@ -152,6 +152,17 @@ test('a second export is refused in the literal words, and the one in the way is
     await jobCard(page, inTheWay).locator('[data-testid="export-download"]').waitFor({ timeout: exportPatience })
   }))
 
+test('a dead line for pushed events hides neither the progress nor the end', () =>
+  withPage(browser, async (page) => {
+    await page.routeWebSocket(/\/faye/, (socket) => socket.close())
+    await page.route(/\/faye/, (route) => route.abort())
+    await open(page, people.admin, '/invitations?approve_status=applying')
+    const { body, uuid } = await pressExport(page)
+    assert.equal(body.remark, texts.queued)
+    await jobCard(page, uuid).locator('[data-testid="export-download"]').waitFor({ timeout: exportPatience })
+    assert.notEqual(await byId(page, 'export-panel').getAttribute('data-line'), 'live')
+  }))
+
 test('who may not export sees the list, and why', () =>
   withPage(browser, async (page) => {
     await open(page, people.correspondent)

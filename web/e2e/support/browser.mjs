@@ -37,6 +37,9 @@ export async function withPage(browser, run) {
     const page = await context.newPage()
     const broken = []
     page.on('pageerror', (error) => broken.push(error.message))
+    page.on('console', (message) => {
+      if (message.text().includes('Content Security Policy')) broken.push(message.text())
+    })
     await run(page, context)
     if (broken.length > 0) throw new Error(`errors on the page: ${broken.join('; ')}`)
   } finally {

@@ -4,7 +4,7 @@ import { effectScope, ref, type EffectScope } from 'vue'
 import { fakeRealtime } from '@/realtime/fake'
 import { ApiError } from '@/shared/errors'
 import type { ExportEvent, ExportJob, ExportRecord, ExportStatus } from './types'
-import { createExportProgress, pollEvery, silenceLimit } from './useExportProgress'
+import { createExportProgress, endedKept, pollEvery, silenceLimit } from './useExportProgress'
 
 const uuid = '5f0c1f0e-0000-4000-8000-000000000001'
 
@@ -151,5 +151,14 @@ describe('createExportProgress', () => {
     progress.follow(uuid)
     line.push(event('writing_file', 40, 4))
     expect(shown(progress)).toEqual([[uuid, 'writing_file', 40]])
+  })
+
+  it('keeps a few ended jobs, and every running one', async () => {
+    const { line, progress, goLive } = start()
+    await goLive()
+    line.push(event('writing_file', 20, 2))
+    for (let i = 0; i < endedKept + 2; i++) line.push(event('success', 100, 1, { uuid: `ended-${i}`, replayed: true }))
+    line.push(event('success', 100, 2, { uuid: 'ended-0', replayed: true }))
+    expect(progress.jobs.value.map((job) => job.uuid)).toEqual(['ended-6', 'ended-5', 'ended-4', 'ended-3', 'ended-2', uuid])
   })
 })

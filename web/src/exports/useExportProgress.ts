@@ -34,6 +34,9 @@ export const pollEvery = 5_000
 /** With the line up, a running job that says nothing for this long is asked for once, lest a lost event hide its end. */
 export const silenceLimit = 30_000
 
+/** Ended jobs that stay on the page; older ones make room. */
+export const endedKept = 5
+
 /** Follows the exports of the logged-in person: pushed events while the line is up, questions while it is not. */
 export function createExportProgress(options: ExportProgressOptions): ExportProgress {
   const fetch = options.fetch ?? fetchExport
@@ -60,6 +63,7 @@ export function createExportProgress(options: ExportProgressOptions): ExportProg
     heard.set(after.uuid, Date.now())
     if (after === before && find(after.uuid)) return
     put(after)
+    makeRoom()
     if (!quiet && !isEnded(before.status) && isEnded(after.status)) options.onEnd(after)
   }
 
@@ -83,6 +87,15 @@ export function createExportProgress(options: ExportProgressOptions): ExportProg
     } finally {
       asking.delete(uuid)
     }
+  }
+
+  function makeRoom(): void {
+    for (const { uuid } of jobs.value.filter((job) => isEnded(job.status)).slice(endedKept)) dismiss(uuid)
+  }
+
+  function dismiss(uuid: string): void {
+    dismissed.add(uuid)
+    forget(uuid)
   }
 
   function forget(uuid: string): void {
@@ -127,10 +140,7 @@ export function createExportProgress(options: ExportProgressOptions): ExportProg
         void ask(uuid, false)
       }
     },
-    dismiss(uuid) {
-      dismissed.add(uuid)
-      forget(uuid)
-    },
+    dismiss,
   }
 }
 
