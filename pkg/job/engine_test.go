@@ -1,0 +1,526 @@
+package job
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"exporthub/pkg/database"
+	"exporthub/pkg/errs"
+	"exporthub/pkg/testkit"
+)
+
+func TestJobPassesThroughEveryState(t *testing.T) {
+	engines(t, func(t *testing.T, w *world) {
+		e := w.engine(testKind(succeed), nil)
+		w.bell.deliverTo(e)
+		accepted := w.accept(e)
+		told := w.awaitTold(accepted.UUID, "success 100")
+		want := []string{"queued 0", "starting 1", "start 3", "writing_file 23", "before_upload 43", "uploading 63", "success 100"}
+		if diff := cmp.Diff(want, told); diff != "" {
+			t.Errorf("events (-want +got):\n%s", diff)
+		}
+		for i, event := range w.bus.of(accepted.UUID) {
+			if want := uint64(1_000_001 + i); event.Seq != want || event.Final != (i == 6) || !slices.Equal(event.Streams, []string{"/test/7"}) {
+				t.Errorf("event %d: %+v, want seq %d", i, event, want)
+			}
+		}
+		j := w.job(accepted.UUID)
+		if j.State != StateSuccess || j.Seq() != 1_000_007 || string(j.Detail) != `{"file":"a.xlsx"}` || j.LeaseOwner != "" ||
+			!j.LeaseUntil.IsZero() || j.StartedAt.IsZero() || j.FinishedAt.Before(j.StartedAt) {
+			t.Errorf("the row at the end: %+v", j)
+		}
+		if got := w.ends(j.UUID); !slices.Equal(got, []string{"success"}) {
+			t.Errorf("ended as %v, want success once", got)
+		}
+	})
+}
+
+func TestManyDoorbellsAreOneRun(t *testing.T) {
+	engines(t, func(t *testing.T, w *world) {
+		var runs atomic.Int32
+		e := w.engine(testKind(func(ctx context.Context, r *Run) (any, error) {
+			runs.Add(1)
+			return succeed(ctx, r)
+		}), nil)
+		j := w.accept(e)
+		var wg sync.WaitGroup
+		for range 50 {
+			wg.Go(func() {
+				if err := e.Handle(t.Context(), j.UUID, 1); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		if runs.Load() != 1 || w.job(j.UUID).State != StateSuccess {
+			t.Errorf("%d runs, state %s; want one and success", runs.Load(), w.job(j.UUID).State)
+		}
+	})
+}
+
+func TestStaleDoorbells(t *testing.T) {
+	engines(t, func(t *testing.T, w *world) {
+		e := w.engine(testKind(func(context.Context, *Run) (any, error) {
+			t.Error("ran")
+			return nil, nil
+		}), nil)
+		j := w.accept(e)
+		w.exec("UPDATE jobs SET attempt = 2 WHERE uuid = ?", j.UUID)
+		for name, d := range map[string]Doorbell{
+			"an earlier attempt": {UUID: j.UUID, Attempt: 1},
+			"a later attempt":    {UUID: j.UUID, Attempt: 3},
+			"no such job":        {UUID: uuid.NewString(), Attempt: 1},
+		} {
+			if err := e.Handle(t.Context(), d.UUID, d.Attempt); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		w.exec("UPDATE jobs SET run_at = run_at + 3600000000 WHERE uuid = ?", j.UUID)
+		if err := e.Handle(t.Context(), j.UUID, 2); err != nil {
+			t.Errorf("not due yet: %v", err)
+		}
+		if got := w.job(j.UUID); got.State != StateQueued {
+			t.Errorf("state %s, want queued", got.State)
+		}
+	})
+}
+
+func TestOutcomes(t *testing.T) {
+	transient := errs.New(errs.Unavailable, "存储暂时不可用")
+	for name, c := range map[string]struct {
+		run      func(ctx context.Context, r *Run) (any, error)
+		state    State
+		attempt  int
+		failures int
+		failure  *Failure
+		last     []string // how the events end
+	}{
+		"a transient failure is tried again": {
+			run: func(_ context.Context, r *Run) (any, error) {
+				if r.Job().Attempt < 3 {
+					return nil, transient
+				}
+				return nil, nil
+			},
+			state: StateSuccess, attempt: 3, failures: 2,
+			last: []string{"queued 0 unavailable", "starting 1", "success 100"},
+		},
+		"and gives up": {
+			run:   func(context.Context, *Run) (any, error) { return nil, transient },
+			state: StateFailure, attempt: 5, failures: 5,
+			failure: &Failure{"unavailable", "unavailable", "存储暂时不可用"},
+			last:    []string{"queued 0 unavailable", "starting 1", "failure 1 unavailable"},
+		},
+		"a permanent failure ends it": {
+			run: func(ctx context.Context, r *Run) (any, error) {
+				if err := r.Advance(ctx, StateStart, 3, nil); err != nil {
+					return nil, err
+				}
+				return nil, errs.New(errs.Invalid, "第 3 行有误")
+			},
+			state: StateFailure, attempt: 1, failure: &Failure{"invalid", "invalid", "第 3 行有误"},
+			last: []string{"starting 1", "start 3", "failure 3 invalid"},
+		},
+		"a panic ends it": {
+			run:   func(context.Context, *Run) (any, error) { panic("boom") },
+			state: StateFailure, attempt: 1, failure: panicked(), last: []string{"starting 1", "failure 1 panic"},
+		},
+		"nothing follows upload_failure but failure": {
+			run: func(ctx context.Context, r *Run) (any, error) {
+				for _, s := range []State{StateStart, StateWritingFile, StateBeforeUpload, StateUploadFailure} {
+					if err := r.Advance(ctx, s, 90, nil); err != nil {
+						return nil, err
+					}
+				}
+				return nil, transient
+			},
+			state: StateFailure, attempt: 1, failure: &Failure{"unavailable", "unavailable", "存储暂时不可用"},
+			last: []string{"before_upload 90", "upload_failure 90", "failure 90 unavailable"},
+		},
+		"success where there can't be any is a fault": {
+			run: func(ctx context.Context, r *Run) (any, error) {
+				return nil, errors.Join(r.Advance(ctx, StateStart, 3, nil), r.Advance(ctx, StateWritingFile, 3, nil))
+			},
+			state: StateFailure, attempt: 1, failure: &Failure{"internal", "internal", verdicts[errs.Internal].message},
+			last: []string{"writing_file 3", "failure 3 internal"},
+		},
+		"a detail that is no JSON is a fault": {
+			run:   func(context.Context, *Run) (any, error) { return func() {}, nil },
+			state: StateFailure, attempt: 1, failure: &Failure{"internal", "internal", verdicts[errs.Internal].message},
+			last: []string{"failure 1 internal"},
+		},
+		"a step out of turn is refused": {
+			run: func(ctx context.Context, r *Run) (any, error) {
+				if err := r.Advance(ctx, StateUploading, 50, nil); err == nil {
+					t.Error("advanced from starting to uploading")
+				}
+				if err := r.Advance(ctx, StateSuccess, 50, nil); err == nil {
+					t.Error("advanced to an end")
+				}
+				return nil, nil
+			},
+			state: StateSuccess, attempt: 1, last: []string{"starting 1", "success 100"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			engines(t, func(t *testing.T, w *world) {
+				e := w.engine(testKind(c.run), nil)
+				w.bell.deliverTo(e)
+				id := w.accept(e).UUID
+				told := w.awaitTold(id, c.last[len(c.last)-1])
+				if tail := told[len(told)-len(c.last):]; !slices.Equal(tail, c.last) {
+					t.Errorf("events end with %q, want %q", tail, c.last)
+				}
+				j := w.job(id)
+				if j.State != c.state || j.Attempt != c.attempt || j.Failures != c.failures || cmp.Diff(c.failure, j.Failure) != "" {
+					t.Errorf("job: %s, attempt %d, %d failures, %+v", j.State, j.Attempt, j.Failures, j.Failure)
+				}
+				if got := w.ends(id); !slices.Equal(got, []string{string(c.state)}) {
+					t.Errorf("ended as %v, want %s once", got, c.state)
+				}
+			})
+		})
+	}
+}
+
+func TestBackoffIsKeptByTheRow(t *testing.T) {
+	engines(t, func(t *testing.T, w *world) {
+		kind := testKind(func(context.Context, *Run) (any, error) { return nil, errors.New("boom") })
+		var asked []int
+		kind.Backoff = func(n int) time.Duration {
+			asked = append(asked, n)
+			return time.Hour
+		}
+		e := w.engine(kind, nil)
+		j := w.accept(e)
+		if err := e.Handle(t.Context(), j.UUID, 1); err != nil {
+			t.Fatal(err)
+		}
+		got := w.job(j.UUID)
+		if got.State != StateQueued || got.Attempt != 2 || got.RunAt.Sub(got.UpdatedAt) != time.Hour || !slices.Equal(asked, []int{1}) {
+			t.Errorf("after a failure: %+v, back-off asked for %v", got, asked)
+		}
+		if slices.Contains(w.bell.rings(), Doorbell{UUID: j.UUID, Attempt: 2}) {
+			t.Error("rung before it is due")
+		}
+	})
+}
+
+func TestEndedIsCommittedOnce(t *testing.T) {
+	engines(t, func(t *testing.T, w *world) {
+		kind := testKind(succeed)
+		note := kind.Ended
+		var calls atomic.Int32
+		kind.Ended = func(ctx context.Context, tx *database.Tx, j Job) error {
+			if j.State != StateSuccess || j.Progress != 100 || j.FinishedAt.IsZero() {
+				t.Errorf("Ended was given %+v", j)
+			}
+			if err := note(ctx, tx, j); err != nil {
+				return err
+			}
+			if calls.Add(1) == 1 {
+				return &pgconn.PgError{Code: "40001", Message: "could not serialize access"}
+			}
+			return nil
+		}
+		e := w.engine(kind, nil)
+		j := w.accept(e)
+		if err := e.Handle(t.Context(), j.UUID, 1); err != nil {
+			t.Fatal(err)
+		}
+		if got := w.ends(j.UUID); calls.Load() != 2 || !slices.Equal(got, []string{"success"}) {
+			t.Errorf("ended as %v in %d tries; want success once in 2", got, calls.Load())
+		}
+	})
+}
+
+func TestAdmission(t *testing.T) {
+	engines(t, func(t *testing.T, w *world) {
+		kind := testKind(func(context.Context, *Run) (any, error) {
+			t.Error("ran")
+			return nil, nil
+		})
+		var refusal error
+		kind.Admit = func(_ context.Context, _ *database.Tx, j Job) error {
+			if j.State != StateStarting {
+				t.Errorf("Admit was given a job in %s", j.State)
+			}
+			return refusal
+		}
+		e := w.engine(kind, nil)
+		j := w.accept(e)
+		refusal = errs.New(errs.Unavailable, "")
+		if err := e.Handle(t.Context(), j.UUID, 1); !errs.Is(err, errs.Unavailable) || w.job(j.UUID).State != StateQueued {
+			t.Errorf("Handle = %v, state %s; want Unavailable and queued", err, w.job(j.UUID).State)
+		}
+		refusal = errs.New(errs.Forbidden, "没有权限")
+		if err := e.Handle(t.Context(), j.UUID, 1); err != nil {
+			t.Errorf("Handle of a refused job = %v", err)
+		}
+		told := w.awaitTold(j.UUID, "failure 0 forbidden")
+		if got := w.ends(j.UUID); !slices.Equal(told, []string{"queued 0", "failure 0 forbidden"}) || !slices.Equal(got, []string{"failure"}) {
+			t.Errorf("told %q, ended as %v", told, got)
+		}
+	})
+}
+
+func TestCancel(t *testing.T) {
+	engines(t, func(t *testing.T, w *world) {
+		e := w.engine(testKind(untilTold), nil)
+		queued := w.accept(e)
+		got, err := e.Cancel(t.Context(), queued.UUID)
+		if err != nil || got.State != StateCancelled {
+			t.Fatalf("Cancel of a queued job = %+v, %v", got, err)
+		}
+		w.awaitTold(queued.UUID, "cancelled 0")
+		if _, err := e.Cancel(t.Context(), queued.UUID); err != nil {
+			t.Errorf("Cancel again: %v", err)
+		}
+		if err := e.Handle(t.Context(), queued.UUID, 1); err != nil {
+			t.Errorf("its doorbell: %v", err)
+		}
+		if _, err := e.Cancel(t.Context(), uuid.NewString()); !errs.Is(err, errs.NotFound) {
+			t.Errorf("Cancel of an unknown job: %v", err)
+		}
+		done := w.accept(e)
+		w.exec("UPDATE jobs SET state = 'success' WHERE uuid = ?", done.UUID)
+		if _, err := e.Cancel(t.Context(), done.UUID); !errs.Is(err, errs.Conflict) {
+			t.Errorf("Cancel of a job that is over: %v, want Conflict", err)
+		}
+		if got := w.ends(queued.UUID); !slices.Equal(got, []string{"cancelled"}) {
+			t.Errorf("ended as %v, want cancelled once", got)
+		}
+	})
+}
+
+func TestCancelReachesTheWorker(t *testing.T) {
+	engines(t, func(t *testing.T, w *world) {
+		worker := w.engine(testKind(untilTold), nil)
+		api := w.idleEngine(testKind(untilTold), nil)
+		for name, by := range map[string]*Engine{"its own process": worker, "another process": api} {
+			j := w.accept(worker)
+			w.bell.handled.Go(func() { _ = worker.Handle(context.Background(), j.UUID, 1) })
+			w.awaitState(j.UUID, StateStarting)
+			got, err := by.Cancel(t.Context(), j.UUID)
+			if err != nil || !got.CancelRequested || got.State != StateStarting {
+				t.Fatalf("%s: Cancel = %+v, %v", name, got, err)
+			}
+			w.awaitTold(j.UUID, "cancelled 1")
+			if got := w.ends(j.UUID); !slices.Equal(got, []string{"cancelled"}) {
+				t.Errorf("%s: ended as %v, want cancelled once", name, got)
+			}
+		}
+	})
+}
+
+func TestDrainHandsBack(t *testing.T) {
+	engines(t, func(t *testing.T, w *world) {
+		e := w.idleEngine(testKind(untilTold), nil)
+		stop := w.start(e)
+		j := w.accept(e)
+		handled := make(chan error, 1)
+		go func() { handled <- e.Handle(context.Background(), j.UUID, 1) }()
+		w.awaitState(j.UUID, StateStarting)
+		bound, cancel := context.WithCancel(t.Context())
+		cancel() // no time to finish
+		if err := e.Drain(bound); err != nil {
+			t.Fatalf("Drain: %v", err)
+		}
+		if err := <-handled; err != nil {
+			t.Errorf("Handle: %v", err)
+		}
+		got := w.job(j.UUID)
+		if got.State != StateQueued || got.Attempt != 2 || got.Failures != 0 || got.Failure != nil || got.Seq() != 2_000_001 {
+			t.Errorf("handed back: %+v", got)
+		}
+		if err := e.Handle(t.Context(), j.UUID, 2); err != nil || w.job(j.UUID).State != StateQueued {
+			t.Errorf("a drained engine took a job: %v", err)
+		}
+		stop() // delivers what is left
+		if told := w.bus.told(j.UUID); told[len(told)-1] != "queued 0" {
+			t.Errorf("told %q, want queued at the end", told)
+		}
+		if !slices.Contains(w.bell.rings(), Doorbell{UUID: j.UUID, Attempt: 2}) {
+			t.Errorf("rung %v, want attempt 2 too", w.bell.rings())
+		}
+		if got := w.ends(j.UUID); len(got) != 0 {
+			t.Errorf("ended as %v", got)
+		}
+	})
+}
+
+func TestDrainLetsFinish(t *testing.T) {
+	engines(t, func(t *testing.T, w *world) {
+		finish := make(chan struct{})
+		e := w.engine(testKind(func(ctx context.Context, r *Run) (any, error) {
+			<-finish
+			return nil, ctx.Err()
+		}), func(o *Options) { o.Concurrency = 1 })
+		first, second := w.accept(e), w.accept(e)
+		var handled sync.WaitGroup
+		defer handled.Wait()
+		handled.Go(func() { _ = e.Handle(context.Background(), first.UUID, 1) })
+		w.awaitState(first.UUID, StateStarting)
+		handled.Go(func() { _ = e.Handle(context.Background(), second.UUID, 1) }) // waits for the slot
+		drained := make(chan error, 1)
+		go func() { drained <- e.Drain(t.Context()) }()
+		<-e.draining
+		close(finish)
+		if err := <-drained; err != nil {
+			t.Fatal(err)
+		}
+		if a, b := w.job(first.UUID).State, w.job(second.UUID).State; a != StateSuccess || b != StateQueued {
+			t.Errorf("the running job is %s, the waiting one %s; want success and queued", a, b)
+		}
+	})
+}
+
+func TestDrainTellsOfRunsThatDoNotStop(t *testing.T) {
+	engines(t, func(t *testing.T, w *world) {
+		finish := make(chan struct{})
+		e := w.idleEngine(testKind(func(context.Context, *Run) (any, error) {
+			<-finish
+			return nil, nil
+		}), func(o *Options) { o.HandBackWait = 20 * time.Millisecond })
+		j := w.accept(e)
+		w.bell.handled.Go(func() { _ = e.Handle(context.Background(), j.UUID, 1) })
+		w.awaitState(j.UUID, StateStarting)
+		bound, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := e.Drain(bound); err == nil {
+			t.Error("Drain = nil while a run goes on")
+		}
+		close(finish)
+		w.bell.handled.Wait()
+	})
+}
+
+func TestEnqueueRefuses(t *testing.T) {
+	engines(t, func(t *testing.T, w *world) {
+		e := w.engine(testKind(succeed), nil)
+		known := w.accept(e)
+		for name, c := range map[string]struct {
+			n    New
+			kind errs.Kind
+		}{
+			"an unknown kind":    {New{Kind: "other"}, errs.Internal},
+			"a bad uuid":         {New{Kind: "test", UUID: "x"}, errs.Invalid},
+			"another spelling":   {New{Kind: "test", UUID: strings.ToUpper(known.UUID)}, errs.Invalid},
+			"a taken uuid":       {New{Kind: "test", UUID: known.UUID}, errs.Conflict},
+			"a payload not JSON": {New{Kind: "test", Payload: func() {}}, errs.Internal},
+		} {
+			err := w.db.Write(t.Context(), func(ctx context.Context, tx *database.Tx) error {
+				_, err := e.Enqueue(ctx, tx, c.n)
+				return err
+			})
+			if !errs.Is(err, c.kind) {
+				t.Errorf("%s: %v, want %s", name, err, c.kind)
+			}
+		}
+		undone := errors.New("undone")
+		var j Job
+		err := w.db.Write(t.Context(), func(ctx context.Context, tx *database.Tx) (err error) {
+			if j, err = e.Enqueue(ctx, tx, New{Kind: "test"}); err != nil {
+				return err
+			}
+			return undone
+		})
+		if !errors.Is(err, undone) {
+			t.Fatal(err)
+		}
+		after := w.accept(e)
+		testkit.Eventually(t, 5*time.Second, func() bool {
+			return slices.Contains(w.bell.rings(), Doorbell{UUID: after.UUID, Attempt: 1})
+		})
+		if slices.Contains(w.bell.rings(), Doorbell{UUID: j.UUID, Attempt: 1}) || len(w.bus.told(j.UUID)) != 0 {
+			t.Error("a job that was rolled back was told of")
+		}
+	})
+}
+
+func TestWait(t *testing.T) {
+	engines(t, func(t *testing.T, w *world) {
+		e := w.engine(testKind(untilTold), func(o *Options) { o.MaxWaiters = 2 })
+		j := w.accept(e)
+		if got, err := e.Wait(t.Context(), j.UUID, 0); err != nil || got.Seq() != j.Seq() {
+			t.Errorf("Wait for what has been = %+v, %v", got, err)
+		}
+		if _, err := e.Wait(t.Context(), uuid.NewString(), 0); !errs.Is(err, errs.NotFound) {
+			t.Errorf("Wait for an unknown job: %v", err)
+		}
+		short, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		defer cancel()
+		if got, err := e.Wait(short, j.UUID, j.Seq()); err != nil || got.Seq() != j.Seq() {
+			t.Errorf("Wait in vain = %+v, %v; want the job as it stands", got, err)
+		}
+		type answer struct {
+			j   Job
+			err error
+		}
+		answers := make(chan answer, 2)
+		for range 2 {
+			go func() {
+				j, err := e.Wait(t.Context(), j.UUID, j.Seq())
+				answers <- answer{j, err}
+			}()
+		}
+		testkit.Eventually(t, 5*time.Second, func() bool { return e.waiters.Load() == 2 })
+		if _, err := e.Wait(t.Context(), j.UUID, 0); !errs.Is(err, errs.TooMany) {
+			t.Errorf("one Wait too many: %v", err)
+		}
+		if _, err := e.Cancel(t.Context(), j.UUID); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			if a := <-answers; a.err != nil || a.j.State != StateCancelled {
+				t.Errorf("Wait = %+v, %v; want the cancelled job", a.j, a.err)
+			}
+		}
+	})
+}
+
+func TestNewEngineTellsEveryProblem(t *testing.T) {
+	k := testKind(succeed)
+	_, err := NewEngine(Options{Owner: strings.Repeat("x", 101), Concurrency: -1, Lease: time.Second, RenewEvery: time.Second,
+		Kinds: []Kind{k, k, {Name: "idle"}, {Name: ""}}})
+	for _, want := range []string{"DB is", "Bell is", "Owner is", "Concurrency is", "RenewEvery is", "declared twice", "idle: Run", "kind 3"} {
+		if !strings.Contains(fmt.Sprint(err), want) {
+			t.Errorf("%q is not told in:\n%v", want, err)
+		}
+	}
+}
+
+func TestRunOnce(t *testing.T) {
+	engines(t, func(t *testing.T, w *world) {
+		e := w.engine(testKind(succeed), nil)
+		testkit.Eventually(t, 5*time.Second, e.running.Load)
+		if err := e.Run(t.Context()); err == nil {
+			t.Error("Run twice = nil")
+		}
+	})
+}
+
+func TestPanickingRender(t *testing.T) {
+	engines(t, func(t *testing.T, w *world) {
+		kind := testKind(succeed)
+		e := w.engine(kind, nil)
+		if _, ok := e.Event(Job{Kind: "other"}); ok {
+			t.Error("an unknown kind was told")
+		}
+		e.kinds["test"].Render = nil
+		if _, ok := e.Event(Job{Kind: "test"}); ok {
+			t.Error("a panic was told")
+		}
+	})
+}

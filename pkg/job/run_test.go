@@ -1,0 +1,177 @@
+package job
+
+import (
+	"context"
+	"slices"
+	"testing"
+	"time"
+
+	"exporthub/pkg/database"
+	"exporthub/pkg/testkit"
+)
+
+// step lets a test drive a run: what it sends is done inside Kind.Run, one after another.
+type step func(ctx context.Context, r *Run) error
+
+func driven(steps <-chan step, done chan<- error) Kind {
+	return testKind(func(ctx context.Context, r *Run) (any, error) {
+		for s := range steps {
+			done <- s(ctx, r)
+		}
+		return nil, ctx.Err()
+	})
+}
+
+// driver runs a job whose kind does what the test says.
+type driver struct {
+	steps chan step
+	done  chan error
+	job   Job
+}
+
+func (w *world) drive(change func(*Options)) (*Engine, *driver) {
+	w.t.Helper()
+	d := &driver{steps: make(chan step), done: make(chan error)}
+	e := w.engine(driven(d.steps, d.done), change)
+	d.job = w.accept(e)
+	w.bell.handled.Go(func() { _ = e.Handle(context.Background(), d.job.UUID, 1) })
+	return e, d
+}
+
+func (d *driver) do(s step) error {
+	d.steps <- s
+	return <-d.done
+}
+
+func (d *driver) progress(percent int) {
+	_ = d.do(func(ctx context.Context, r *Run) error {
+		r.Progress(ctx, percent, map[string]int{"rows": percent})
+		return nil
+	})
+}
+
+func (d *driver) advance(to State, percent int) error {
+	return d.do(func(ctx context.Context, r *Run) error { return r.Advance(ctx, to, percent, nil) })
+}
+
+func TestProgressIsThrottledAndNeverGoesBack(t *testing.T) {
+	engines(t, func(t *testing.T, w *world) {
+		clock := testkit.NewClock(time.Now())
+		// No heartbeat comes in between: it would tell what was held back.
+		e, d := w.drive(func(o *Options) { o.Now, o.RenewEvery = clock.Now, time.Second })
+		w.awaitTold(d.job.UUID, "starting 1")
+		d.progress(10) // within 100 ms of the last event
+		clock.Advance(100 * time.Millisecond)
+		d.progress(10) // the percentage waited for its time
+		w.awaitTold(d.job.UUID, "starting 10")
+		clock.Advance(time.Second)
+		d.progress(10)
+		d.progress(5)
+		d.progress(-1)
+		d.progress(11)
+		w.awaitTold(d.job.UUID, "starting 11")
+		d.progress(12) // too soon; the next state takes it along
+		if err := d.advance(StateStart, 3); err != nil {
+			t.Fatal(err)
+		}
+		clock.Advance(time.Second)
+		d.progress(1000)
+		w.awaitTold(d.job.UUID, "start 100")
+		close(d.steps)
+		told := w.awaitTold(d.job.UUID, "success 100")
+		want := []string{"queued 0", "starting 1", "starting 10", "starting 11", "start 12", "start 100", "success 100"}
+		if !slices.Equal(told, want) {
+			t.Errorf("told %q, want %q", told, want)
+		}
+		for i, event := range w.bus.of(d.job.UUID) {
+			if event.Seq != uint64(1_000_001+i) {
+				t.Errorf("event %d has seq %d", i, event.Seq)
+			}
+		}
+		if j := w.job(d.job.UUID); string(j.Detail) != `{"rows":1000}` || j.Step != 7 {
+			t.Errorf("the row: step %d, detail %s", j.Step, j.Detail)
+		}
+		_ = e
+	})
+}
+
+func TestHeartbeatStoresProgressAndTellsWhatWasHeldBack(t *testing.T) {
+	engines(t, func(t *testing.T, w *world) {
+		_, d := w.drive(func(o *Options) { o.ProgressEvery = 50 * time.Millisecond })
+		d.progress(10)
+		w.awaitTold(d.job.UUID, "starting 10")
+		j := w.await(d.job.UUID, "progress in the row", func(j Job) bool { return j.Progress == 10 && j.Step == 3 })
+		if string(j.Detail) != `{"rows":10}` || j.State != StateStarting {
+			t.Errorf("the row: %+v", j)
+		}
+		w.await(d.job.UUID, "a renewed lease", func(now Job) bool { return now.LeaseUntil.After(j.LeaseUntil) })
+		close(d.steps)
+		w.awaitState(d.job.UUID, StateSuccess)
+	})
+}
+
+func TestSilentWhileTheLeaseIsUncertain(t *testing.T) {
+	engines(t, func(t *testing.T, w *world) {
+		clock := testkit.NewClock(time.Now())
+		e, d := w.drive(func(o *Options) {
+			o.Now, o.RenewEvery, o.ProgressEvery, o.Lease = clock.Now, 10*time.Second, time.Millisecond, 30*time.Second
+		})
+		w.awaitTold(d.job.UUID, "starting 1")
+		clock.Advance(31 * time.Second) // as after a long SIGSTOP; no heartbeat has come since
+		d.progress(10)
+		d.progress(20)
+		var run *Run
+		_ = d.do(func(_ context.Context, r *Run) error { run = r; return nil })
+		if run.holds() {
+			t.Fatal("the run is sure of a lease that may have ended")
+		}
+		if told := w.bus.told(d.job.UUID); told[len(told)-1] != "starting 1" {
+			t.Errorf("told %q by a run whose lease may have ended", told)
+		}
+		run.beat(t.Context()) // nobody has taken it: it is ours again
+		if !run.holds() {
+			t.Error("a renewed lease does not hold")
+		}
+		clock.Advance(time.Second)
+		d.progress(30)
+		w.awaitTold(d.job.UUID, "starting 30")
+		close(d.steps)
+		w.awaitTold(d.job.UUID, "success 100")
+		_ = e
+	})
+}
+
+func TestAdvanceInItsOwnState(t *testing.T) {
+	engines(t, func(t *testing.T, w *world) {
+		_, d := w.drive(nil)
+		for i := range 2 {
+			if err := d.advance(StateStart, 10*i); err != nil {
+				t.Fatal(err)
+			}
+		}
+		close(d.steps)
+		told := w.awaitTold(d.job.UUID, "success 100")
+		if want := []string{"queued 0", "starting 1", "start 1", "start 10", "success 100"}; !slices.Equal(told, want) {
+			t.Errorf("told %q, want %q", told, want)
+		}
+	})
+}
+
+func TestAdvanceInsideALongRead(t *testing.T) {
+	engines(t, func(t *testing.T, w *world) {
+		kind := testKind(nil)
+		kind.Run = func(ctx context.Context, r *Run) (any, error) {
+			return nil, r.e.o.DB.Read(ctx, func(ctx context.Context, _ *database.Tx) error {
+				return r.Advance(ctx, StateStart, 3, nil)
+			})
+		}
+		e := w.engine(kind, nil)
+		j := w.accept(e)
+		if err := e.Handle(t.Context(), j.UUID, 1); err != nil {
+			t.Fatal(err)
+		}
+		if got := w.job(j.UUID); got.State != StateSuccess {
+			t.Errorf("state %s, %+v; want success", got.State, got.Failure)
+		}
+	})
+}
