@@ -5,14 +5,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"reflect"
+	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
-
-	"exporthub/pkg/errs"
 )
 
 // Info heads the description.
@@ -67,25 +64,49 @@ func OpenAPI(routes []Route, info Info) (doc []byte, err error) {
 	if d.info.Description != "" {
 		head["description"] = d.info.Description
 	}
+	schemas, err := d.schemas(paths)
+	if err != nil {
+		return nil, err
+	}
+	return encoded(m{
+		"openapi": "3.1.0", "info": head, "paths": paths, "tags": tagList,
+		"components": m{"schemas": schemas, "securitySchemes": d.securitySchemes(), "responses": d.failures()},
+	})
+}
+
+func encoded(v any) ([]byte, error) {
 	var buf bytes.Buffer
 	enc := json.NewEncoder(&buf)
 	enc.SetEscapeHTML(false)
-	err = enc.Encode(m{
-		"openapi": "3.1.0", "info": head, "paths": paths, "tags": tagList,
-		"components": m{"schemas": d.schemas(), "securitySchemes": d.securitySchemes(), "responses": d.failures()},
-	})
+	err := enc.Encode(v)
 	return buf.Bytes(), err
 }
 
-func (d *describer) schemas() m {
-	all := m{}
-	for name, s := range d.in.Map() {
-		all[name] = s
+var schemaRef = regexp.MustCompile(`"\$ref":"` + schemaPrefix + `([^"]+)"`)
+
+// schemas returns what paths refers to, directly or through other schemas. The inputs of GETs are parameters one by one
+// and need no schema of their own.
+func (d *describer) schemas(paths m) (m, error) {
+	used := m{}
+	for open := []any{paths}; len(open) > 0; open = open[1:] {
+		text, err := encoded(open[0])
+		if err != nil {
+			return nil, err
+		}
+		for _, ref := range schemaRef.FindAllSubmatch(text, -1) {
+			name := string(ref[1])
+			if used[name] != nil {
+				continue
+			}
+			schema := d.in.Map()[name]
+			if schema == nil {
+				schema = d.out.Map()[name]
+			}
+			used[name] = schema
+			open = append(open, schema)
+		}
 	}
-	for name, s := range d.out.Map() {
-		all[name] = s
-	}
-	return all
+	return used, nil
 }
 
 func (d *describer) securitySchemes() m {
@@ -178,14 +199,35 @@ func (d *describer) inputs(r Route) (params []m, body m) {
 	if rest == 0 {
 		return params, nil
 	}
+	schema := bodySchema(root, whole, inPath)
 	content, types := m{}, r.Accepts
 	if len(types) == 0 {
 		types = []string{"application/json", "application/x-www-form-urlencoded"}
 	}
 	for _, t := range types {
-		content[t] = m{"schema": root}
+		content[t] = m{"schema": schema}
 	}
-	return params, m{"content": content, "required": len(whole.Required) > len(inPath)}
+	required := slices.ContainsFunc(whole.Required, func(name string) bool { return !slices.Contains(inPath, name) })
+	return params, m{"content": content, "required": required || len(whole.AllOf) > 0}
+}
+
+// bodySchema is the input without what comes in the path.
+func bodySchema(root, whole *huma.Schema, inPath []string) *huma.Schema {
+	if len(inPath) == 0 {
+		return root
+	}
+	body := &huma.Schema{Type: huma.TypeObject, Properties: map[string]*huma.Schema{}, AllOf: whole.AllOf}
+	for name, property := range whole.Properties {
+		if !slices.Contains(inPath, name) {
+			body.Properties[name] = property
+		}
+	}
+	for _, name := range whole.Required {
+		if !slices.Contains(inPath, name) {
+			body.Required = append(body.Required, name)
+		}
+	}
+	return body
 }
 
 func parameter(name, where string, f inputField, schema *huma.Schema) m {
@@ -203,155 +245,4 @@ func parameter(name, where string, f inputField, schema *huma.Schema) m {
 		p["style"], p["explode"] = "form", false
 	}
 	return p
-}
-
-func (d *describer) responses(r Route) m {
-	status := r.Status
-	if status == 0 {
-		status = http.StatusOK
-	}
-	all := m{strconv.Itoa(status): d.successResponse(r, status)}
-	for _, kind := range errs.Kinds() {
-		f := failure{kind: kind}
-		at := f.status(r.Envelope)
-		public := r.Permission == Public
-		switch {
-		case at == http.StatusOK, kind == errs.Gone,
-			public && (kind == errs.Unauthenticated || kind == errs.Forbidden),
-			r.In == nil && (kind == errs.Invalid || kind == errs.TooLarge || kind == errs.Unsupported):
-			continue
-		}
-		all[strconv.Itoa(at)] = m{"$ref": "#/components/responses/" + failureName(r.Envelope, at)}
-	}
-	return all
-}
-
-func failureName(e Envelope, status int) string { return e.String() + "-" + strconv.Itoa(status) }
-
-// successResponse describes what a route answers when it did what it was asked. Where failures are 200 too, it describes
-// them beside.
-func (d *describer) successResponse(r Route, status int) m {
-	response := m{"description": http.StatusText(status)}
-	if r.Out == nil {
-		content := m{}
-		for _, t := range r.Produces {
-			content[t] = m{}
-		}
-		if len(content) > 0 {
-			response["content"] = content
-		}
-		return response
-	}
-	schema := d.wrapped(r)
-	if r.Envelope == A || r.Envelope == B || r.Envelope == E {
-		schema = m{"oneOf": []any{schema, failureSchema(r.Envelope)}}
-	}
-	response["content"] = m{"application/json": m{"schema": schema}}
-	return response
-}
-
-// wrapped is the schema of the envelope around the route's data.
-func (d *describer) wrapped(r Route) any {
-	t := r.Out
-	if t.Implements(reflect.TypeFor[replier]()) {
-		data, _ := t.FieldByName("Data")
-		t = data.Type
-	}
-	data := any(outputSchema(d.out, t))
-	if r.Envelope == Native {
-		return data
-	}
-	head := sampleObject(func() (*object, error) { return success(r.Envelope, reply{noData: true}, http.StatusOK) })
-	properties, required := m{"data": data}, []string{}
-	for name, value := range head {
-		properties[name] = m{"type": jsonType(value), "examples": []any{value}}
-		required = append(required, name)
-	}
-	slices.Sort(required)
-	return m{"type": "object", "properties": properties, "required": required}
-}
-
-// failures describes every failure of every envelope, one response for each HTTP status, with examples made by the code
-// that answers.
-func (d *describer) failures() m {
-	all := m{}
-	for _, e := range Envelopes() {
-		for _, kind := range errs.Kinds() {
-			f := sampleFailure(kind)
-			status := f.status(e)
-			if status == http.StatusOK {
-				continue
-			}
-			name := failureName(e, status)
-			response, _ := all[name].(m)
-			if response == nil {
-				contentType := "application/json"
-				if e == Native {
-					contentType = "application/problem+json"
-				}
-				response = m{"description": http.StatusText(status), "content": m{contentType: m{"schema": failureSchema(e), "examples": m{}}}}
-				if status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable {
-					response["headers"] = m{"Retry-After": m{"description": "多少秒后再试", "schema": m{"type": "integer"}}}
-				}
-				all[name] = response
-			}
-			for _, media := range response["content"].(m) {
-				media.(m)["examples"].(m)[kind.String()] = m{"value": sampleObject(func() (*object, error) { return f.body(e) })}
-			}
-		}
-	}
-	return all
-}
-
-func sampleFailure(kind errs.Kind) failure {
-	f := failure{kind: kind, code: kind.String(), text: kindText[kind], requestID: "3f2f7c1e-8a53-4b0e-9a59-0d6f7f5f1c11"}
-	if kind == errs.Invalid {
-		f.fields = []errs.Field{{Name: "page", Reason: msgInteger}}
-		f.text = fieldText(f.fields)
-	}
-	return f
-}
-
-// failureSchema is read off a real failure that has every field.
-func failureSchema(e Envelope) m {
-	sample := sampleObject(func() (*object, error) { return sampleFailure(errs.Invalid).body(e) })
-	least := sampleObject(func() (*object, error) { return sampleFailure(errs.Conflict).body(e) })
-	properties, required := m{}, []string{}
-	for name, value := range sample {
-		properties[name] = m{"type": jsonType(value)}
-		if _, always := least[name]; always {
-			required = append(required, name)
-		}
-	}
-	properties["request_id"] = m{"type": "string", "description": "请求编号"}
-	slices.Sort(required)
-	return m{"type": "object", "properties": properties, "required": required}
-}
-
-func sampleObject(make func() (*object, error)) map[string]any {
-	o, err := make()
-	if err != nil {
-		panic(err)
-	}
-	var out map[string]any
-	if err := json.Unmarshal(o.bytes(), &out); err != nil {
-		panic(err)
-	}
-	return out
-}
-
-func jsonType(v any) string {
-	switch v.(type) {
-	case string:
-		return huma.TypeString
-	case float64:
-		return huma.TypeInteger
-	case bool:
-		return huma.TypeBoolean
-	case []any:
-		return huma.TypeArray
-	case nil:
-		return "null"
-	}
-	return huma.TypeObject
 }

@@ -52,18 +52,20 @@ func inputSchema(r huma.Registry, t reflect.Type) *huma.Schema {
 		if schema.Type != huma.TypeObject || schema.Properties == nil {
 			continue
 		}
-		schema.AdditionalProperties = nil
-		schema.Required = nil
+		schema.AdditionalProperties, schema.Required, schema.AllOf = nil, nil, nil
 		for _, f := range inputFields(r.TypeFromRef(schemaPrefix + name)) {
 			property := schema.Properties[f.name]
 			if property == nil {
 				continue
 			}
 			fixArrays(property)
+			describeAliases(schema, property, f)
 			if !f.required {
 				continue
 			}
-			schema.Required = append(schema.Required, f.name)
+			if len(f.aliases) == 0 {
+				schema.Required = append(schema.Required, f.name)
+			}
 			// What is required must also say something: an empty text is as good as none.
 			if property.Type == huma.TypeString && property.MinLength == nil && property.Format == "" {
 				one := 1
@@ -73,6 +75,23 @@ func inputSchema(r huma.Registry, t reflect.Type) *huma.Schema {
 		slices.Sort(schema.Required)
 	}
 	return s
+}
+
+// describeAliases adds a field's other spellings. A required field must be there in one of them.
+func describeAliases(schema, property *huma.Schema, f inputField) {
+	if len(f.aliases) == 0 {
+		return
+	}
+	oneOf := &huma.Schema{AnyOf: []*huma.Schema{{Required: []string{f.name}}}}
+	for _, alias := range f.aliases {
+		same := *property
+		same.Description = "同 " + f.name
+		schema.Properties[alias] = &same
+		oneOf.AnyOf = append(oneOf.AnyOf, &huma.Schema{Required: []string{alias}})
+	}
+	if f.required {
+		schema.AllOf = append(schema.AllOf, oneOf)
+	}
 }
 
 // outputSchema returns the schema of the output type t.

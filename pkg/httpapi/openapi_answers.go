@@ -1,0 +1,189 @@
+package httpapi
+
+import (
+	"encoding/json"
+	"net/http"
+	"reflect"
+	"slices"
+	"strconv"
+
+	"exporthub/pkg/errs"
+)
+
+func (d *describer) responses(r Route) m {
+	status := r.Status
+	if status == 0 {
+		status = http.StatusOK
+	}
+	all := m{strconv.Itoa(status): d.successResponse(r, status)}
+	for _, kind := range errs.Kinds() {
+		f := failure{kind: kind}
+		at := f.status(r.Envelope)
+		public := r.Permission == Public
+		switch {
+		case at == http.StatusOK, kind == errs.Gone,
+			public && (kind == errs.Unauthenticated || kind == errs.Forbidden),
+			r.In == nil && (kind == errs.Invalid || kind == errs.TooLarge || kind == errs.Unsupported):
+			continue
+		}
+		all[strconv.Itoa(at)] = m{"$ref": "#/components/responses/" + failureName(r.Envelope, at)}
+	}
+	return all
+}
+
+func failureName(e Envelope, status int) string { return e.String() + "-" + strconv.Itoa(status) }
+
+// successResponse describes what a route answers when it did what it was asked. Where failures are 200 too, it describes
+// them beside.
+func (d *describer) successResponse(r Route, status int) m {
+	response := m{"description": http.StatusText(status)}
+	if r.Out == nil {
+		content := m{}
+		for _, t := range r.Produces {
+			content[t] = m{}
+		}
+		if len(content) > 0 {
+			response["content"] = content
+		}
+		return response
+	}
+	schema := d.wrapped(r, status)
+	if r.Envelope == A || r.Envelope == B || r.Envelope == E {
+		schema = m{"oneOf": []any{schema, failureSchema(r.Envelope)}}
+	}
+	response["content"] = m{"application/json": m{"schema": schema}}
+	return response
+}
+
+// wrapped is the schema of the envelope around the route's data.
+func (d *describer) wrapped(r Route, status int) any {
+	t := r.Out
+	if t.Implements(reflect.TypeFor[replier]()) {
+		data, _ := t.FieldByName("Data")
+		t = data.Type
+	}
+	data := any(outputSchema(d.out, t))
+	if r.Envelope == Native {
+		return data
+	}
+	head := sampleObject(func() (*object, error) { return success(r.Envelope, reply{noData: true}, status) })
+	properties, required := m{"data": data}, []string{}
+	for name, value := range head {
+		properties[name] = sampleSchema(value)
+		if _, number := value.(float64); number {
+			properties[name] = m{"const": value} // what tells success from failure
+		}
+		required = append(required, name)
+	}
+	slices.Sort(required)
+	return m{"type": "object", "properties": properties, "required": required}
+}
+
+// failures describes every failure of every envelope, one response for each HTTP status, with examples made by the code
+// that answers.
+func (d *describer) failures() m {
+	all := m{}
+	for _, e := range Envelopes() {
+		for _, kind := range errs.Kinds() {
+			f := sampleFailure(kind)
+			status := f.status(e)
+			if status == http.StatusOK {
+				continue
+			}
+			name := failureName(e, status)
+			response, _ := all[name].(m)
+			if response == nil {
+				contentType := "application/json"
+				if e == Native {
+					contentType = "application/problem+json"
+				}
+				response = m{"description": http.StatusText(status), "content": m{contentType: m{"schema": failureSchema(e), "examples": m{}}}}
+				if status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable {
+					response["headers"] = m{"Retry-After": m{"description": "多少秒后再试", "schema": m{"type": "integer"}}}
+				}
+				all[name] = response
+			}
+			for _, media := range response["content"].(m) {
+				media.(m)["examples"].(m)[kind.String()] = m{"value": sampleObject(func() (*object, error) { return f.body(e) })}
+			}
+		}
+	}
+	return all
+}
+
+func sampleFailure(kind errs.Kind) failure {
+	f := failure{kind: kind, code: kind.String(), text: kindText[kind], requestID: "3f2f7c1e-8a53-4b0e-9a59-0d6f7f5f1c11"}
+	if kind == errs.Invalid {
+		f.fields = []errs.Field{{Name: "page", Reason: msgInteger}}
+		f.text = fieldText(f.fields)
+	}
+	return f
+}
+
+// failureSchema is read off a real failure that has every field.
+func failureSchema(e Envelope) m {
+	sample := sampleObject(func() (*object, error) { return sampleFailure(errs.Invalid).body(e) })
+	least := sampleObject(func() (*object, error) { return sampleFailure(errs.Conflict).body(e) })
+	properties, required := m{}, []string{}
+	for name, value := range sample {
+		properties[name] = sampleSchema(value)
+		if _, always := least[name]; always {
+			required = append(required, name)
+		}
+	}
+	switch e {
+	case A:
+		var codes []int
+		for _, a := range answers {
+			codes = append(codes, a.numA)
+		}
+		slices.Sort(codes)
+		properties["code"] = m{"enum": slices.Compact(codes)}
+	case B:
+		properties["status"] = m{"const": 1}
+	case E:
+		properties["result"] = m{"const": 0}
+	}
+	if e == A || e == C || e == D {
+		properties["errors"] = m{"type": "object", "additionalProperties": m{"type": "string"}, "description": "字段及其问题"}
+	}
+	properties["request_id"] = m{"type": "string", "description": "请求编号"}
+	slices.Sort(required)
+	return m{"type": "object", "properties": properties, "required": required}
+}
+
+// sampleSchema describes values like v.
+func sampleSchema(v any) m {
+	switch v := v.(type) {
+	case []any:
+		if len(v) == 0 {
+			return m{"type": "array", "items": m{}, "maxItems": 0}
+		}
+		return m{"type": "array", "items": sampleSchema(v[0])}
+	case map[string]any:
+		properties := m{}
+		for name, inner := range v {
+			properties[name] = sampleSchema(inner)
+		}
+		return m{"type": "object", "properties": properties}
+	case float64:
+		return m{"type": "integer"}
+	case bool:
+		return m{"type": "boolean"}
+	case nil:
+		return m{"type": "null"}
+	}
+	return m{"type": "string"}
+}
+
+func sampleObject(make func() (*object, error)) map[string]any {
+	o, err := make()
+	if err != nil {
+		panic(err)
+	}
+	var out map[string]any
+	if err := json.Unmarshal(o.bytes(), &out); err != nil {
+		panic(err)
+	}
+	return out
+}
