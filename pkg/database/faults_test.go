@@ -29,7 +29,7 @@ func eachServer(t *testing.T, o database.Options, fn func(t *testing.T, db *data
 				t.Fatal(err)
 			}
 			defer db.Close()
-			exec(t, db, "INSERT INTO counter (owner, used) VALUES (1, 0)")
+			execute(t, db, "INSERT INTO counter (owner, used) VALUES (1, 0)")
 			fn(t, db, proxy)
 		})
 	}
@@ -206,7 +206,7 @@ func TestSQLitePathsOfAllKinds(t *testing.T) {
 	for _, name := range []string{"plain.db", "with space.db", "数据.db", "per%20cent.db", "hash#.db", "a&b=c;d.db"} {
 		dir := t.TempDir()
 		db := dbtest.Open(t, "sqlite:"+filepath.Join(dir, "made", name), schema...)
-		exec(t, db, "INSERT INTO counter (owner, used) VALUES (1, 0)")
+		execute(t, db, "INSERT INTO counter (owner, used) VALUES (1, 0)")
 		if _, err := os.Stat(filepath.Join(dir, "made", name)); err != nil {
 			t.Errorf("%q: %v", name, err)
 		}

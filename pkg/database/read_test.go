@@ -15,8 +15,8 @@ type (
 	txT  = *database.Tx
 )
 
-// exec runs one statement in a Write of its own.
-func exec(t *testing.T, db *database.DB, query string, args ...any) int64 {
+// execute runs one statement in a Write of its own.
+func execute(t *testing.T, db *database.DB, query string, args ...any) int64 {
 	t.Helper()
 	var n int64
 	err := db.Write(t.Context(), func(ctx ctxT, tx txT) (err error) {
@@ -45,10 +45,10 @@ func count(t *testing.T, db *database.DB, query string, args ...any) int64 {
 
 func TestReadSeesWhatWasThereWhenItBegan(t *testing.T) {
 	dbtest.Each(t, schema, func(t *testing.T, db *database.DB) {
-		exec(t, db, "INSERT INTO item (name, amount) VALUES ('first', 1)")
+		execute(t, db, "INSERT INTO item (name, amount) VALUES ('first', 1)")
 		err := db.Read(t.Context(), func(ctx ctxT, tx txT) error {
 			// Written before this Read has asked anything at all.
-			exec(t, db, "INSERT INTO item (name) VALUES ('second')")
+			execute(t, db, "INSERT INTO item (name) VALUES ('second')")
 			for range 2 {
 				n, err := database.One(ctx, tx, database.Scalar[int64], "SELECT COUNT(*) FROM item")
 				if err != nil {
@@ -57,7 +57,7 @@ func TestReadSeesWhatWasThereWhenItBegan(t *testing.T) {
 				if n != 1 {
 					t.Errorf("the snapshot has %d rows, want 1", n)
 				}
-				exec(t, db, "UPDATE item SET amount = amount + 1")
+				execute(t, db, "UPDATE item SET amount = amount + 1")
 			}
 			amount, err := database.One(ctx, tx, database.Scalar[int64], "SELECT amount FROM item WHERE name = 'first'")
 			if amount != 1 {
@@ -77,7 +77,7 @@ func TestReadSeesWhatWasThereWhenItBegan(t *testing.T) {
 func TestReadWithOpenRowsBlocksNoWriter(t *testing.T) {
 	dbtest.Each(t, schema, func(t *testing.T, db *database.DB) {
 		for _, name := range []string{"a", "b", "c"} {
-			exec(t, db, "INSERT INTO item (name) VALUES (?)", name)
+			execute(t, db, "INSERT INTO item (name) VALUES (?)", name)
 		}
 		err := db.Read(t.Context(), func(ctx ctxT, tx txT) error {
 			rows, err := tx.Query(ctx, "SELECT name FROM item ORDER BY id")
@@ -89,8 +89,8 @@ func TestReadWithOpenRowsBlocksNoWriter(t *testing.T) {
 			for rows.Next() {
 				seen++
 				start := time.Now()
-				exec(t, db, "UPDATE item SET amount = amount + 1")
-				exec(t, db, "INSERT INTO item (name) VALUES (?)", "new"+string(rune('0'+seen)))
+				execute(t, db, "UPDATE item SET amount = amount + 1")
+				execute(t, db, "INSERT INTO item (name) VALUES (?)", "new"+string(rune('0'+seen)))
 				// Well below the time a writer waits for a lock before it gives up.
 				if took := time.Since(start); took > 3*time.Second {
 					t.Errorf("a write during an open read took %s", took)
@@ -109,7 +109,7 @@ func TestReadWithOpenRowsBlocksNoWriter(t *testing.T) {
 
 func TestReadWaitsForNoWriter(t *testing.T) {
 	dbtest.Each(t, schema, func(t *testing.T, db *database.DB) {
-		exec(t, db, "INSERT INTO item (name, amount) VALUES ('a', 1)")
+		execute(t, db, "INSERT INTO item (name, amount) VALUES ('a', 1)")
 		err := db.Write(t.Context(), func(ctx ctxT, tx txT) error {
 			if _, err := tx.Exec(ctx, "UPDATE item SET amount = 2"); err != nil {
 				return err

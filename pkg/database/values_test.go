@@ -209,7 +209,7 @@ func TestInsertReturnsTheKey(t *testing.T) {
 		if err != nil || second <= first {
 			t.Errorf("keys %d, %d, %v", first, second, err)
 		}
-		exec(t, db, "DELETE FROM item WHERE id = ?", second)
+		execute(t, db, "DELETE FROM item WHERE id = ?", second)
 		third, err := insert(t, db, "INSERT INTO item (name) VALUES (?)", "c")
 		if err != nil || third <= second {
 			t.Errorf("the key %d of a deleted row was given again: %d, %v", second, third, err)
@@ -253,11 +253,11 @@ func TestInsertIgnoreAndOnConflictSet(t *testing.T) {
 
 func TestExecCountsRowsFound(t *testing.T) {
 	dbtest.Each(t, schema, func(t *testing.T, db *database.DB) {
-		exec(t, db, "INSERT INTO item (name, amount) VALUES ('a', 1), ('b', 1), ('c', 2)")
-		if n := exec(t, db, "UPDATE item SET amount = 1 WHERE amount = 1"); n != 2 {
+		execute(t, db, "INSERT INTO item (name, amount) VALUES ('a', 1), ('b', 1), ('c', 2)")
+		if n := execute(t, db, "UPDATE item SET amount = 1 WHERE amount = 1"); n != 2 {
 			t.Errorf("an UPDATE to the same value found %d rows, want 2", n)
 		}
-		if n := exec(t, db, "DELETE FROM item WHERE name IN "+database.In(3), "a", "c", "x"); n != 2 {
+		if n := execute(t, db, "DELETE FROM item WHERE name IN "+database.In(3), "a", "c", "x"); n != 2 {
 			t.Errorf("DELETE found %d rows, want 2", n)
 		}
 	})
@@ -296,7 +296,7 @@ func TestClockOfTheDatabase(t *testing.T) {
 
 func TestLockedRowsAreSkipped(t *testing.T) {
 	dbtest.Each(t, schema, func(t *testing.T, db *database.DB) {
-		exec(t, db, "INSERT INTO counter (owner, used) VALUES (1, 0), (2, 0)")
+		execute(t, db, "INSERT INTO counter (owner, used) VALUES (1, 0), (2, 0)")
 		take := func(ctx ctxT, tx txT) (int64, error) {
 			return database.One(ctx, tx, database.Scalar[int64], "SELECT owner FROM counter ORDER BY owner LIMIT 1"+tx.SkipLocked())
 		}

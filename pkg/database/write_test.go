@@ -51,7 +51,7 @@ func TestWriteRollsBackOnErrorAndPanic(t *testing.T) {
 		if n := count(t, db, "SELECT COUNT(*) FROM item"); n != 0 {
 			t.Errorf("%d rows were kept", n)
 		}
-		exec(t, db, "INSERT INTO item (name) VALUES ('x')") // no connection, lock or turn was lost
+		execute(t, db, "INSERT INTO item (name) VALUES ('x')") // no connection, lock or turn was lost
 	})
 }
 
@@ -92,7 +92,7 @@ func TestRacingConditionalUpdatesStopAtTheLimit(t *testing.T) {
 
 func TestDeadlockIsTriedAgain(t *testing.T) {
 	dbtest.Each(t, schema, func(t *testing.T, db *database.DB) {
-		exec(t, db, "INSERT INTO counter (owner, used) VALUES (1, 0), (2, 0)")
+		execute(t, db, "INSERT INTO counter (owner, used) VALUES (1, 0), (2, 0)")
 		// On the first try each side waits, with its first row locked, until the other has locked its own. SQLite has
 		// one writer at a time: there, nobody is to wait for.
 		var first sync.WaitGroup
@@ -131,7 +131,7 @@ func TestDeadlockIsTriedAgain(t *testing.T) {
 func TestLockThatIsNotFreedIsBusy(t *testing.T) {
 	dbtest.EachURL(t, func(t *testing.T, dsn string) {
 		db := dbtest.Open(t, dsn, schema...)
-		exec(t, db, "INSERT INTO counter (owner, used) VALUES (1, 0)")
+		execute(t, db, "INSERT INTO counter (owner, used) VALUES (1, 0)")
 		// A DB of its own, as another process would have.
 		other, err := database.Open(t.Context(), dsn, database.Options{
 			LockTimeout: time.Second, BusyTimeout: 20 * time.Millisecond, Tries: 2,
@@ -162,7 +162,7 @@ func TestLockThatIsNotFreedIsBusy(t *testing.T) {
 
 func TestFailedStatementFailsTheTransaction(t *testing.T) {
 	dbtest.Each(t, schema, func(t *testing.T, db *database.DB) {
-		exec(t, db, "INSERT INTO item (name) VALUES ('taken')")
+		execute(t, db, "INSERT INTO item (name) VALUES ('taken')")
 		err := db.Write(t.Context(), func(ctx ctxT, tx txT) error {
 			if _, err := tx.Exec(ctx, "INSERT INTO item (name) VALUES ('new')"); err != nil {
 				return err
@@ -202,7 +202,7 @@ func TestNoRowIsNoFailure(t *testing.T) {
 
 func TestErrorsAreTold(t *testing.T) {
 	dbtest.Each(t, schema, func(t *testing.T, db *database.DB) {
-		exec(t, db, "INSERT INTO item (id, name) VALUES (5, 'a')")
+		execute(t, db, "INSERT INTO item (id, name) VALUES (5, 'a')")
 		for name, c := range map[string]struct {
 			query  string
 			unique bool
@@ -231,7 +231,7 @@ func TestErrorsAreTold(t *testing.T) {
 
 func TestAfterCommitRunsOnceForTheTryThatCounts(t *testing.T) {
 	dbtest.Each(t, schema, func(t *testing.T, db *database.DB) {
-		exec(t, db, "INSERT INTO item (name) VALUES ('taken')")
+		execute(t, db, "INSERT INTO item (name) VALUES ('taken')")
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		var ran []string
@@ -305,7 +305,7 @@ func TestCancelStopsARunningStatement(t *testing.T) {
 			}
 		}
 		// The pools recover, and no statement is left running in the server for long.
-		exec(t, db, "UPDATE item SET amount = 1")
+		execute(t, db, "UPDATE item SET amount = 1")
 		running := map[database.Dialect]string{
 			database.Postgres: "SELECT COUNT(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE 'SELECT COUNT(*) FROM item a%'",
 			database.MySQL:    "SELECT COUNT(*) FROM information_schema.processlist WHERE command IN ('Query', 'Execute') AND db = DATABASE() AND id <> CONNECTION_ID()",
