@@ -21,7 +21,14 @@ have_chromium() {
 		[ -x "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome" ]
 }
 
-have_openpyxl() { have python3 && python3 -c 'import openpyxl' >/dev/null 2>&1; }
+# The python3 in PATH may be a version manager's, which does not see the system's packages.
+have_openpyxl() {
+	local python
+	for python in python3 /usr/bin/python3; do
+		"$python" -c 'import openpyxl' >/dev/null 2>&1 && return 0
+	done
+	return 1
+}
 
 # macOS brings fonts with Chinese characters; elsewhere fontconfig knows.
 have_cjk_font() {

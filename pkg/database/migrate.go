@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/pressly/goose/v3"
-	"github.com/pressly/goose/v3/lock"
 	"modernc.org/sqlite"
 )
 
@@ -35,7 +34,7 @@ const migrationTable = "schema_migrations"
 // hold one change. Versions in the database that no source has, left by a newer program, are logged and left alone,
 // so that the older one goes on during a deploy.
 func Migrate(ctx context.Context, db *DB, sources ...fs.FS) error {
-	pool, locker, err := db.openForMigrations(ctx)
+	pool, lock, err := db.openForMigrations()
 	if err != nil {
 		return fmt.Errorf("migrate: %w", explain(ctx, err))
 	}
@@ -52,8 +51,8 @@ func Migrate(ctx context.Context, db *DB, sources ...fs.FS) error {
 		return nil
 	}
 	provider, err := goose.NewProvider(gooseDialects[db.src.dialect], pool, files,
-		goose.WithTableName(migrationTable), goose.WithSessionLocker(locker), goose.WithAllowOutofOrder(true),
-		goose.WithDisableGlobalRegistry(true), goose.WithLogger(goose.NopLogger()))
+		goose.WithTableName(migrationTable), goose.WithAllowOutofOrder(true), goose.WithDisableGlobalRegistry(true),
+		goose.WithLogger(goose.NopLogger()))
 	if err != nil {
 		return fmt.Errorf("migrate: %w", err)
 	}
@@ -66,11 +65,7 @@ func Migrate(ctx context.Context, db *DB, sources ...fs.FS) error {
 			return fmt.Errorf("migrate: %w", ctx.Err())
 		}
 	}
-	results, err := provider.Up(ctx)
-	var partial *goose.PartialError
-	if errors.As(err, &partial) {
-		return fmt.Errorf("migrate: %s: %w", partial.Failed.Source.Path, explain(ctx, partial.Err))
-	}
+	results, err := up(ctx, pool, lock, provider)
 	if err != nil {
 		return fmt.Errorf("migrate: %w", explain(ctx, err))
 	}
@@ -80,12 +75,45 @@ func Migrate(ctx context.Context, db *DB, sources ...fs.FS) error {
 	return db.warnOfNewer(ctx, pool, files)
 }
 
+// up runs what is missing under the lock. Not goose's own lock, which it takes only after it has looked at its table
+// and made it: two programs that start on an empty database get in each other's way there.
+func up(ctx context.Context, pool *sql.DB, lock migrationLock, provider *goose.Provider) (_ []*goose.MigrationResult, err error) {
+	unlock, err := lock(ctx, pool)
+	if err != nil {
+		return nil, fmt.Errorf("lock: %w", err)
+	}
+	defer func() { err = errors.Join(err, unlock(context.WithoutCancel(ctx))) }()
+	if err := repairVersionTable(ctx, pool); err != nil {
+		return nil, fmt.Errorf("version table: %w", err)
+	}
+	results, err := provider.Up(ctx)
+	var partial *goose.PartialError
+	if errors.As(err, &partial) {
+		return nil, fmt.Errorf("%s: %w", partial.Failed.Source.Path, partial.Err)
+	}
+	return results, err
+}
+
+// repairVersionTable finishes what a migrator killed at the wrong moment began: on MySQL the table is there before its
+// first row, without which goose refuses to work.
+func repairVersionTable(ctx context.Context, pool *sql.DB) error {
+	var n int
+	err := pool.QueryRowContext(ctx, "SELECT COUNT(*) FROM "+migrationTable).Scan(&n)
+	if mysqlCode(err) == 1146 || postgresCode(err) == "42P01" || sqliteCode(err) != 0 || err == nil && n > 0 {
+		return nil // no table yet, or a good one
+	}
+	if err == nil {
+		_, err = pool.ExecContext(ctx, "INSERT INTO "+migrationTable+" (version_id, is_applied) VALUES (0, TRUE)")
+	}
+	return err
+}
+
 var gooseDialects = map[Dialect]goose.Dialect{
 	SQLite: goose.DialectSQLite3, Postgres: goose.DialectPostgres, MySQL: goose.DialectMySQL,
 }
 
 // openForMigrations opens a pool without the time limits of ordinary statements, and the lock that fits it.
-func (db *DB) openForMigrations(ctx context.Context) (*sql.DB, lock.SessionLocker, error) {
+func (db *DB) openForMigrations() (*sql.DB, migrationLock, error) {
 	o := db.opts
 	o.StatementTimeout, o.IdleWrite, o.LockTimeout = -1, -1, max(o.LockTimeout, time.Minute)
 	switch db.src.dialect {
@@ -96,13 +124,13 @@ func (db *DB) openForMigrations(ctx context.Context) (*sql.DB, lock.SessionLocke
 		}
 		pool := sql.OpenDB(oneTransaction{base})
 		pool.SetMaxOpenConns(1)
-		return pool, sqliteLock{}, nil
+		return pool, lockSQLite, nil
 	case Postgres:
 		pool, err := openPostgres(db.src, o)
-		return pool, postgresLock{}, err
+		return pool, lockPostgres, err
 	default:
 		pool, _, err := openMySQL(db.src, o)
-		return pool, mysqlLock{}, err
+		return pool, lockMySQL, err
 	}
 }
 

@@ -217,3 +217,19 @@ func TestMigratorGivesUpWithItsCaller(t *testing.T) {
 		}
 	})
 }
+
+func TestMigratorKilledAfterMakingItsTable(t *testing.T) {
+	dbtest.EachURL(t, func(t *testing.T, dsn string) {
+		db := openBare(t, dsn, slog.New(slog.DiscardHandler))
+		if err := database.Migrate(t.Context(), db, migrations("20250101000000_first.sql", "CREATE TABLE first (id {{id}}) {{table}};")); err != nil {
+			t.Fatal(err)
+		}
+		execute(t, db, "DELETE FROM schema_migrations")
+		if err := database.Migrate(t.Context(), db, contended); err != nil {
+			t.Errorf("with an empty version table: %v", err)
+		}
+		if n := count(t, db, "SELECT COUNT(*) FROM one"); n != 1 {
+			t.Errorf("the migrations ran %d times", n)
+		}
+	})
+}
