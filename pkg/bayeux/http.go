@@ -27,12 +27,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.serveAsset(w, r, rest)
 		return
 	}
-	if !s.begin() {
-		w.Header().Set("Retry-After", strconv.Itoa(max(1, int(s.opt.RetryAfter.Seconds()))))
-		plain(w, http.StatusServiceUnavailable, "Server is going away")
+	if s.over() {
+		s.unavailable(w)
 		return
 	}
-	defer s.finish()
 	o := s.origin(r)
 	o.writeHeaders(w)
 	switch {
@@ -49,6 +47,12 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		plain(w, http.StatusBadRequest, "Bad request")
 	}
+}
+
+// unavailable makes the client try again, here or on another replica.
+func (s *Server) unavailable(w http.ResponseWriter) {
+	w.Header().Set("Retry-After", strconv.Itoa(max(1, int(s.opt.RetryAfter.Seconds()))))
+	plain(w, http.StatusServiceUnavailable, "Try again later")
 }
 
 // plain answers outside the protocol, with text: node's HTTP transport takes any JSON for replies, whatever the status.
@@ -82,6 +86,11 @@ func (s *Server) servePost(w http.ResponseWriter, r *http.Request, o origin) {
 		}
 		bodies = bytesOf(form["message"])
 	}
+	if !s.begin() { // with the body at hand, since a slow one must not hold up the end of Run
+		s.unavailable(w)
+		return
+	}
+	defer s.finish()
 	x, ok := s.exchangeHTTP(w, r, o, bodies)
 	if !ok {
 		return
@@ -109,6 +118,11 @@ func (s *Server) serveJSONP(w http.ResponseWriter, r *http.Request, o origin) {
 		plain(w, http.StatusBadRequest, "Bad request")
 		return
 	}
+	if !s.begin() {
+		s.unavailable(w)
+		return
+	}
+	defer s.finish()
 	x, ok := s.exchangeHTTP(w, r, o, bytesOf(query["message"]))
 	if !ok {
 		return
@@ -160,8 +174,7 @@ func (s *Server) exchangeHTTP(w http.ResponseWriter, r *http.Request, o origin, 
 	for i := range batch {
 		if err := x.handle(&batch[i]); err != nil {
 			x.fail()
-			w.Header().Set("Retry-After", strconv.Itoa(max(1, int(s.opt.RetryAfter.Seconds()))))
-			plain(w, http.StatusServiceUnavailable, "Try again later")
+			s.unavailable(w)
 			return nil, false
 		}
 	}

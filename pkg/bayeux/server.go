@@ -147,6 +147,13 @@ func (s *Server) begin() bool {
 	return true
 }
 
+// over reports whether Run has ended or is about to.
+func (s *Server) over() bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.ended
+}
+
 func (s *Server) finish() { s.work.Done() }
 
 // Stats returns the present numbers.

@@ -140,6 +140,9 @@ func (k *socket) renew() {
 
 // receive carries out a frame, each of its messages answered on its own. What is no Bayeux is ignored, as Faye does.
 func (k *socket) receive(body []byte) {
+	if k.leaving() {
+		return
+	}
 	batch, err := parseBatch(body, k.srv.opt.MaxBatch)
 	if err != nil {
 		k.srv.opt.Logger.Debug("bayeux: frame ignored", "error", err)
@@ -173,18 +176,28 @@ func (k *socket) connect(sess *session, id []byte, hold time.Duration) {
 	}
 }
 
+// leaving reports whether the socket is being closed, so that what still comes is of no interest.
+func (k *socket) leaving() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.closing || k.gone
+}
+
 func (k *socket) session() *session {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.sess
 }
 
-// push queues a reply. A client that asks without reading the answers is cut.
+// push queues a reply. A client that asks on and on without reading the answers is cut.
 func (k *socket) push(b []byte) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if k.gone || k.parted {
+		return
+	}
 	if k.size += len(b); k.size > k.srv.opt.QueueBytes+int(k.srv.opt.MaxBody) {
-		k.closeLocked(websocket.ClosePolicyViolation)
+		k.cutLocked()
 		return
 	}
 	k.replies = append(k.replies, b)
@@ -243,8 +256,13 @@ func (k *socket) closeLocked(code int) {
 // cut closes the connection at once.
 func (k *socket) cut() {
 	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.cutLocked()
+}
+
+func (k *socket) cutLocked() {
 	k.gone = true
-	k.mu.Unlock()
+	k.replies, k.size = nil, 0
 	_ = k.conn.Close() // closing is all there is to do
 }
 
