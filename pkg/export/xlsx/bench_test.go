@@ -46,10 +46,8 @@ func BenchmarkWrite(b *testing.B) {
 			}
 			row := make([]dataset.Value, 10)
 			b.ReportAllocs()
-			n := 0
-			for b.Loop() {
+			for n := range b.N { // not b.Loop: closing the file belongs to the cost
 				fillBenchRow(row, n)
-				n++
 				if err := w.Write(row); err != nil {
 					b.Fatal(err)
 				}
@@ -57,12 +55,12 @@ func BenchmarkWrite(b *testing.B) {
 			if _, err := w.Close(); err != nil {
 				b.Fatal(err)
 			}
-			b.ReportMetric(float64(out.n)/float64(n), "bytes/row")
+			b.ReportMetric(float64(out.n)/float64(b.N), "bytes/row")
 		})
 	}
 }
 
-// BenchmarkExcelize is what the rows cost with excelize's own stream writer, for comparison.
+// BenchmarkExcelize is what the rows cost with excelize's own stream writer, for comparison (up to 1,048,576).
 func BenchmarkExcelize(b *testing.B) {
 	f := excelize.NewFile()
 	defer f.Close()
@@ -72,19 +70,14 @@ func BenchmarkExcelize(b *testing.B) {
 	}
 	row, cells := make([]dataset.Value, 10), make([]any, 10)
 	b.ReportAllocs()
-	n := 0
-	for b.Loop() {
-		if n == maxRows-1 {
-			b.Fatal("one sheet takes no more rows")
-		}
+	for n := range b.N {
 		fillBenchRow(row, n)
-		n++
 		for i, v := range row {
 			cells[i] = v.Str
 		}
 		cells[0], cells[8], cells[9] = row[0].Num, float64(row[8].Num)/100, "是"
 		cells[1], cells[7] = row[1].Time().Truncate(24*time.Hour), row[7].Time()
-		if err := sw.SetRow("A"+strconv.Itoa(n), cells); err != nil {
+		if err := sw.SetRow("A"+strconv.Itoa(n+1), cells); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -95,5 +88,5 @@ func BenchmarkExcelize(b *testing.B) {
 	if err := f.Write(&out); err != nil {
 		b.Fatal(err)
 	}
-	b.ReportMetric(float64(out.n)/float64(n), "bytes/row")
+	b.ReportMetric(float64(out.n)/float64(b.N), "bytes/row")
 }

@@ -21,7 +21,7 @@ const (
 
 // Options tune how workbooks are written. The zero value is right for the engine.
 type Options struct {
-	// Level is the deflate level, 1 (fastest) to 9 (smallest); 0 is 2.
+	// Level is the deflate level, 1 (fastest) to 9 (smallest); 0 is 3.
 	Level int
 	// SheetRows is how many rows a sheet takes, its header included, before a new one is begun. 0 is Excel's limit,
 	// 1,048,576, which is also the most; the least is 2.
@@ -42,7 +42,7 @@ const zip32 = math.MaxUint32 - 64<<20
 func (o Options) limits() limits {
 	l := limits{level: o.Level, sheetRows: o.SheetRows, sheetBytes: zip32, archiveBytes: zip32}
 	if l.level < 1 || l.level > 9 {
-		l.level = 2
+		l.level = 3
 	}
 	if l.sheetRows == 0 {
 		l.sheetRows = maxRows

@@ -21,10 +21,10 @@ func TestFormat(t *testing.T) {
 		in   Options
 		want limits
 	}{
-		{Options{}, limits{2, 1048576, zip32, zip32}},
+		{Options{}, limits{3, 1048576, zip32, zip32}},
 		{Options{Level: 9, SheetRows: 5}, limits{9, 5, zip32, zip32}},
-		{Options{Level: 10, SheetRows: 1 << 30}, limits{2, 1048576, zip32, zip32}},
-		{Options{Level: -2, SheetRows: 1}, limits{2, 2, zip32, zip32}},
+		{Options{Level: 10, SheetRows: 1 << 30}, limits{3, 1048576, zip32, zip32}},
+		{Options{Level: -2, SheetRows: 1}, limits{3, 2, zip32, zip32}},
 	} {
 		if got := c.in.limits(); got != c.want {
 			t.Errorf("%+v: limits %+v, want %+v", c.in, got, c.want)

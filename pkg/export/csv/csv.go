@@ -1,0 +1,159 @@
+package csv
+
+import (
+	"strconv"
+	"time"
+	"unicode/utf8"
+
+	"exporthub/pkg/dataset"
+)
+
+// mark is what tells a spreadsheet that the file is UTF-8.
+const mark = "\xEF\xBB\xBF"
+
+// lines writes CSV for people or for programs.
+type lines struct {
+	columns  []column
+	location *time.Location
+	raw      bool
+}
+
+type column struct {
+	kind    dataset.Type
+	title   string
+	layout  string // of times
+	yes, no string
+	labels  map[string]string
+}
+
+func newForPeople(s dataset.Sheet) encoder   { return newLines(s, false) }
+func newForPrograms(s dataset.Sheet) encoder { return newLines(s, true) }
+
+func newLines(s dataset.Sheet, raw bool) *lines {
+	l := &lines{location: s.Location, raw: raw, columns: make([]column, len(s.Columns))}
+	for i, c := range s.Columns {
+		col := column{kind: c.Type, title: c.Title, layout: time.DateTime, yes: "是", no: "否", labels: c.Labels}
+		if c.Labels != nil {
+			col.yes, col.no = c.Labels["1"], c.Labels["0"]
+		}
+		if raw {
+			col.title, col.layout, col.yes, col.no, col.labels = c.Key, rfc3339, "true", "false", nil
+		}
+		if c.Type == dataset.Date {
+			col.layout = time.DateOnly
+		}
+		l.columns[i] = col
+	}
+	return l
+}
+
+func (l *lines) header(dst []byte) []byte {
+	if !l.raw {
+		dst = append(dst, mark...)
+	}
+	var uncounted dataset.Report
+	for i, c := range l.columns {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = l.text(dst, c.title, &uncounted)
+	}
+	return append(dst, '\r', '\n')
+}
+
+func (l *lines) row(dst []byte, values []dataset.Value, r *dataset.Report) []byte {
+	start := len(dst)
+	for i := range l.columns {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = l.cell(dst, &l.columns[i], values[i], r)
+	}
+	if len(dst) == start {
+		// An empty line is no row to most readers.
+		dst = append(dst, '"', '"')
+	}
+	return append(dst, '\r', '\n')
+}
+
+func (l *lines) cell(dst []byte, c *column, v dataset.Value, r *dataset.Report) []byte {
+	if v.Null {
+		return dst
+	}
+	switch c.kind {
+	case dataset.Int:
+		return strconv.AppendInt(dst, v.Num, 10)
+	case dataset.Money:
+		return appendCents(dst, v.Num)
+	case dataset.DateTime, dataset.Date:
+		dst, _ = appendTime(dst, v, l.location, c.layout, r)
+		return dst
+	case dataset.Bool:
+		if v.Num != 0 {
+			return l.text(dst, c.yes, r)
+		}
+		return l.text(dst, c.no, r)
+	case dataset.Code:
+		if label, known := c.labels[v.Str]; known {
+			return l.text(dst, label, r)
+		}
+	}
+	return l.text(dst, v.Str, r)
+}
+
+// text appends a field, with an apostrophe where a spreadsheet would run it and in quotes where it needs them.
+func (l *lines) text(dst []byte, s string, r *dataset.Report) []byte {
+	if s == "" {
+		return dst
+	}
+	quoted := needsQuotes(s)
+	if quoted {
+		dst = append(dst, '"')
+	}
+	if !l.raw && isFormula(s[0]) {
+		dst = append(dst, '\'')
+	}
+	from, replaced := 0, false
+	for i := 0; i < len(s); {
+		switch b := s[i]; {
+		case b == '"':
+			dst = append(append(dst, s[from:i]...), '"') // and itself with what follows
+			from = i
+		case b >= utf8.RuneSelf:
+			c, size := utf8.DecodeRuneInString(s[i:])
+			if c == utf8.RuneError && size == 1 {
+				dst = append(append(dst, s[from:i]...), "\uFFFD"...)
+				from, replaced = i+1, true
+			}
+			i += size
+			continue
+		}
+		i++
+	}
+	dst = append(dst, s[from:]...)
+	if replaced {
+		r.Replaced++
+	}
+	if quoted {
+		dst = append(dst, '"')
+	}
+	return dst
+}
+
+func needsQuotes(s string) bool {
+	for i := range len(s) {
+		switch s[i] {
+		case '"', ',', '\r', '\n':
+			return true
+		}
+	}
+	return false
+}
+
+func isFormula(first byte) bool {
+	switch first {
+	case '=', '+', '-', '@', '\t', '\r':
+		return true
+	}
+	return false
+}
