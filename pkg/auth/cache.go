@@ -84,7 +84,9 @@ func (c *cache[K, V]) land(key K, f *flight[V]) {
 	if c.flights[key] == f { // a flight that was overtaken or dropped stores nothing
 		delete(c.flights, key)
 		if f.err == nil {
-			c.makeRoomLocked()
+			if _, known := c.entries[key]; !known {
+				c.makeRoomLocked()
+			}
 			c.entries[key] = entry[V]{value: f.value, started: f.started}
 		}
 	}

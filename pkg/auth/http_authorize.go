@@ -22,8 +22,9 @@ type visit struct {
 	from      netip.Addr
 	token     string // "" is none
 	byCookie  bool
-	tokenErr  error // why the headers name no one token
-	crossSite bool
+	tokenErr  error  // why the headers name no one token
+	cookie    string // the cookie's token, whether or not it counts
+	crossSite bool   // told of requests that change or start something
 }
 
 type visitKey struct{}
@@ -41,10 +42,11 @@ func visitOf(ctx context.Context) visit {
 // that changes or starts something is Forbidden when the browser only prefetches it, and when it is provably made by
 // another site's page with our cookie.
 func (s *Service) Authorize(r *http.Request, permission string, starting bool) (context.Context, error) {
-	v := visit{from: s.ClientIP(r), crossSite: s.CrossSite(r)}
+	changing := changes(r, starting)
+	v := visit{from: s.ClientIP(r), cookie: CookieToken(r), crossSite: changing && s.CrossSite(r)}
 	v.token, v.byCookie, v.tokenErr = RequestToken(r)
 	ctx := context.WithValue(r.Context(), visitKey{}, v)
-	if changes(r, starting) {
+	if changing {
 		if isPrefetch(r) {
 			return ctx, &errs.Error{Kind: errs.Forbidden, Code: "prefetch", Message: "预取请求不会启动任务"}
 		}
@@ -57,6 +59,7 @@ func (s *Service) Authorize(r *http.Request, permission string, starting bool) (
 	}
 	p, err := s.caller(ctx)
 	if err != nil {
+		challenge(ctx, err)
 		return ctx, err
 	}
 	ctx = With(ctx, p)
@@ -81,6 +84,16 @@ func (s *Service) caller(ctx context.Context) (*Principal, error) {
 	}
 	p.ByCookie = v.byCookie
 	return p, nil
+}
+
+// challenge says which kind of token an answer 401 asks for (RFC 9110, section 11.6.1; RFC 6750, section 3).
+func challenge(ctx context.Context, err error) {
+	switch {
+	case errs.CodeOf(err) == codeTokenMissing:
+		httpapi.SetHeader(ctx, "WWW-Authenticate", `Bearer realm="exporthub"`)
+	case errs.Is(err, errs.Unauthenticated):
+		httpapi.SetHeader(ctx, "WWW-Authenticate", `Bearer realm="exporthub", error="invalid_token"`)
+	}
 }
 
 func allowedBeforeChange(path string) bool {

@@ -113,17 +113,24 @@ func (s *Service) handleLogin(ctx context.Context, in loginInput) (saved, error)
 	return said("登陆成功"), nil
 }
 
-// handleLogout is public, so that a browser can get rid of a cookie that is no longer good.
+// handleLogout is public, so that a browser can get rid of a cookie that is no longer good. Every good token that came
+// along ends, the cookie's too: a header that is no good must not leave it alive behind the words that all is over.
 func (s *Service) handleLogout(ctx context.Context, _ none) (saved, error) {
-	p, err := s.caller(ctx)
-	switch {
-	case err == nil:
-		err = s.Logout(ctx, p)
-	case errs.Is(err, errs.Unauthenticated):
-		err = nil
+	v := visitOf(ctx)
+	if v.tokenErr != nil {
+		return saved{}, v.tokenErr
 	}
-	if err != nil {
-		return saved{}, err
+	for _, token := range []string{v.token, v.cookie} {
+		p, err := s.Identify(ctx, token)
+		if errs.Is(err, errs.Unauthenticated) {
+			continue
+		}
+		if err == nil {
+			err = s.Logout(ctx, p)
+		}
+		if err != nil {
+			return saved{}, err
+		}
 	}
 	httpapi.AddCookie(ctx, s.noCookie())
 	return said("登出成功"), nil

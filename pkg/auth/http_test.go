@@ -51,7 +51,9 @@ func newWorld(t *testing.T, change ...func(*auth.Options)) *world {
 		httpapi.Handle("POST", "/api/save", httpapi.D, httpapi.SignedIn, httpapi.Doc{}, list),
 	)
 	r := chi.NewRouter()
-	httpapi.Mount(r, routes, httpapi.Options{Authorize: w.service.Authorize, Logger: slog.New(slog.DiscardHandler)})
+	httpapi.Mount(r, routes, httpapi.Options{
+		Authorize: w.service.Authorize, Logger: slog.New(slog.DiscardHandler), Info: httpapi.Info{Title: "test", Version: "1"},
+	})
 	w.handler = r
 	return w
 }
@@ -181,7 +183,10 @@ func TestFourWaysToSendAToken(t *testing.T) {
 		if q.path == "" {
 			q.path = "/api/list"
 		}
-		w.expect(name, q, 401, "")
+		res := w.expect(name, q, 401, "")
+		if got := res.Header.Get("WWW-Authenticate"); !strings.HasPrefix(got, `Bearer realm="exporthub"`) {
+			t.Errorf("%s: WWW-Authenticate %q", name, got)
+		}
 	}
 	w.clock.Advance(24*time.Hour + 6*time.Second)
 	w.expect("a day later", request{method: "GET", path: "/api/list", cookie: token}, 401, "")
@@ -258,6 +263,14 @@ func TestLogout(t *testing.T) {
 	}
 	w.expect("the other token", request{method: "GET", path: "/api/user/me", cookie: other}, 200, "")
 	w.expect("nobody", request{method: "POST", path: "/api/user/logout"}, 200, `{"status":0,"msg":"登出成功"}`)
+
+	w.expect("a bad header and the cookie", request{method: "POST", path: "/api/user/logout", cookie: other,
+		headers: map[string]string{"Authorization": "Bearer undefined"}}, 200, `{"status":0,"msg":"登出成功"}`)
+	w.expect("the cookie", request{method: "GET", path: "/api/user/me", cookie: other}, 401, "")
+	first, second := w.token("staff"), w.token("staff")
+	w.expect("two headers", request{method: "POST", path: "/api/user/logout",
+		headers: map[string]string{"Authorization": first, "ACCESS-TOKEN": second}}, 401, "")
+	w.expect("the first", request{method: "GET", path: "/api/user/me", cookie: first}, 200, "")
 }
 
 func TestRenew(t *testing.T) {

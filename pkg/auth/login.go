@@ -34,7 +34,7 @@ func (s *Service) Login(ctx context.Context, name, password string, from netip.A
 	if err != nil {
 		return Token{}, nil, err
 	}
-	p.Expires = token.Expires
+	p.TokenID, p.Expires = token.ID, token.Expires
 	return token, p, nil
 }
 

@@ -1,9 +1,12 @@
 package auth_test
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/crypto/bcrypt"
 
 	"exporthub/pkg/auth"
 	"exporthub/pkg/database"
@@ -116,6 +119,50 @@ func TestDemoPasswordsWorkOnlyWhereAllowed(t *testing.T) {
 	strict := newService(t, db, clock)
 	_, _, err := strict.Login(t.Context(), "admin", "123456", home)
 	wantKind(t, err, errs.Invalid, "credentials_wrong")
+}
+
+// A hash of an older installation is verified and replaced.
+func TestLegacyHash(t *testing.T) {
+	db := dbtest.SQLite(t, auth.Migrations)
+	s := newService(t, db, testkit.NewClock(start))
+	id := mustPerson(t, s, "veteran", "", auth.Staff)
+	legacy, err := bcrypt.GenerateFromPassword([]byte("from long ago"), bcrypt.MinCost)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx := t.Context()
+	err = db.Write(ctx, func(ctx context.Context, tx *database.Tx) error {
+		_, err := tx.Exec(ctx, "UPDATE people SET password_hash = ? WHERE id = ?", string(legacy), id)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _, err = s.Login(ctx, "veteran", "wrong", home)
+	wantKind(t, err, errs.Invalid, "credentials_wrong")
+	for range 2 {
+		mustLogin(t, s, "veteran", "from long ago")
+		var hash string
+		err = db.Read(ctx, func(ctx context.Context, tx *database.Tx) error {
+			return tx.QueryRow(ctx, "SELECT password_hash FROM people WHERE id = ?", id).Scan(&hash)
+		})
+		if err != nil || !strings.HasPrefix(hash, "$argon2id$") {
+			t.Errorf("after a login the hash is %q, %v", hash, err)
+		}
+	}
+}
+
+// A token is of one installation: another with the same secret may have nobody, or somebody else, of that id.
+func TestTokenOfNobody(t *testing.T) {
+	clock := testkit.NewClock(start)
+	s := newService(t, dbtest.SQLite(t, auth.Migrations), clock)
+	mustPerson(t, s, "somebody", "", auth.Staff)
+	token, _ := mustLogin(t, s, "somebody", password)
+	empty := newService(t, dbtest.SQLite(t, auth.Migrations), clock)
+	_, err := empty.Identify(t.Context(), token.Value)
+	wantKind(t, err, errs.Unauthenticated, "token_invalid")
+	_, err = empty.Identify(t.Context(), "")
+	wantKind(t, err, errs.Unauthenticated, "token_missing")
 }
 
 func TestDatabaseAway(t *testing.T) {

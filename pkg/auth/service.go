@@ -83,7 +83,7 @@ func New(o Options) (*Service, error) {
 	o.Env = cmp.Or(o.Env, "development")
 	o.CacheTTL = cmp.Or(o.CacheTTL, time.Second)
 	o.Grace = cmp.Or(o.Grace, 2*time.Minute)
-	o.LockAfter = min(cmp.Or(o.LockAfter, 5), maxLockAfter)
+	o.LockAfter = max(1, min(cmp.Or(o.LockAfter, 5), maxLockAfter))
 	o.LockWindow = cmp.Or(o.LockWindow, 15*time.Minute)
 	o.LockFor = cmp.Or(o.LockFor, 15*time.Minute)
 	if o.Now == nil {

@@ -25,7 +25,8 @@ func pairKey(who string, from netip.Addr) string {
 }
 
 // attempt is one place among the wrong passwords of a pair, taken before the password is verified: guesses that race
-// can't get more places than there are. A right password gives all of them back.
+// can't get more places than there are. A right password gives all of them back; one that is being verified on another
+// replica in this very moment still holds its place.
 type attempt struct {
 	pair  string
 	at    int64         // microseconds

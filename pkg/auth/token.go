@@ -15,6 +15,8 @@ import (
 // TokenTTL is how long a token is good.
 const TokenTTL = 24 * time.Hour
 
+const codeTokenMissing = "token_missing"
+
 const (
 	tokenSubject = "exporthub_user"
 	tokenLeeway  = 5 * time.Second // what clocks of replicas may differ by
@@ -24,6 +26,7 @@ const (
 // Token is a token just made.
 type Token struct {
 	Value   string
+	ID      string // its jti
 	Expires time.Time
 }
 
@@ -72,15 +75,15 @@ func (t *tokens) issue(userID, epoch int64, session string) (Token, error) {
 		session = rand.Text()
 	}
 	now := t.now().UTC().Truncate(time.Second)
-	expires := now.Add(TokenTTL)
+	expires, id := now.Add(TokenTTL), session+"."+rand.Text()[:10]
 	signed, err := jwt.NewWithClaims(jwt.SigningMethodHS256, &claims{
 		Audience: userID, Issuer: t.issuer, Subject: tokenSubject, IssuedAt: jwt.NewNumericDate(now),
-		ExpiresAt: jwt.NewNumericDate(expires), ID: session + "." + rand.Text()[:10], Epoch: epoch,
+		ExpiresAt: jwt.NewNumericDate(expires), ID: id, Epoch: epoch,
 	}).SignedString(t.keys[0])
 	if err != nil {
 		return Token{}, fmt.Errorf("sign token: %w", err)
 	}
-	return Token{Value: signed, Expires: expires}, nil
+	return Token{Value: signed, ID: id, Expires: expires}, nil
 }
 
 // parse verifies all that can be told from the token itself. Every failure is the same error of kind Unauthenticated.
@@ -116,5 +119,5 @@ func badToken(cause error) error {
 }
 
 func noToken() error {
-	return &errs.Error{Kind: errs.Unauthenticated, Code: "token_missing", Message: "请先登录"}
+	return &errs.Error{Kind: errs.Unauthenticated, Code: codeTokenMissing, Message: "请先登录"}
 }
