@@ -69,7 +69,7 @@ func (w *world) idleEngine(kind Kind, change func(*Options)) *Engine {
 		Lease: 10 * time.Second, RenewEvery: 20 * time.Millisecond, ReconcileEvery: 20 * time.Millisecond,
 		LeaderLease: time.Second, BellAge: 50 * time.Millisecond, BellTaken: 100 * time.Millisecond,
 		CallTimeout: 200 * time.Millisecond, DrainTimeout: 2 * time.Second, WaitEvery: 5 * time.Millisecond,
-		Logger: slog.New(slog.DiscardHandler),
+		Logger: quiet,
 	}
 	if change != nil {
 		change(&o)
@@ -200,6 +200,8 @@ func untilTold(ctx context.Context, _ *Run) (any, error) {
 	return nil, ctx.Err()
 }
 
+var quiet = slog.New(slog.DiscardHandler)
+
 var errBellDown = errors.New("bell is down")
 
 // testBell remembers rings and, when it has an engine, delivers them.
@@ -246,6 +248,7 @@ func (b *testBell) State(_ context.Context, d Doorbell) (BellState, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.down {
+		b.refuses++
 		return BellAbsent, errBellDown
 	}
 	return b.states[d], nil

@@ -1,0 +1,311 @@
+package job
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"exporthub/pkg/database"
+	"exporthub/pkg/database/dbtest"
+	"exporthub/pkg/testkit"
+)
+
+// short makes a lease end soon by the database's clock; takeovers wait one such lease after the first good tick.
+func short(o *Options) { o.Lease, o.RenewEvery = 400*time.Millisecond, 50*time.Millisecond }
+
+func TestTakeoverAndZombie(t *testing.T) {
+	engines(t, func(t *testing.T, w *world) {
+		// The zombie: it holds the job, and never renews.
+		steps, done := make(chan step), make(chan error)
+		zombie := w.idleEngine(driven(steps, done), func(o *Options) {
+			o.Lease, o.RenewEvery = 400*time.Millisecond, 100*time.Millisecond
+		})
+		j := w.accept(w.idleEngine(testKind(succeed), nil))
+		row := w.takeSilently(zombie, j)
+		// The living one has the job run through.
+		living := w.engine(testKind(succeed), short)
+		w.bell.deliverTo(living)
+		got := w.awaitState(j.UUID, StateSuccess)
+		if got.Attempt != 2 || got.Takeovers != 1 || got.Failures != 0 {
+			t.Errorf("taken over: %+v", got)
+		}
+		w.awaitTold(j.UUID, "success 100")
+		before := w.bus.told(j.UUID)
+		// The zombie comes back and does all it can.
+		ctx, cancel := context.WithCancelCause(context.Background())
+		row.cancel = cancel
+		row.mu.Lock()
+		row.heldFrom = time.Now() // as if it had been stopped between looking at its clock and acting
+		row.mu.Unlock()
+		if err := row.Advance(ctx, StateStart, 50, map[string]bool{"zombie": true}); !errors.Is(err, ErrLost) {
+			t.Errorf("Advance of a zombie = %v, want ErrLost", err)
+		}
+		if !errors.Is(context.Cause(ctx), ErrLost) {
+			t.Errorf("its context ended with %v, want ErrLost", context.Cause(ctx))
+		}
+		row.Progress(ctx, 99, nil)
+		row.beat(ctx)
+		row.finish(context.Background(), nil, map[string]bool{"zombie": true}, nil)
+		row.finish(context.Background(), nil, nil, errors.New("boom"))
+		if now := w.job(j.UUID); now.UpdatedAt != got.UpdatedAt || now.State != StateSuccess || string(now.Detail) != `{"file":"a.xlsx"}` {
+			t.Errorf("a zombie changed the row: %+v", now)
+		}
+		w.start(zombie)() // lets it deliver whatever it holds
+		if after := w.bus.told(j.UUID); !slices.Equal(before, after) {
+			t.Errorf("a zombie published %q", after[len(before):])
+		}
+		if ends := w.ends(j.UUID); !slices.Equal(ends, []string{"success"}) {
+			t.Errorf("ended as %v, want success once", ends)
+		}
+	})
+}
+
+// takeSilently takes a job for an engine and does nothing more, as a worker that was stopped right then.
+func (w *world) takeSilently(e *Engine, j Job) *Run {
+	w.t.Helper()
+	r, err := e.take(w.t.Context(), j.UUID, j.Attempt)
+	if err != nil || r == nil {
+		w.t.Fatalf("take = %v, %v", r, err)
+	}
+	r.cancel = func(error) {}
+	return r
+}
+
+func TestTakeoverEndsWhatMustNotRunAgain(t *testing.T) {
+	for name, c := range map[string]struct {
+		change string // of the row that a dead worker held
+		want   State
+		code   string
+	}{
+		"asked to be cancelled":    {"cancel_requested = TRUE", StateCancelled, ""},
+		"told as upload_failure":   {"state = 'upload_failure'", StateFailure, "upload_failed"},
+		"killed too many workers":  {"takeovers = 2", StateFailure, "worker_lost"},
+		"cancelled, upload failed": {"cancel_requested = TRUE, state = 'upload_failure'", StateFailure, "upload_failed"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			engines(t, func(t *testing.T, w *world) {
+				e := w.engine(testKind(succeed), func(o *Options) { short(o); o.MaxTakeovers = 3 })
+				j := w.accept(e)
+				w.takeSilently(e, j)
+				w.exec("UPDATE jobs SET "+c.change+" WHERE uuid = ?", j.UUID)
+				got := w.awaitState(j.UUID, c.want)
+				if got.Attempt != 1 || (got.Failure == nil) != (c.code == "") || got.Failure != nil && got.Failure.Code != c.code {
+					t.Errorf("ended: %+v, %+v", got, got.Failure)
+				}
+				if ends := w.ends(j.UUID); !slices.Equal(ends, []string{string(c.want)}) {
+					t.Errorf("ended as %v, want %s once", ends, c.want)
+				}
+			})
+		})
+	}
+}
+
+func TestLostDoorbellIsRungAgain(t *testing.T) {
+	engines(t, func(t *testing.T, w *world) {
+		e := w.engine(testKind(succeed), nil)
+		w.bell.setDown(true)
+		j := w.accept(e)
+		testkit.Eventually(t, 5*time.Second, func() bool {
+			w.bell.mu.Lock()
+			defer w.bell.mu.Unlock()
+			return w.bell.refuses > 1 // once by the outbox, and asked by the reconciler
+		})
+		w.bell.deliverTo(e)
+		w.bell.setDown(false)
+		w.awaitState(j.UUID, StateSuccess)
+	})
+}
+
+func TestDoorbellTakenByTheDeadIsRungAnew(t *testing.T) {
+	engines(t, func(t *testing.T, w *world) {
+		e := w.engine(testKind(succeed), nil)
+		j := w.accept(e)
+		first := Doorbell{UUID: j.UUID, Attempt: 1}
+		testkit.Eventually(t, 5*time.Second, func() bool { return slices.Contains(w.bell.rings(), first) })
+		w.bell.set(first, BellTaken)
+		second := Doorbell{UUID: j.UUID, Attempt: 1, N: 1}
+		testkit.Eventually(t, 5*time.Second, func() bool { return slices.Contains(w.bell.rings(), second) })
+		w.bell.deliverTo(e)
+		w.bell.set(second, BellTaken) // this worker dies as well
+		w.awaitState(j.UUID, StateSuccess)
+		third := Doorbell{UUID: j.UUID, Attempt: 1, N: 2}
+		if rings := w.bell.rings(); !slices.Equal(rings, []Doorbell{first, second, third}) {
+			t.Errorf("rung %v", rings)
+		}
+	})
+}
+
+func TestWaitingDoorbellIsLeftAlone(t *testing.T) {
+	engines(t, func(t *testing.T, w *world) {
+		e := w.engine(testKind(succeed), nil)
+		waits := w.accept(e)
+		// A later job whose doorbell is lost shows that the reconciler has been round, more than once.
+		for range 3 {
+			j := w.accept(e)
+			d := Doorbell{UUID: j.UUID, Attempt: 1}
+			count := func() (n int) {
+				for _, r := range w.bell.rings() {
+					if r == d {
+						n++
+					}
+				}
+				return n
+			}
+			testkit.Eventually(t, 5*time.Second, func() bool { return count() == 1 })
+			w.bell.set(d, BellAbsent)
+			testkit.Eventually(t, 5*time.Second, func() bool { return count() == 2 })
+		}
+		for _, r := range w.bell.rings() {
+			if r.UUID == waits.UUID && r != (Doorbell{UUID: waits.UUID, Attempt: 1}) {
+				t.Errorf("rung %+v beside the waiting doorbell", r)
+			}
+		}
+	})
+}
+
+func TestBootRingsTheWholeBacklog(t *testing.T) {
+	engines(t, func(t *testing.T, w *world) {
+		var jobs []Job
+		for range bellBatch + 5 {
+			jobs = append(jobs, insert(t, w.db, 7))
+		}
+		// Nothing would be old enough to be looked at otherwise.
+		w.engine(testKind(succeed), func(o *Options) { o.BellAge = time.Hour })
+		testkit.Eventually(t, 10*time.Second, func() bool { return len(w.bell.rings()) == len(jobs) }, "a ring for each of %d", len(jobs))
+	})
+}
+
+func TestOneLeads(t *testing.T) {
+	engines(t, func(t *testing.T, w *world) {
+		lead := func(e *Engine) (*reconciler, context.CancelFunc) {
+			r := newReconciler(e)
+			ctx, cancel := context.WithCancel(context.Background())
+			w.bell.handled.Go(func() { r.lead(ctx) })
+			t.Cleanup(cancel)
+			return r, cancel
+		}
+		a, stopA := lead(w.idleEngine(testKind(succeed), nil))
+		testkit.Eventually(t, 5*time.Second, a.leading.Load)
+		b, _ := lead(w.idleEngine(testKind(succeed), func(o *Options) { o.LeaderLease = time.Hour }))
+		w.exec("UPDATE leases SET until = until + 3600000000") // long: only giving it up frees it soon
+		stopA()
+		testkit.Eventually(t, 5*time.Second, b.leading.Load)
+		if a.leading.Load() {
+			t.Error("both lead")
+		}
+	})
+}
+
+// A cut between the workers and the database makes every lease run out; once it is back, those who live renew, and
+// only what is really dead is taken over.
+func TestOutageIsNotTheDeathOfEverybody(t *testing.T) {
+	dsn := dbtest.PostgresURL(t)
+	w := newWorld(t, dbtest.Open(t, dsn, schema...))
+	proxy := testkit.Proxy(t, dsn)
+	behind, err := database.Open(t.Context(), proxy.URL(dsn), database.Options{MaxConns: 8, Logger: quiet})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { behind.Close() })
+	cut := *w
+	cut.db = behind
+
+	var takeovers atomic.Int32
+	count := func(o *Options) {
+		o.Lease, o.RenewEvery = 1500*time.Millisecond, 50*time.Millisecond
+		o.Attempt = func(_, outcome string) {
+			if outcome == "takeover" {
+				takeovers.Add(1)
+			}
+		}
+	}
+	finish := make(chan struct{})
+	kind := testKind(func(ctx context.Context, _ *Run) (any, error) {
+		select {
+		case <-finish:
+			return nil, nil
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	})
+	first, second := cut.engine(kind, count), cut.engine(kind, count)
+	var jobs []Job
+	for i := range 6 {
+		e := []*Engine{first, second}[i%2]
+		j := w.accept(e)
+		jobs = append(jobs, j)
+		w.bell.handled.Go(func() { _ = e.Handle(context.Background(), j.UUID, 1) })
+		w.awaitState(j.UUID, StateStarting)
+	}
+	dead := w.accept(first)
+	w.takeSilently(first, dead)
+
+	proxy.Cut()
+	for _, j := range jobs {
+		w.await(j.UUID, "an expired lease", func(j Job) bool { return databaseNow(w).After(j.LeaseUntil) })
+	}
+	proxy.Restore()
+	w.awaitState(dead.UUID, StateQueued) // a whole lease after the return
+	for _, j := range jobs {
+		if got := w.job(j.UUID); got.Attempt != 1 || got.State != StateStarting {
+			t.Errorf("a living worker's job is %s in attempt %d, want starting in 1", got.State, got.Attempt)
+		}
+	}
+	if n := takeovers.Load(); n != 1 {
+		t.Errorf("%d takeovers, want that of the dead worker's job only", n)
+	}
+	close(finish)
+	for _, j := range jobs {
+		w.awaitState(j.UUID, StateSuccess)
+	}
+}
+
+func databaseNow(w *world) (now time.Time) {
+	w.t.Helper()
+	err := w.db.Read(w.t.Context(), func(ctx context.Context, tx *database.Tx) (err error) {
+		now, err = tx.Now(ctx)
+		return err
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return now
+}
+
+// The end of an attempt that falls into an outage shorter than the lease is written when the database is back; Handle
+// tells of a database that is away before the job was taken.
+func TestShortOutage(t *testing.T) {
+	dsn := dbtest.PostgresURL(t)
+	w := newWorld(t, dbtest.Open(t, dsn, schema...))
+	proxy := testkit.Proxy(t, dsn)
+	behind, err := database.Open(t.Context(), proxy.URL(dsn), database.Options{MaxConns: 4, Logger: quiet})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { behind.Close() })
+	cut := *w
+	cut.db = behind
+	e := cut.engine(testKind(func(ctx context.Context, r *Run) (any, error) {
+		proxy.Cut()
+		time.AfterFunc(300*time.Millisecond, proxy.Restore)
+		return nil, r.Advance(ctx, StateStart, 3, nil)
+	}), func(o *Options) { o.Lease, o.RenewEvery = 20*time.Second, 50*time.Millisecond })
+	j := w.accept(e)
+	if err := e.Handle(t.Context(), j.UUID, 1); err != nil {
+		t.Fatal(err)
+	}
+	if got := w.job(j.UUID); got.State != StateSuccess || got.Attempt != 1 {
+		t.Errorf("job: %s in attempt %d, %+v; want success in 1", got.State, got.Attempt, got.Failure)
+	}
+	if ends := w.ends(j.UUID); !slices.Equal(ends, []string{"success"}) {
+		t.Errorf("ended as %v, want success once", ends)
+	}
+	proxy.Cut()
+	if err := e.Handle(t.Context(), j.UUID, 2); err == nil {
+		t.Error("Handle without a database = nil")
+	}
+	proxy.Restore()
+}
