@@ -81,6 +81,8 @@ describe('applyRecord', () => {
   const record = (status: ExportStatus, more: Partial<ExportRecord> = {}): ExportRecord => ({
     uuid,
     status,
+    service: '',
+    filename: null,
     progress: 0,
     count: null,
     file_size: null,
@@ -155,8 +157,16 @@ describe('parseEvent', () => {
 
 describe('parseRecord', () => {
   it('fills in what is not there', () => {
-    expect(parseRecord({ uuid, status: 'success' })).toEqual({ uuid, status: 'success', progress: 100, count: null, file_size: null, file_url: null, error: null, event: null })
+    expect(parseRecord({ uuid, status: 'success' })).toEqual({ uuid, status: 'success', service: '', filename: null, progress: 100, count: null, file_size: null, file_url: null, error: null, event: null })
     expect(parseRecord({ uuid, status: 'queued', attempt: 2, event: event('queued', 0, { seq: 1 }) })).toMatchObject({ progress: 0, attempt: 2, event: { seq: 1 } })
+  })
+
+  it('reads why it failed, and that its file is gone', () => {
+    expect(parseRecord({ uuid, status: 'failure', error: { code: 'disk_full', message: '磁盘已满' } })?.error).toBe('磁盘已满')
+    expect(parseRecord({ uuid, status: 'failure', error: '磁盘已满' })?.error).toBe('磁盘已满')
+    expect(parseRecord({ uuid, status: 'success', expired: true, service: 'Exports::Invitation' })).toMatchObject({ status: 'expired', service: 'Exports::Invitation' })
+    expect(parseRecord({ uuid, status: 'failure', expired: true })?.status).toBe('failure')
+    expect(parseEvent({ ...event('failure', 90), error: { code: 'disk_full', message: '磁盘已满' } })?.error).toBe('磁盘已满')
   })
 
   it.each([null, 'x', {}, { uuid }, { uuid, status: 'unheard_of' }])('refuses %o', (data) => expect(parseRecord(data)).toBeNull())

@@ -79,11 +79,13 @@ function isOlder(job: ExportJob, event: ExportEvent): boolean {
  */
 export function applyRecord(job: ExportJob, record: ExportRecord): ExportJob {
   if (record.uuid !== job.uuid) return job
-  if (record.status === 'expired') return { ...job, status: 'expired', progress: 100, fileUrl: null, error: null }
+  if (record.status === 'expired') {
+    return { ...job, status: 'expired', progress: 100, service: record.service || job.service, count: record.count, fileSize: record.file_size, fileUrl: null, error: null }
+  }
   const next = record.event === null ? job : applyEvent(job, record.event)
   if (isEnded(next.status) || (record.event !== null && !isEnded(record.status))) return next
   const { event: _, ...row } = record
-  return applyEvent(next, { ...row, service: next.service })
+  return applyEvent(next, row)
 }
 
 /** The answer of GET /api/exports/{uuid}, or null when it can't be one. */
@@ -94,12 +96,14 @@ export function parseRecord(data: unknown): ExportRecord | null {
   if (typeof uuid !== 'string' || !isStatus(status)) return null
   const record: ExportRecord = {
     uuid,
-    status,
+    status: status === 'success' && fields.expired === true ? 'expired' : status,
+    service: text(fields.service) ?? '',
+    filename: text(fields.filename),
     progress: number(fields.progress) ?? (status === 'success' ? 100 : 0),
     count: number(fields.count),
     file_size: number(fields.file_size),
     file_url: webAddress(fields.file_url),
-    error: text(fields.error),
+    error: reason(fields.error),
     event: parseEvent(fields.event),
   }
   const attempt = number(fields.attempt)
@@ -125,7 +129,7 @@ export function parseEvent(data: unknown): ExportEvent | null {
     eta_seconds: number(fields.eta_seconds),
     position: number(fields.position),
     filename: text(fields.filename),
-    error: text(fields.error),
+    error: reason(fields.error),
     replayed: fields.replayed === true,
   }
   const seq = number(fields.seq)
@@ -158,4 +162,9 @@ function number(value: unknown): number | null {
 
 function text(value: unknown): string | null {
   return typeof value === 'string' && value !== '' ? value : null
+}
+
+/** Why it failed, in words: an object with a code for machines beside the message, or the bare sentence. */
+function reason(value: unknown): string | null {
+  return text(typeof value === 'object' && value !== null ? (value as Record<string, unknown>).message : value)
 }

@@ -10,7 +10,7 @@ export type ExportStatus =
   | 'success'
   | 'failure'
   | 'cancelled'
-  /** Only in the job's record: it succeeded, and its file is gone by now. */
+  /** Never pushed: it succeeded, and its file is gone by now. */
   | 'expired'
 
 export type ExportFormat = 'xlsx' | 'csv'
@@ -37,6 +37,7 @@ export interface ExportEvent {
   /** Place in the queue, 1 is next. */
   position?: number | null
   filename?: string | null
+  /** Why it failed, in words. */
   error?: string | null
   /** Told again to a late listener: nothing to be announced. */
   replayed?: boolean
@@ -46,6 +47,8 @@ export interface ExportEvent {
 export interface ExportRecord {
   uuid: string
   status: ExportStatus
+  service: string
+  filename: string | null
   progress: number
   count: number | null
   file_size: number | null

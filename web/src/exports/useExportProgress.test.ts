@@ -13,7 +13,7 @@ function event(status: ExportStatus, progress: number, seq: number, more: Partia
 }
 
 function record(status: ExportStatus, progress: number): ExportRecord {
-  return { uuid, status, progress, count: null, file_size: null, file_url: null, error: null, event: null }
+  return { uuid, status, service: '', filename: null, progress, count: null, file_size: null, file_url: null, error: null, event: null }
 }
 
 let scope: EffectScope
