@@ -37,6 +37,7 @@ type exchange struct {
 
 // handler serves one route: the only place that writes envelopes, the log line and the metric.
 func (o Options) handler(route Route) http.Handler {
+	route.takes = len(route.Inputs()) > 0
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, id := withRequestID(r)
 		w.Header().Set("X-Request-Id", id)
@@ -80,11 +81,11 @@ func (x *exchange) run() error {
 		return &errs.Error{Kind: errs.Unavailable, Code: "prefetch", Message: msgPrefetch, RetryAfter: time.Second}
 	}
 	ctx, err := x.o.Authorize(x.r, x.route.Permission, starting || !safe)
+	if ctx != nil {
+		x.r = x.r.WithContext(ctx) // with an error too: the log line names who was refused
+	}
 	if err != nil {
 		return err
-	}
-	if ctx != nil {
-		x.r = x.r.WithContext(ctx)
 	}
 	limit := x.o.MaxBody
 	if x.route.MaxBody > 0 {
@@ -99,9 +100,11 @@ func (x *exchange) run() error {
 	if x.route.http != nil {
 		return x.route.http(x.w, x.r)
 	}
-	body, err := readBody(x.r)
-	if err != nil {
-		return err
+	var body map[string]any
+	if x.route.takes { // what takes nothing can't be sent anything wrong
+		if body, err = readBody(x.r); err != nil {
+			return err
+		}
 	}
 	in := reflect.New(x.route.In)
 	if err := fill(merged(query, body, pathValues(x.r)), x.r.Header.Get, in.Elem()); err != nil {
@@ -132,6 +135,9 @@ func (x *exchange) succeed(r reply) error {
 	if x.notModified(status) {
 		x.w.WriteHeader(http.StatusNotModified)
 		return nil
+	}
+	if r.key == "" {
+		r.key = x.route.dataKey()
 	}
 	body, err := success(x.route.Envelope, r, status)
 	if err != nil {

@@ -18,6 +18,10 @@ func (b *binder) bindSlice(raw any, v reflect.Value, s *huma.Schema, path string
 	if !ok {
 		return items != nil
 	}
+	if s.MaxItems != nil && len(items) > *s.MaxItems {
+		b.problem(path, fmt.Sprintf(msgMaxItems, *s.MaxItems)) // before the work of reading them
+		return true
+	}
 	schema := s.Items
 	if schema == nil {
 		schema = &huma.Schema{}

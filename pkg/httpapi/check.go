@@ -127,8 +127,6 @@ func (b *binder) checkItems(s *huma.Schema, v reflect.Value, path string) {
 	switch {
 	case s.MinItems != nil && v.Len() < *s.MinItems:
 		b.problem(path, fmt.Sprintf(msgMinItems, *s.MinItems))
-	case s.MaxItems != nil && v.Len() > *s.MaxItems:
-		b.problem(path, fmt.Sprintf(msgMaxItems, *s.MaxItems))
 	case s.UniqueItems && v.Type().Elem().Comparable():
 		seen := make(map[any]bool, v.Len())
 		for i := range v.Len() {

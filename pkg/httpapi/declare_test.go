@@ -138,3 +138,30 @@ func TestRouteTable(t *testing.T) {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 }
+
+func TestInputsOfARoute(t *testing.T) {
+	var got []string
+	for _, r := range described()[:3] {
+		for _, in := range r.Inputs() {
+			if in.Schema == nil || in.Type == nil {
+				t.Errorf("%s %s: %s has no rules or no type", r.Method, r.Path, in.Name)
+			}
+			if in.Name == "id" || in.Required || in.Where == "header" {
+				got = append(got, strings.Join(append([]string{r.Method, in.Where, in.Name}, in.Aliases...), " "))
+			}
+		}
+	}
+	want := []string{
+		"GET query id", "GET query name", "GET query potent_id protent_id", "GET header Prefer",
+		"POST body id", "POST body name", "POST body potent_id protent_id", "POST header Prefer",
+		"PUT path id", "PUT body name", "PUT body potent_id protent_id", "PUT header Prefer",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
+	for _, r := range []Route{handling[int](), {Method: "GET", Path: "/x"}} {
+		if in := r.Inputs(); in != nil {
+			t.Errorf("%v takes %v", r.In, in)
+		}
+	}
+}

@@ -219,11 +219,7 @@ func success(e Envelope, r reply, status int) (*object, error) {
 		return rawObject(r.data)
 	}
 	if !r.noData {
-		key := r.key
-		if key == "" {
-			key = "data"
-		}
-		o.add(key, r.data)
+		o.add(r.key, r.data)
 	}
 	for _, t := range r.top {
 		o.add(t.Name, t.Value)

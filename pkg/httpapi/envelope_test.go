@@ -138,6 +138,11 @@ func TestSuccessesInEveryEnvelope(t *testing.T) {
 		{"nil", answering[any](nil)},
 		{"text", answering(Reply[thing]{Msg: "操作成功", NoData: true})},
 		{"reply with another key", answering(Reply[[]int]{Key: "date", Msg: "导出任务已经加入队列,请耐心等待", Top: []TopField{{"total", 3}, {"list", []string(nil)}}})},
+		{"data key of the route", func(e Envelope) Route {
+			r := answering(Reply[int]{Data: 1})(e)
+			WithDataKey("date")(&r)
+			return r
+		}},
 		{"status", answering(Reply[thing]{Status: 202})},
 		{"list A", answering(ListA(pageOf))},
 		{"list A, estimated", answering(Reply[PageA[thing]]{Data: ListA(guess)})},

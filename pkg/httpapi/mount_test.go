@@ -372,3 +372,30 @@ func TestHeadersAndCookiesFromHandlers(t *testing.T) {
 	SetHeader(t.Context(), "outside", "a request")
 	AddCookie(t.Context(), &http.Cookie{Name: "outside"})
 }
+
+func TestARouteThatTakesNothingReadsNothing(t *testing.T) {
+	route := Handle("POST", "/api/logout", B, Public, Doc{}, func(context.Context, struct{}) (Reply[struct{}], error) {
+		return Reply[struct{}]{Msg: "登出成功", NoData: true}, nil
+	})
+	s := serve(t, []Route{route}, Options{Logger: quiet()})
+	for _, kind := range []string{"", "text/plain", "application/json", "multipart/form-data; boundary=x"} {
+		if status, body := call(t, s, "POST", "/api/logout?x=%zz", kind, "{whatever"); status != 200 || body != `{"status":0,"msg":"登出成功"}` {
+			t.Errorf("%q: %d %s", kind, status, body)
+		}
+	}
+}
+
+func TestTheLogNamesWhoWasRefused(t *testing.T) {
+	lines := make(chan string, 1)
+	s := serve(t, []Route{Handle("GET", "/api/x", A, "secret.read", Doc{}, echo)}, Options{
+		Authorize: func(r *http.Request, _ string, _ bool) (context.Context, error) {
+			return context.WithValue(r.Context(), who{}, "42"), errs.New(errs.Forbidden, "")
+		},
+		Person: func(ctx context.Context) string { p, _ := ctx.Value(who{}).(string); return p },
+		Logger: slog.New(slog.NewTextHandler(lineWriter(lines), nil)),
+	})
+	call(t, s, "GET", "/api/x", "", "")
+	if line := receive(t, lines); !strings.Contains(line, "person=42") || !strings.Contains(line, "code=forbidden") {
+		t.Errorf("line %s", line)
+	}
+}

@@ -67,7 +67,7 @@ func (d *describer) wrapped(r Route, status int) any {
 		return data
 	}
 	head := sampleObject(func() (*object, error) { return success(r.Envelope, reply{noData: true}, status) })
-	properties, required := m{"data": data}, []string{}
+	properties, required := m{r.dataKey(): data}, []string{}
 	for name, value := range head {
 		properties[name] = sampleSchema(value)
 		if _, number := value.(float64); number {

@@ -11,7 +11,8 @@ type Reply[T any] struct {
 	Data T
 	// Msg replaces the envelope's success text: remark in A, msg in B, D and E. Empty keeps the usual one; B shows none.
 	Msg string
-	// Key names the data key where a system's documents call it otherwise, as C's "date". Empty is "data".
+	// Key names the data key where a system's documents call it otherwise, as C's "date". Empty is the route's own, see
+	// WithDataKey.
 	Key string
 	// NoData leaves the data key out (B's saves, which answer a text only). Native then answers no body.
 	NoData bool

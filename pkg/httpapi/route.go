@@ -71,14 +71,17 @@ type Route struct {
 	AlwaysStarts bool
 	// Status is the HTTP status of success; 0 is 200. A Reply may still say otherwise.
 	Status int
+	// DataKey is the envelope's key of the data; empty is "data".
+	DataKey string
 	// MaxBody is the largest request body in bytes; 0 is Options.MaxBody.
 	MaxBody int64
 	// Accepts lists the content types of the body for HandleHTTP routes that read it themselves, Produces those of the
 	// answer. Both are for the description; empty is what Handle takes and gives.
 	Accepts, Produces []string
 
-	call func(ctx context.Context, in any) (any, error)
-	http func(w http.ResponseWriter, r *http.Request) error
+	takes bool // the input has fields, once mounted
+	call  func(ctx context.Context, in any) (any, error)
+	http  func(w http.ResponseWriter, r *http.Request) error
 }
 
 // Option changes a route as it is declared.
@@ -92,6 +95,16 @@ func Starting() Option { return func(r *Route) { r.AlwaysStarts = true } }
 
 // WithStatus sets the HTTP status of success, such as 202.
 func WithStatus(status int) Option { return func(r *Route) { r.Status = status } }
+
+// WithDataKey names the envelope's key of the data where the documents call it otherwise, as C's "date".
+func WithDataKey(key string) Option { return func(r *Route) { r.DataKey = key } }
+
+func (r Route) dataKey() string {
+	if r.DataKey != "" {
+		return r.DataKey
+	}
+	return "data"
+}
 
 // WithMaxBody sets the largest request body in bytes, for uploads.
 func WithMaxBody(limit int64) Option { return func(r *Route) { r.MaxBody = limit } }

@@ -58,7 +58,9 @@ func inputSchema(r huma.Registry, t reflect.Type) *huma.Schema {
 			if property == nil {
 				continue
 			}
-			fixArrays(property)
+			if !reflect.PointerTo(f.Type).Implements(optionalType) {
+				fixArrays(property)
+			}
 			describeAliases(schema, property, f)
 			if !f.required {
 				continue
