@@ -5,6 +5,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"reflect"
 	"testing"
 )
 
@@ -27,3 +28,5 @@ func captureRoute(got *everything) Route {
 		return struct{}{}, nil
 	})
 }
+
+func valueOf(into any) reflect.Value { return reflect.ValueOf(into).Elem() }
