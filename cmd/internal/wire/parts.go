@@ -56,8 +56,8 @@ type Options struct {
 // heartbeatConns is the size of the pool that busy exports can't starve.
 const heartbeatConns = 4
 
-// busPrefix names the bus's channels in Redis, whose pub/sub knows no database numbers.
-const busPrefix = "exporthub:events"
+// busPrefix names the bus's channels in Redis, with the number of the database.
+const busPrefix = "exporthub:%d:events"
 
 // Build makes every part. On an error nothing is left open.
 func Build(ctx context.Context, cfg config.Config, log *slog.Logger, o Options) (_ *Parts, err error) {
@@ -99,13 +99,13 @@ func (p *Parts) openDatabase(ctx context.Context) error {
 }
 
 func (p *Parts) openRedis(context.Context) error {
-	client, closeRedis, err := openRedis(string(p.Config.RedisURL), p.Log)
+	l, err := openRedis(string(p.Config.RedisURL), p.Log)
 	if err != nil {
 		return err
 	}
-	p.Redis = client
-	p.close = append(p.close, closeRedis)
-	p.Bus = redisbus.New(client, busPrefix, redisbus.Options{Logger: p.Log})
+	p.Redis = l.client
+	p.close = append(p.close, l.close)
+	p.Bus = redisbus.New(l.client, fmt.Sprintf(busPrefix, l.database), redisbus.Options{Logger: p.Log})
 	return nil
 }
 

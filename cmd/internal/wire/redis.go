@@ -13,43 +13,51 @@ import (
 	"exporthub/pkg/config"
 )
 
-// openRedis returns a client for the URL and what closes it. It connects when it is used, so a Redis that is away keeps
-// nothing from starting.
-func openRedis(url string, log *slog.Logger) (redis.UniversalClient, func(), error) {
+// link is a Redis to talk to.
+type link struct {
+	client redis.UniversalClient
+	// database is the number of the database; pub/sub knows none, so channels are told apart by it.
+	database int
+	close    func()
+}
+
+// openRedis returns a link for the URL. It connects when it is used, so a Redis that is away keeps nothing from starting.
+func openRedis(url string, log *slog.Logger) (link, error) {
 	redis.SetLogger(redisLogger{log})
 	if url == config.RedisEmbedded {
 		return embeddedRedis()
 	}
 	scheme, rest, _ := strings.Cut(url, "://")
-	var client redis.UniversalClient
 	switch scheme {
 	case "redis-cluster":
 		o, err := redis.ParseClusterURL("redis://" + rest)
 		if err != nil {
-			return nil, nil, fmt.Errorf("REDIS_URL: not a cluster's address list")
+			return link{}, fmt.Errorf("REDIS_URL: not a cluster's address list")
 		}
-		client = redis.NewClusterClient(o)
+		return newLink(redis.NewClusterClient(o), 0), nil
 	case "redis-sentinel":
 		o, err := redis.ParseFailoverURL("redis://" + rest)
 		if err != nil {
-			return nil, nil, fmt.Errorf("REDIS_URL: not a sentinels' address list with master_name")
+			return link{}, fmt.Errorf("REDIS_URL: not a sentinels' address list with master_name")
 		}
-		client = redis.NewFailoverClient(o)
-	default:
-		o, err := redis.ParseURL(url)
-		if err != nil {
-			return nil, nil, fmt.Errorf("REDIS_URL: not redis://[user:password@]host:port/number")
-		}
-		client = redis.NewClient(o)
+		return newLink(redis.NewFailoverClient(o), o.DB), nil
 	}
-	return client, func() { _ = client.Close() }, nil
+	o, err := redis.ParseURL(url)
+	if err != nil {
+		return link{}, fmt.Errorf("REDIS_URL: not redis://[user:password@]host:port/number")
+	}
+	return newLink(redis.NewClient(o), o.DB), nil
+}
+
+func newLink(client redis.UniversalClient, database int) link {
+	return link{client: client, database: database, close: func() { _ = client.Close() }}
 }
 
 // embeddedRedis is a Redis in this process. It forgets everything when the process ends; the database has what counts.
-func embeddedRedis() (redis.UniversalClient, func(), error) {
+func embeddedRedis() (link, error) {
 	server := miniredis.NewMiniRedis()
 	if err := server.StartAddr("127.0.0.1:0"); err != nil {
-		return nil, nil, fmt.Errorf("start the in-process Redis: %w", err)
+		return link{}, fmt.Errorf("start the in-process Redis: %w", err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
@@ -58,12 +66,12 @@ func embeddedRedis() (redis.UniversalClient, func(), error) {
 		passTime(ctx, server)
 	}()
 	client := redis.NewClient(&redis.Options{Addr: server.Addr()})
-	return client, func() {
+	return link{client: client, close: func() {
 		_ = client.Close()
 		cancel()
 		<-done
 		server.Close()
-	}, nil
+	}}, nil
 }
 
 // passTime lets keys expire: this server's clock moves only when it is told.

@@ -1,0 +1,160 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/xuri/excelize/v2"
+	"go.uber.org/goleak"
+)
+
+func TestEmbeddedFromStartToDownload(t *testing.T) {
+	a := startEmbedded(t)
+	for _, want := range []string{"admin", "13800000002", "13800000003", "123456", "/api/docs"} {
+		if !strings.Contains(a.out.String(), want) {
+			t.Errorf("the greeting does not name %s:\n%s", want, a.out)
+		}
+	}
+	for path, want := range map[string]string{"/healthz": `"ok"`, "/readyz": `"redis":"ok"`, "/metrics": "exporthub_http_request_seconds"} {
+		if path == "/metrics" {
+			a.do("GET", "/api/user/me", nil) // so that there is a figure
+		}
+		if res := a.do("GET", path, nil); res.status != 200 || !strings.Contains(string(res.body), want) {
+			t.Errorf("%s answers %d %.200s", path, res.status, res.body)
+		}
+	}
+	token := a.login("admin")
+	res := a.do("GET", "/api/admin/invitations?export_format=xlsx&approve_status=approved", nil, "ACCESS-TOKEN", token)
+	var queued struct {
+		Code   int
+		Remark string
+		Data   struct{ UUID, Channel string }
+	}
+	res.json(t, &queued)
+	if queued.Code != 0 || queued.Remark != "导出任务已经加入队列,请耐心等待" || queued.Data.UUID == "" || queued.Data.Channel == "" {
+		t.Fatalf("got %s", res.body)
+	}
+	j := a.finished(token, queued.Data.UUID)
+	if j.Status != "success" || j.Progress != 100 || j.FileURL == nil {
+		t.Fatalf("ended %+v", j)
+	}
+	file := a.do("GET", pathOf(t, *j.FileURL), nil)
+	if file.status != 200 || int64(len(file.body)) != *j.FileSize {
+		t.Fatalf("the file answers %d with %d bytes, told %d", file.status, len(file.body), *j.FileSize)
+	}
+	book, err := excelize.OpenReader(bytes.NewReader(file.body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer book.Close()
+	rows, err := book.GetRows("邀请记录")
+	if err != nil {
+		t.Fatal(err)
+	}
+	list := a.do("GET", "/api/admin/invitations?approve_status=approved&per_page=1000", nil, "ACCESS-TOKEN", token)
+	var shown struct {
+		Data struct {
+			TotalCount int `json:"total_count"`
+			Models     []struct {
+				ID   json.Number
+				User struct{ Phone string }
+			}
+		}
+	}
+	list.json(t, &shown)
+	if len(rows) != shown.Data.TotalCount+1 || *j.Count != int64(shown.Data.TotalCount) || shown.Data.TotalCount == 0 {
+		t.Fatalf("the file has %d rows, the list %d", len(rows)-1, shown.Data.TotalCount)
+	}
+	for i, m := range shown.Data.Models {
+		if rows[i+1][0] != m.ID.String() || rows[i+1][2] != "已通过" || rows[i+1][4] != m.User.Phone {
+			t.Fatalf("row %d of the file is %v, of the list %+v", i+1, rows[i+1], m)
+		}
+	}
+}
+
+func TestEmbeddedKeepsItsDataAndItsTokens(t *testing.T) {
+	dir := t.TempDir()
+	first := startIn(t, dir)
+	token := first.login("admin")
+	if err := first.stop(); err != nil {
+		t.Fatal(err)
+	}
+	secret, err := os.Stat(filepath.Join(dir, "data", "secret"))
+	if err != nil || secret.Mode().Perm() != 0o600 {
+		t.Errorf("the kept secret: %v, %v", secret, err)
+	}
+	second := startIn(t, dir)
+	res := second.do("GET", "/api/user/me", nil, "ACCESS-TOKEN", token)
+	if res.status != 200 {
+		t.Errorf("the token of before the restart answers %d %s", res.status, res.body)
+	}
+	list := second.do("GET", "/api/admin/invitations", nil, "ACCESS-TOKEN", token)
+	if !strings.Contains(string(list.body), `"total_count":300`) {
+		t.Errorf("demo rows after a restart: %.200s", list.body)
+	}
+}
+
+func TestEverythingStartedHasEnded(t *testing.T) {
+	before := goleak.IgnoreCurrent()
+	a := startEmbedded(t)
+	token := a.login("13800000002")
+	res := a.do("GET", "/api/admin/invitations?export_format=csv", nil, "ACCESS-TOKEN", token)
+	var queued struct{ Data struct{ UUID string } }
+	res.json(t, &queued)
+	a.finished(token, queued.Data.UUID)
+	if err := a.stop(); err != nil {
+		t.Fatal(err)
+	}
+	http.DefaultTransport.(*http.Transport).CloseIdleConnections()
+	if err := goleak.Find(before); err != nil {
+		t.Error(err)
+	}
+	left, err := os.ReadDir(filepath.Join(a.dir, "data", "spool"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(left) > 0 {
+		t.Errorf("left in the spool: %v", left)
+	}
+}
+
+func TestNothingSecretIsLogged(t *testing.T) {
+	a := startEmbedded(t, "LOG_LEVEL=debug")
+	token := a.login("admin")
+	me := a.do("GET", "/api/user/me", nil, "Authorization", "Bearer "+token)
+	var who struct {
+		Data struct {
+			Channel string `json:"export_channel"`
+		}
+	}
+	me.json(t, &who)
+	res := a.do("GET", "/api/admin/invitations?export_format=csv&user_phone=13800000001", nil, "ACCESS-TOKEN", token)
+	var queued struct{ Data struct{ UUID string } }
+	res.json(t, &queued)
+	j := a.finished(token, queued.Data.UUID)
+	a.do("GET", pathOf(t, *j.FileURL), nil)
+	a.do("POST", "/faye", []map[string]any{{"channel": "/meta/handshake", "version": "1.0",
+		"supportedConnectionTypes": []string{"long-polling"}, "ext": map[string]string{"access_token": token}}})
+	a.do("GET", "/faye?message=%5B%7B%22channel%22%3A%22"+who.Data.Channel+"%22%7D%5D&jsonp=cb", nil)
+	if err := a.stop(); err != nil {
+		t.Fatal(err)
+	}
+	_, signature, _ := strings.Cut(*j.FileURL, "?s=")
+	logs := a.logs.String()
+	if !strings.Contains(logs, "/api/admin/invitations") {
+		t.Fatalf("requests are not logged:\n%s", logs)
+	}
+	for what, secret := range map[string]string{
+		"the token": token, "the password": "123456", "the capability": who.Data.Channel, "the link's signature": signature,
+		"a phone number": "13800000001",
+	} {
+		if strings.Contains(logs, secret) {
+			t.Errorf("the logs hold %s", what)
+		}
+	}
+}

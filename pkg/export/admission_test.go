@@ -1,0 +1,277 @@
+package export_test
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"exporthub/pkg/auth"
+	"exporthub/pkg/database"
+	"exporthub/pkg/database/dbtest"
+	"exporthub/pkg/dataset"
+	"exporthub/pkg/errs"
+	"exporthub/pkg/export"
+	"exporthub/pkg/httpapi"
+	"exporthub/pkg/job"
+)
+
+const (
+	textActive    = "当前用户已经有导出任务排队或执行,请稍后再试"
+	textDaily     = "该用户已经超过当日导出最大次数50,当前任务不允许执行"
+	textForbidden = "你没有应用导出的权限"
+)
+
+func request() dataset.Request { return dataset.Request{Dataset: "thing"} }
+
+// wantRefusal checks an error's kind, code and literal text.
+func wantRefusal(t *testing.T, err error, kind errs.Kind, code, message string) *errs.Error {
+	t.Helper()
+	e := errs.As(err)
+	if e == nil || e.Kind != kind || e.Code != code || e.Message != message {
+		t.Fatalf("got %v (code %s), want %v %s %q", err, errs.CodeOf(err), kind, code, message)
+	}
+	return e
+}
+
+func TestOfTwoHundredAtOnceOneIsAccepted(t *testing.T) {
+	onEach(t, func(t *testing.T, db *database.DB) {
+		h := newHub(t, db, hubOptions{})
+		ctx, _ := h.person("racer", auth.Staff)
+		const n = 200
+		tickets := make([]dataset.Ticket, n)
+		failures := make([]error, n)
+		start := make(chan struct{})
+		var wait sync.WaitGroup
+		for i := range n {
+			wait.Go(func() {
+				<-start
+				tickets[i], failures[i] = h.exports.Queue(ctx, request())
+			})
+		}
+		close(start)
+		wait.Wait()
+		var accepted string
+		for i, err := range failures {
+			if err == nil {
+				if accepted != "" {
+					t.Fatalf("accepted %s and %s", accepted, tickets[i].UUID)
+				}
+				accepted = tickets[i].UUID
+				continue
+			}
+			e := wantRefusal(t, err, errs.Conflict, export.CodeActive, textActive)
+			if e.RetryAfter <= 0 || !strings.HasPrefix(e.Location, "/api/exports/") {
+				t.Fatalf("refusal without a hint: %+v", e)
+			}
+		}
+		if accepted == "" {
+			t.Fatal("none was accepted")
+		}
+		h.balanced()
+	})
+}
+
+// end ends a queued job as cancelled, without a worker.
+func (h *hub) end(uuid string) {
+	h.t.Helper()
+	if _, err := h.engine.Cancel(h.t.Context(), uuid); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+func TestTheDaysLimitAndMidnight(t *testing.T) {
+	onEach(t, func(t *testing.T, db *database.DB) {
+		h := newHub(t, db, hubOptions{limits: export.Limits{Active: 100, Daily: 50}})
+		ctx, p := h.person("busy", auth.Staff)
+		shanghai := time.FixedZone("UTC+8", 8*3600)
+		h.clock.Set(time.Date(2026, 3, 1, 23, 59, 0, 0, shanghai))
+		for i := range 50 {
+			header := http.Header{}
+			if _, err := h.exports.Queue(httpapi.WithHeader(ctx, header), request()); err != nil {
+				t.Fatalf("export %d of the day: %v", i+1, err)
+			}
+			if got := header.Get("RateLimit-Remaining"); got != strconv.Itoa(49-i) {
+				t.Fatalf("after export %d: RateLimit-Remaining = %q", i+1, got)
+			}
+		}
+		header := http.Header{}
+		_, err := h.exports.Queue(httpapi.WithHeader(ctx, header), request())
+		e := wantRefusal(t, err, errs.Quota, export.CodeDailyLimit, textDaily)
+		if e.RetryAfter != time.Minute {
+			t.Errorf("retry after %s, want the minute until midnight", e.RetryAfter)
+		}
+		if header.Get("RateLimit-Remaining") != "0" || header.Get("RateLimit-Limit") != "50" || header.Get("RateLimit-Reset") != "60" {
+			t.Errorf("headers of the refusal: %v", header)
+		}
+
+		// Midnight: the day is new, the running jobs still count as active.
+		h.clock.Set(time.Date(2026, 3, 2, 0, 0, 0, 0, shanghai))
+		ticket, err := h.exports.Queue(ctx, request())
+		if err != nil {
+			t.Fatalf("the first of the new day: %v", err)
+		}
+		if got := h.count("SELECT active FROM export_slots WHERE user_id = ?", p.UserID); got != 51 {
+			t.Errorf("active = %d, want yesterday's 50 and today's", got)
+		}
+		h.end(ticket.UUID) // never started: its place is free again
+		if got := h.count("SELECT used FROM export_days WHERE user_id = ? AND quota_day = '2026-03-02'", p.UserID); got != 0 {
+			t.Errorf("used today = %d, want 0 after a cancel before the start", got)
+		}
+		h.balanced()
+	})
+}
+
+func TestMidnightDoesNotFreeTheSlot(t *testing.T) {
+	h := newHub(t, dbtest.Postgres(t, sources(t)...), hubOptions{})
+	ctx, _ := h.person("late", auth.Staff)
+	h.clock.Set(time.Date(2026, 3, 1, 15, 59, 59, 0, time.UTC))
+	ticket, err := h.exports.Queue(ctx, request())
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.clock.Advance(2 * time.Second) // past midnight in TIMEZONE
+	_, err = h.exports.Queue(ctx, request())
+	e := wantRefusal(t, err, errs.Conflict, export.CodeActive, textActive)
+	if e.Location != "/api/exports/"+ticket.UUID {
+		t.Errorf("Location = %q, want the job in the way", e.Location)
+	}
+	h.end(ticket.UUID)
+	if _, err := h.exports.Queue(ctx, request()); err != nil {
+		t.Errorf("after its end: %v", err)
+	}
+	h.balanced()
+}
+
+func TestWhenBothLimitsHoldTheSlotIsTold(t *testing.T) {
+	h := newHub(t, dbtest.Postgres(t, sources(t)...), hubOptions{limits: export.Limits{Active: 1, Daily: 1}})
+	ctx, _ := h.person("both", auth.Staff)
+	if _, err := h.exports.Queue(ctx, request()); err != nil {
+		t.Fatal(err)
+	}
+	_, err := h.exports.Queue(ctx, request())
+	wantRefusal(t, err, errs.Conflict, export.CodeActive, textActive)
+}
+
+func TestLimitsOfARoleAndOfAPerson(t *testing.T) {
+	h := newHub(t, dbtest.Postgres(t, sources(t)...), hubOptions{})
+	ctx, p := h.person("special", auth.Staff)
+	h.exec("INSERT INTO export_limits (subject, subject_id, max_active, max_daily) VALUES ('role', 2, 2, 3)")
+	h.exec("INSERT INTO export_limits (subject, subject_id, max_active) VALUES ('person', ?, 3)", p.UserID)
+	for i := range 3 {
+		if _, err := h.exports.Queue(ctx, request()); err != nil {
+			t.Fatalf("export %d: %v", i+1, err)
+		}
+	}
+	_, err := h.exports.Queue(ctx, request())
+	wantRefusal(t, err, errs.Conflict, export.CodeActive, textActive)
+	_, other := h.person("chief", auth.Administrator)
+	adminCtx := auth.With(t.Context(), other)
+	if _, err := h.exports.Queue(adminCtx, request()); err != nil {
+		t.Fatal(err)
+	}
+	_, err = h.exports.Queue(adminCtx, request())
+	wantRefusal(t, err, errs.Conflict, export.CodeActive, textActive)
+}
+
+func TestRefusedRequests(t *testing.T) {
+	h := newHub(t, dbtest.Postgres(t, sources(t)...), hubOptions{})
+	staff, _ := h.person("staff", auth.Staff)
+	reader, _ := h.person("reader", auth.Correspondent)
+	many := make([]int64, 10_001)
+	for name, c := range map[string]struct {
+		ctx     context.Context
+		request dataset.Request
+		kind    errs.Kind
+		field   string
+	}{
+		"a stranger":                       {t.Context(), request(), errs.Unauthenticated, ""},
+		"without the permission":           {reader, request(), errs.Forbidden, ""},
+		"an unknown list":                  {staff, dataset.Request{Dataset: "secrets"}, errs.Invalid, "dataset"},
+		"an unknown format":                {staff, dataset.Request{Dataset: "thing", Format: "pdf"}, errs.Invalid, "format"},
+		"an unknown column":                {staff, dataset.Request{Dataset: "thing", Columns: []string{"id", "password"}}, errs.Invalid, "columns"},
+		"a column they may not see":        {staff, dataset.Request{Dataset: "thing", Columns: []string{"phone"}}, errs.Invalid, "columns"},
+		"the same column twice":            {staff, dataset.Request{Dataset: "thing", Columns: []string{"id", "id"}}, errs.Invalid, "columns"},
+		"too many ticked rows":             {staff, dataset.Request{Dataset: "thing", IDs: many}, errs.Invalid, "ids"},
+		"a name that leaves its directory": {staff, dataset.Request{Dataset: "thing", Filename: "../../etc/passwd"}, errs.Invalid, "filename"},
+		"a name with a line break":         {staff, dataset.Request{Dataset: "thing", Filename: "a\r\nSet-Cookie: x"}, errs.Invalid, "filename"},
+		"a hidden name":                    {staff, dataset.Request{Dataset: "thing", Filename: ".bashrc"}, errs.Invalid, "filename"},
+		"a name without end":               {staff, dataset.Request{Dataset: "thing", Filename: strings.Repeat("名", 101)}, errs.Invalid, "filename"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := h.exports.Queue(c.ctx, c.request)
+			e := errs.As(err)
+			if e == nil || e.Kind != c.kind {
+				t.Fatalf("got %v, want %v", err, c.kind)
+			}
+			if c.field != "" && (len(e.Fields) != 1 || e.Fields[0].Name != c.field || e.Fields[0].Reason == "") {
+				t.Errorf("got fields %v, want %s named", e.Fields, c.field)
+			}
+			if c.kind == errs.Forbidden && (e.Message != textForbidden || e.Code != export.CodeForbidden) {
+				t.Errorf("got %q (%s)", e.Message, e.Code)
+			}
+		})
+	}
+	if n := h.count("SELECT COUNT(*) FROM jobs"); n != 0 {
+		t.Errorf("%d jobs were made by refused requests", n)
+	}
+	h.balanced()
+}
+
+type never struct{}
+
+func (never) Allow(context.Context, string) (bool, time.Duration) { return false, 7 * time.Second }
+
+func TestRateIsRefusedWithItsWait(t *testing.T) {
+	h := newHub(t, dbtest.Postgres(t, sources(t)...), hubOptions{rate: never{}})
+	ctx, _ := h.person("fast", auth.Staff)
+	_, err := h.exports.Queue(ctx, request())
+	if e := errs.As(err); e == nil || e.Kind != errs.TooMany || e.RetryAfter != 7*time.Second {
+		t.Errorf("got %v", err)
+	}
+}
+
+// A job that nobody admitted is not run, whoever rings for it.
+func TestWorkersRunOnlyWhatWasAdmitted(t *testing.T) {
+	h := newHub(t, dbtest.Postgres(t, sources(t)...), hubOptions{work: true})
+	_, p := h.person("forger", auth.Staff)
+	var forged job.Job
+	err := h.db.Write(t.Context(), func(ctx context.Context, tx *database.Tx) (err error) {
+		forged, err = h.engine.Enqueue(ctx, tx, job.New{Kind: export.KindName, OwnerID: p.UserID, Payload: map[string]any{"dataset": "thing"}})
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	j := h.ended(forged.UUID)
+	if j.State != job.StateFailure || !j.StartedAt.IsZero() {
+		t.Errorf("state %s, started %v; want a failure that never started", j.State, j.StartedAt)
+	}
+	h.balanced()
+}
+
+func (h *hub) exec(query string, args ...any) {
+	h.t.Helper()
+	err := h.db.Write(h.t.Context(), func(ctx context.Context, tx *database.Tx) error {
+		_, err := tx.Exec(ctx, query, args...)
+		return err
+	})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+func (h *hub) count(query string, args ...any) (n int) {
+	h.t.Helper()
+	err := h.db.Read(h.t.Context(), func(ctx context.Context, tx *database.Tx) (err error) {
+		n, err = database.One(ctx, tx, database.Scalar[int], query, args...)
+		return err
+	})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return n
+}
