@@ -6,6 +6,7 @@ import (
 	"iter"
 	"maps"
 	"slices"
+	"strings"
 
 	"exporthub/pkg/database"
 	"exporthub/pkg/errs"
@@ -44,11 +45,11 @@ type Dataset struct {
 	Rows func(ctx context.Context, tx *database.Tx, s Selection, columns []Column) iter.Seq2[[]Value, error]
 }
 
-// Visible returns the columns a viewer may see, in declared order.
+// Visible returns the columns a viewer may see, in declared order. Without can, these are the ones for everybody.
 func (d Dataset) Visible(can func(permission string) bool) []Column {
 	var seen []Column
 	for _, c := range d.Columns {
-		if c.Permission == "" || can(c.Permission) {
+		if c.Permission == "" || can != nil && can(c.Permission) {
 			seen = append(seen, c)
 		}
 	}
@@ -56,9 +57,13 @@ func (d Dataset) Visible(can func(permission string) bool) []Column {
 }
 
 // Pick returns the columns with the given keys in that order, all visible ones when keys is empty. An unknown key, one
-// the viewer may not see and a repeated one are Invalid and name the key.
+// the viewer may not see and a repeated one are Invalid and name the key; a viewer who may see no column at all is
+// Forbidden.
 func (d Dataset) Pick(keys []string, can func(permission string) bool) ([]Column, error) {
 	visible := d.Visible(can)
+	if len(visible) == 0 {
+		return nil, errs.New(errs.Forbidden, "没有查看任何一列的权限")
+	}
 	if len(keys) == 0 {
 		return visible, nil
 	}
@@ -79,8 +84,8 @@ func (d Dataset) Pick(keys []string, can func(permission string) bool) ([]Column
 // Registry holds the datasets of a program by name.
 type Registry struct{ byName map[string]Dataset }
 
-// NewRegistry checks the datasets and returns their registry. A dataset without a name, permission, columns or query,
-// and a name or column key used twice, are refused.
+// NewRegistry checks the datasets and returns their registry. A dataset without a name, permission, columns or query, one
+// that Excel can't hold, and a name or column key used twice, are refused.
 func NewRegistry(datasets ...Dataset) (*Registry, error) {
 	r := &Registry{byName: make(map[string]Dataset, len(datasets))}
 	for _, d := range datasets {
@@ -110,8 +115,11 @@ func (r *Registry) All() []Dataset {
 	return all
 }
 
-// maxColumns is how many columns a sheet of Excel holds.
-const maxColumns = 16384
+// What a sheet of Excel holds: columns, and characters in a column's width.
+const (
+	maxColumns = 16384
+	maxWidth   = 255
+)
 
 func (d Dataset) check() error {
 	switch {
@@ -120,11 +128,14 @@ func (d Dataset) check() error {
 	case d.Permission == "":
 		return fmt.Errorf("a permission is required")
 	case d.NewFilter == nil || d.Count == nil || d.Rows == nil:
-		return fmt.Errorf("filter, count and rows are required")
+		return fmt.Errorf("filter, count and rows, with a value for every column, are required")
 	case len(d.Columns) == 0 || len(d.Columns) > maxColumns:
 		return fmt.Errorf("has %d columns, want 1 to %d", len(d.Columns), maxColumns)
 	}
 	if err := CheckSheetName(d.Title); err != nil {
+		return err
+	}
+	if err := d.Header.check(); err != nil {
 		return err
 	}
 	keys := map[string]bool{}
@@ -132,7 +143,22 @@ func (d Dataset) check() error {
 		if c.Key == "" || c.Title == "" || keys[c.Key] {
 			return fmt.Errorf("column %q: key and title are required and the key is unique", c.Key)
 		}
+		if c.Type > URL {
+			return fmt.Errorf("column %q: type %d is unknown", c.Key, c.Type)
+		}
+		if !(c.Width >= 0 && c.Width <= maxWidth) {
+			return fmt.Errorf("column %q: width %v, want 0 to %d characters", c.Key, c.Width, maxWidth)
+		}
 		keys[c.Key] = true
+	}
+	return nil
+}
+
+func (h HeaderStyle) check() error {
+	for _, colour := range []string{h.Fill, h.Font} {
+		if colour != "" && (len(colour) != 6 || strings.Trim(colour, "0123456789abcdefABCDEF") != "") {
+			return fmt.Errorf("header colour %q, want RRGGBB", colour)
+		}
 	}
 	return nil
 }

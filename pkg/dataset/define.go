@@ -2,7 +2,9 @@ package dataset
 
 import (
 	"context"
+	"fmt"
 	"iter"
+	"slices"
 
 	"exporthub/pkg/database"
 )
@@ -37,48 +39,83 @@ type Query[F any] struct {
 	IDs    []int64
 }
 
-// Define makes a Dataset from a Spec.
+// Define makes a Dataset from a Spec. What the Spec leaves out is left out of the Dataset too, and so refused by
+// NewRegistry.
 func Define[F, R any](s Spec[F, R]) Dataset {
 	d := Dataset{
 		Name: s.Name, Service: s.Service, Title: s.Title, Permission: s.Permission,
 		Header: s.Header, NoInfo: s.NoInfo,
 		NewFilter: func() any { return new(F) },
-		Count: func(ctx context.Context, tx *database.Tx, sel Selection) (int64, error) {
-			return s.Count(ctx, tx, query[F](sel))
-		},
 	}
+	if s.Count != nil {
+		d.Count = func(ctx context.Context, tx *database.Tx, sel Selection) (int64, error) {
+			q, err := query[F](sel)
+			if err != nil {
+				return 0, err
+			}
+			return s.Count(ctx, tx, q)
+		}
+	}
+	readable := s.Page != nil
 	for _, f := range s.Fields {
 		d.Columns = append(d.Columns, f.Column)
+		readable = readable && f.Value != nil
 	}
-	d.Rows = func(ctx context.Context, tx *database.Tx, sel Selection, columns []Column) iter.Seq2[[]Value, error] {
-		return stream(ctx, tx, s, query[F](sel), columns)
+	if readable {
+		d.Rows = func(ctx context.Context, tx *database.Tx, sel Selection, columns []Column) iter.Seq2[[]Value, error] {
+			return stream(ctx, tx, s, sel, columns)
+		}
 	}
 	return d
 }
 
-func query[F any](s Selection) Query[F] {
+// query makes the typed query of a selection. Without a filter everything matches, so that a filter of another type is
+// refused rather than dropped: it would export what it was meant to leave out.
+func query[F any](s Selection) (Query[F], error) {
 	q := Query[F]{Viewer: s.Viewer, IDs: s.IDs}
-	if f, ok := s.Filter.(*F); ok && f != nil {
-		q.Filter = *f
+	switch f := s.Filter.(type) {
+	case nil:
+	case *F:
+		if f != nil {
+			q.Filter = *f
+		}
+	case F:
+		q.Filter = f
+	default:
+		return q, fmt.Errorf("dataset: filter is a %T, want a %T", s.Filter, &q.Filter)
 	}
-	return q
+	return q, nil
 }
 
-func stream[F, R any](ctx context.Context, tx *database.Tx, s Spec[F, R], q Query[F], columns []Column) iter.Seq2[[]Value, error] {
+// readers returns how the values of the columns are read, in their order.
+func readers[R any](fields []Field[R], columns []Column) ([]func(*R) Value, error) {
 	read := make([]func(*R) Value, len(columns))
 	for i, c := range columns {
-		for _, f := range s.Fields {
-			if f.Key == c.Key {
-				read[i] = f.Value
-			}
+		at := slices.IndexFunc(fields, func(f Field[R]) bool { return f.Key == c.Key })
+		if at < 0 {
+			return nil, fmt.Errorf("dataset: there is no column %q", c.Key)
 		}
+		read[i] = fields[at].Value
 	}
+	return read, nil
+}
+
+func stream[F, R any](ctx context.Context, tx *database.Tx, s Spec[F, R], sel Selection, columns []Column) iter.Seq2[[]Value, error] {
 	return func(yield func([]Value, error) bool) {
+		q, err := query[F](sel)
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		read, err := readers(s.Fields, columns)
+		if err != nil {
+			yield(nil, err)
+			return
+		}
 		rows := make([]R, 0, pageRows)
 		values := make([]Value, len(columns))
 		var last *R
 		for {
-			var err error
 			if rows, err = s.Page(ctx, tx, q, last, pageRows, rows[:0]); err != nil {
 				yield(nil, err)
 				return
@@ -94,6 +131,7 @@ func stream[F, R any](ctx context.Context, tx *database.Tx, s Spec[F, R], q Quer
 			if len(rows) < pageRows {
 				return
 			}
+			// A copy: the next page is read into the same rows.
 			keep := rows[len(rows)-1]
 			last = &keep
 		}
