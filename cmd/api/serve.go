@@ -30,7 +30,7 @@ func serve(ctx context.Context, parts *wire.Parts, listener net.Listener, out io
 	greet(out, parts)
 
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return serveHTTP(ctx, listener, parts.Handler(realtime), parts.Log) })
+	g.Go(func() error { return serveHTTP(ctx, listener, handler(parts, realtime), parts.Log) })
 	g.Go(func() error { return realtime.Run(ctx) })
 	g.Go(func() error { return parts.Engine.Run(ctx) })
 	if parts.Config.Embedded {

@@ -3,7 +3,6 @@ package wire
 import (
 	"context"
 	"encoding/json"
-	"net/http"
 	"strconv"
 	"strings"
 	"time"
@@ -158,6 +157,3 @@ func (a authorizer) Matches(ctx context.Context, r bayeux.Request, bp bayeux.Pri
 	}
 	return strconv.FormatInt(p.UserID, 10) == bp.ID
 }
-
-// address is where a request comes from, for the audit.
-func (p *Parts) address(r *http.Request) string { return p.Auth.ClientIP(r).String() }

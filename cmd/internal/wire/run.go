@@ -40,6 +40,15 @@ func (p *Parts) RunWorker(ctx context.Context) error {
 	return server.Run(ctx)
 }
 
+// Health tells of the parts: without the database nothing works; without the others exports are still accepted.
+func (p *Parts) Health() *telemetry.Health {
+	return &telemetry.Health{Checks: []telemetry.Check{
+		{Name: "database", Required: true, Ping: p.DB.Ping},
+		{Name: "redis", Ping: func(ctx context.Context) error { return p.Redis.Ping(ctx).Err() }},
+		{Name: "storage", Ping: p.Store.Check},
+	}}
+}
+
 // Watch adds the realtime server's figures to the metrics.
 func (p *Parts) Watch(s *bayeux.Server) {
 	p.Metrics.Gauge("exporthub_faye_sessions", "Live Bayeux sessions.", func() float64 { return float64(s.Stats().Sessions) })

@@ -1,4 +1,4 @@
-package wire
+package main
 
 import (
 	"context"
@@ -9,18 +9,18 @@ import (
 	"github.com/go-chi/chi/v5"
 	"github.com/go-chi/chi/v5/middleware"
 
+	"exporthub/cmd/internal/wire"
 	"exporthub/pkg/auth"
 	"exporthub/pkg/dataset"
 	"exporthub/pkg/httpapi"
-	"exporthub/pkg/telemetry"
 	"exporthub/web"
 )
 
-// Routes lists every endpoint of the program.
-func (p *Parts) Routes() []httpapi.Route {
+// routes lists every endpoint of the API.
+func routes(p *wire.Parts) []httpapi.Route {
 	routes := p.Auth.Routes()
-	routes = append(routes, p.Exports.Routes(p.address)...)
-	routes = append(routes, p.dictionaries())
+	routes = append(routes, p.Exports.Routes(func(r *http.Request) string { return p.Auth.ClientIP(r).String() })...)
+	routes = append(routes, dictionaries(p))
 	for _, m := range p.Modules {
 		routes = append(routes, m.Routes...)
 	}
@@ -30,7 +30,7 @@ func (p *Parts) Routes() []httpapi.Route {
 type dictionariesIn struct{}
 
 // dictionaries serves every label dictionary of the systems.
-func (p *Parts) dictionaries() httpapi.Route {
+func dictionaries(p *wire.Parts) httpapi.Route {
 	all := map[string][]dataset.Entry{}
 	for _, m := range p.Modules {
 		for _, d := range m.Dictionaries {
@@ -42,8 +42,8 @@ func (p *Parts) dictionaries() httpapi.Route {
 		func(context.Context, dictionariesIn) (map[string][]dataset.Entry, error) { return all, nil })
 }
 
-// Handler serves everything: health, API, realtime, page. realtime is mounted at /faye.
-func (p *Parts) Handler(realtime http.Handler) http.Handler {
+// handler serves everything: health, API, realtime, page. realtime is mounted at /faye.
+func handler(p *wire.Parts, realtime http.Handler) http.Handler {
 	r := chi.NewRouter()
 	r.Use(securityHeaders)
 	health := p.Health()
@@ -57,7 +57,7 @@ func (p *Parts) Handler(realtime http.Handler) http.Handler {
 	r.Handle("/faye/*", realtime)
 	r.Group(func(r chi.Router) {
 		r.Use(httpapi.CORS(p.Config.AllowedOrigins), middleware.GetHead)
-		httpapi.Mount(r, p.Routes(), httpapi.Options{
+		httpapi.Mount(r, routes(p), httpapi.Options{
 			Authorize: p.Auth.Authorize, Person: person, Logger: p.Log, Location: p.Config.Location,
 			Observe: p.Metrics.Request,
 			Info:    httpapi.Info{Title: "Exporthub", Version: "1"},
@@ -85,13 +85,4 @@ func securityHeaders(next http.Handler) http.Handler {
 		}
 		next.ServeHTTP(w, r)
 	})
-}
-
-// Health tells of the parts: without the database nothing works; without the others exports are still accepted.
-func (p *Parts) Health() *telemetry.Health {
-	return &telemetry.Health{Checks: []telemetry.Check{
-		{Name: "database", Required: true, Ping: p.DB.Ping},
-		{Name: "redis", Ping: func(ctx context.Context) error { return p.Redis.Ping(ctx).Err() }},
-		{Name: "storage", Ping: p.Store.Check},
-	}}
 }
