@@ -24,9 +24,9 @@ type exchange struct {
 
 	out [][]byte // over HTTP: replies, and deliveries after the reply to connect
 
-	// What an answered connect over HTTP took, to be put back when it can't be written.
-	sess  *session
-	batch []entry
+	// The connect over HTTP that was answered, whose messages go back when the response can't be written.
+	sess *session
+	poll *poll
 }
 
 // reply sends the answer to a message: at once on a websocket, with the response over HTTP.
@@ -192,7 +192,7 @@ func (x *exchange) connect(m *message) error {
 	if !x.alone {
 		hold = 0
 	}
-	x.poll(sess, m.id, hold)
+	x.hold(sess, m.id, hold)
 	return nil
 }
 
@@ -209,13 +209,9 @@ func (s *Server) connectReply(clientID string, id json.RawMessage, why ending) *
 	return r
 }
 
-// poll is a connect over HTTP: it waits until there is a message, the hold is over, or the session has another connect.
-func (x *exchange) poll(sess *session, id json.RawMessage, hold time.Duration) {
-	p := &poll{wake: make(chan struct{})}
-	if !sess.startPoll(p, id) {
-		x.reply(x.srv.connectReply(sess.id, id, destroyed))
-		return
-	}
+// hold is a connect over HTTP: it waits until there is a message, the time is over, or the session has another connect.
+func (x *exchange) hold(sess *session, id json.RawMessage, hold time.Duration) {
+	p := sess.startPoll(id)
 	if hold > 0 {
 		timer := time.NewTimer(hold)
 		select {
@@ -226,18 +222,15 @@ func (x *exchange) poll(sess *session, id json.RawMessage, hold time.Duration) {
 		timer.Stop()
 	}
 	if x.ctx.Err() != nil { // nobody is there to read an answer
-		sess.stopPoll(p)
+		sess.leavePoll(p)
 		return
 	}
-	batch, ended, why := sess.finishPoll(p, id)
-	if !ended {
-		why = replaced
-	}
+	batch, why := sess.finishPoll(p)
 	x.reply(x.srv.connectReply(sess.id, id, why))
 	for i := range batch {
 		x.out = append(x.out, batch[i].frame.object())
 	}
-	x.sess, x.batch = sess, batch
+	x.sess, x.poll = sess, p
 }
 
 func (x *exchange) subscribe(m *message) error {

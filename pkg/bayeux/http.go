@@ -198,7 +198,7 @@ func (x *exchange) write(w http.ResponseWriter, open, end string) {
 	control := http.NewResponseController(w)
 	_ = control.SetWriteDeadline(time.Now().Add(x.srv.opt.WriteTimeout)) // likewise
 	_, err := w.Write(b.Bytes())
-	if err == nil && len(x.batch) > 0 {
+	if err == nil && x.poll != nil {
 		if err = control.Flush(); errors.Is(err, http.ErrNotSupported) {
 			err = nil
 		}
@@ -210,7 +210,7 @@ func (x *exchange) write(w http.ResponseWriter, open, end string) {
 
 // fail gives back what the response was to carry.
 func (x *exchange) fail() {
-	if x.sess != nil {
-		x.sess.undeliver(x.batch)
+	if x.poll != nil {
+		x.sess.undeliver(x.poll)
 	}
 }

@@ -1,7 +1,6 @@
 package bayeux
 
 import (
-	"bytes"
 	"crypto/rand"
 	"encoding/json"
 	"math/big"
@@ -20,9 +19,6 @@ const (
 	draining                   // the server ends: an empty success, come back after a random interval
 )
 
-// maxResends bounds how often a repeated connect id gets its batch again, for a client that uses one id for everything.
-const maxResends = 2
-
 // session is one client. Everything below mu is guarded by it; a session's lock is taken before a socket's and after a
 // hub's.
 type session struct {
@@ -38,36 +34,12 @@ type session struct {
 	seen     seen
 	out      queue
 
-	poll *poll // the connect held over HTTP
-	// unproven went out with the answer to the HTTP connect answeredID.
-	unproven   []entry
-	answeredID json.RawMessage
-	resends    int
+	poll  *poll // the connect held over HTTP
+	turns turns
 
 	sock *socket // the websocket that carries deliveries
 	held *heldConnect
 	sent flight
-}
-
-// poll is a connect held over HTTP. Its wake channel is closed once, under the session's lock, when there is something to
-// say; why is set before when it is not a delivery.
-type poll struct {
-	wake  chan struct{}
-	awake bool
-	ended bool
-	why   ending
-}
-
-func (p *poll) rouse() {
-	if !p.awake {
-		p.awake = true
-		close(p.wake)
-	}
-}
-
-func (p *poll) end(why ending) {
-	p.ended, p.why = true, why
-	p.rouse()
 }
 
 // heldConnect is a connect held on a websocket.
@@ -126,75 +98,6 @@ func (s *session) wakeLocked() {
 	}
 }
 
-// touchLocked renews the session at a connect with that id, and settles what became of the batch before it: the same id
-// again means that the answer got lost, another one that it arrived.
-func (s *session) touchLocked(id json.RawMessage) {
-	s.expireAt = time.Now().Add(s.srv.opt.Expiry)
-	if len(s.unproven) == 0 {
-		return
-	}
-	if s.answeredID != nil && bytes.Equal(s.answeredID, id) && s.resends < maxResends {
-		s.resends++
-		s.out.putBack(s.unproven)
-	} else {
-		s.resends = 0
-	}
-	s.unproven = nil
-}
-
-// startPoll makes p the session's connect, in place of any before it, and reports false for a session that is over.
-func (s *session) startPoll(p *poll, id json.RawMessage) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		return false
-	}
-	s.touchLocked(id)
-	if s.poll != nil {
-		s.poll.end(replaced)
-	}
-	s.releaseSocketLocked(replaced)
-	s.poll = p
-	if len(s.out.items) > 0 {
-		p.rouse()
-	}
-	return true
-}
-
-// stopPoll ends a poll whose client has gone, keeping its messages.
-func (s *session) stopPoll(p *poll) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.poll == p {
-		s.poll = nil
-	}
-}
-
-// finishPoll takes what the poll's answer carries. What it takes stays in the session until the next connect.
-func (s *session) finishPoll(p *poll, id json.RawMessage) (batch []entry, ended bool, why ending) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if p.ended {
-		return nil, true, p.why
-	}
-	s.poll = nil
-	batch = s.out.take(s.srv.opt.QueueBytes)
-	s.unproven, s.answeredID = batch, id
-	return batch, false, 0
-}
-
-// undeliver puts back a batch whose answer could not be written.
-func (s *session) undeliver(batch []entry) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(batch) == 0 || len(s.unproven) == 0 || &batch[0] != &s.unproven[0] {
-		return // a later connect has settled it already
-	}
-	s.unproven = nil
-	s.out.putBack(batch)
-	s.wakeLocked()
-}
-
 // bind makes k the socket that carries the session, holding the connect for that long, and reports false for a session
 // that is over.
 func (s *session) bind(k *socket, id json.RawMessage, hold time.Duration) bool {
@@ -203,7 +106,11 @@ func (s *session) bind(k *socket, id json.RawMessage, hold time.Duration) bool {
 	if s.closed {
 		return false
 	}
-	s.touchLocked(id)
+	s.expireAt = time.Now().Add(s.srv.opt.Expiry)
+	if s.turns.begin(id) == repeated {
+		s.out.putBack(s.turns.unproven) // the answer got lost, and the client has come here with its question
+		s.turns.reopen()
+	}
 	if s.poll != nil {
 		s.poll.end(replaced)
 		s.poll = nil
@@ -334,6 +241,6 @@ func (s *session) close(why ending) ([]*subscription, bool) {
 		sub.dead = true
 		subs = append(subs, sub)
 	}
-	s.subs, s.out, s.unproven, s.seen = nil, queue{}, nil, seen{}
+	s.subs, s.out, s.turns, s.seen = nil, queue{}, turns{}, seen{}
 	return subs, true
 }

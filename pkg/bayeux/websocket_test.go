@@ -266,6 +266,19 @@ func TestPollTakesOverFromSocket(t *testing.T) {
 	w.want("y")
 }
 
+func TestLostPollAnswerComesOnTheSocket(t *testing.T) {
+	s := start(t, Options{})
+	id := s.handshake("")
+	s.subscribe(id, "/a")
+	s.publish(say("/a", "x"))
+	wantData(t, s.poll(id, "1"), texts("x"))
+	w := s.dial(nil)
+	w.send(socketConnect(id, "1", ""))
+	w.want("x")
+	s.publish(say("/a", "y"))
+	w.want("y")
+}
+
 func TestMessagesWrittenToADeadSocketComeAgain(t *testing.T) {
 	s := start(t, Options{PingEvery: 50 * time.Millisecond, ProofAfter: time.Hour})
 	conn, _, err := websocket.DefaultDialer.Dial("ws"+strings.TrimPrefix(s.url, "http"), nil)

@@ -1,0 +1,110 @@
+package bayeux
+
+import (
+	"bytes"
+	"encoding/json"
+	"time"
+)
+
+// poll is a connect held over HTTP, by one request, or by several with the same id, which get the same answer: only one of them still has a
+// client, and which one can't be told. Everything but wake is under the session's lock.
+type poll struct {
+	id      json.RawMessage
+	wake    chan struct{} // closed when there is something to say
+	awake   bool
+	waiting int // requests that hold it
+	done    bool
+	ended   bool // for a reason other than a delivery or the hold's end
+	why     ending
+	batch   []entry
+	carried int // responses that carry the batch and have not failed
+}
+
+func (p *poll) rouse() {
+	if !p.awake {
+		p.awake = true
+		close(p.wake)
+	}
+}
+
+func (p *poll) end(why ending) {
+	p.ended, p.why = true, why
+	p.rouse()
+}
+
+// startPoll makes a connect over HTTP the session's, in place of any before it, and returns what to wait for. It returns an
+// ended poll when there is nothing to wait for.
+func (s *session) startPoll(id json.RawMessage) *poll {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p := &poll{id: id, wake: make(chan struct{}), waiting: 1}
+	if s.closed {
+		p.end(destroyed)
+		return p
+	}
+	verdict := s.turns.begin(id)
+	if verdict == late {
+		p.end(replaced)
+		return p
+	}
+	s.expireAt = time.Now().Add(s.srv.opt.Expiry)
+	switch {
+	case verdict == repeated:
+		p.done, p.batch = true, s.turns.unproven
+		p.rouse()
+		return p
+	case verdict == pending && s.poll != nil && bytes.Equal(s.poll.id, id):
+		s.poll.waiting++
+		return s.poll
+	case s.poll != nil:
+		s.poll.end(replaced)
+	}
+	s.releaseSocketLocked(replaced)
+	s.poll = p
+	if len(s.out.items) > 0 {
+		p.rouse()
+	}
+	return p
+}
+
+// leavePoll is called by a request whose client has gone. The messages stay.
+func (s *session) leavePoll(p *poll) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if p.waiting--; p.waiting == 0 && s.poll == p {
+		s.poll = nil
+	}
+}
+
+// finishPoll takes what the answer carries. What it takes stays in the session until the next connect proves its receipt.
+func (s *session) finishPoll(p *poll) (batch []entry, why ending) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if p.ended {
+		return nil, p.why
+	}
+	if !p.done {
+		p.done = true
+		p.batch = s.out.take(s.srv.opt.QueueBytes)
+		s.turns.answer(p.batch)
+		s.poll = nil
+		p.rouse()
+	}
+	p.carried++
+	return p.batch, replaced
+}
+
+// undeliver is called when a response could not be written. When no other response carries its batch, the batch goes
+// back to the queue, unless a later connect has settled it.
+func (s *session) undeliver(p *poll) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p.carried--
+	mine := len(p.batch) > 0 && len(s.turns.unproven) > 0 && &p.batch[0] == &s.turns.unproven[0]
+	if p.carried > 0 || !mine {
+		return
+	}
+	s.turns.reopen()
+	s.out.putBack(p.batch)
+	s.wakeLocked()
+}
