@@ -39,6 +39,6 @@
 //
 // # Concurrency
 //
-// A Service is safe for concurrent use. It starts no goroutines that outlive a call, except loads of at most three
-// seconds whose caller went away.
+// A Service is safe for concurrent use and starts no goroutines. Simultaneous questions about one person are one load,
+// done by the first who asks and finished within three seconds even when that caller has gone.
 package auth
