@@ -76,6 +76,11 @@ func (x *exchange) run() error {
 	}
 	safe := x.r.Method == http.MethodGet || x.r.Method == http.MethodHead
 	starting := safe && (x.route.AlwaysStarts || starts(query, x.route.Starts))
+	if starting && x.r.Method == http.MethodHead {
+		x.w.Header().Set("Allow", http.MethodGet)
+		writeNotAllowed(x.w, x.r)
+		return nil
+	}
 	if starting && isPrefetch(x.r) {
 		// A status that is no success, so that the browser throws the answer away and asks again when it is meant.
 		return &errs.Error{Kind: errs.Unavailable, Code: "prefetch", Message: msgPrefetch, RetryAfter: time.Second}

@@ -7,8 +7,6 @@ import (
 	"path"
 	"time"
 
-	"github.com/go-chi/chi/v5"
-
 	"exporthub/pkg/errs"
 )
 
@@ -20,14 +18,14 @@ var viewer embed.FS
 
 const docsPolicy = "default-src 'self'; object-src 'none'; base-uri 'none'; frame-ancestors 'self'"
 
-// mountDocs serves the description and its viewer. known learns the paths too, so that wrong methods are told as such.
-func mountDocs(r, known chi.Router, routes []Route, o Options) {
-	doc, err := OpenAPI(routes, o.Info)
+// docRoutes are the routes of the description of routes and of its viewer.
+func docRoutes(routes []Route, info Info) []Route {
+	doc, err := OpenAPI(routes, info)
 	if err != nil {
 		panic("httpapi: " + err.Error())
 	}
-	serve := func(at, name string, data []byte) {
-		route := HandleHTTP(http.MethodGet, at, Native, Public, Doc{}, func(w http.ResponseWriter, r *http.Request) error {
+	serve := func(at, name string, data []byte) Route {
+		return HandleHTTP(http.MethodGet, at, Native, Public, Doc{}, func(w http.ResponseWriter, r *http.Request) error {
 			h := w.Header()
 			h.Set("Cache-Control", "no-cache")
 			h.Set("Content-Security-Policy", docsPolicy)
@@ -37,15 +35,12 @@ func mountDocs(r, known chi.Router, routes []Route, o Options) {
 			http.ServeContent(w, r, name, time.Time{}, bytes.NewReader(data))
 			return nil
 		})
-		h := o.withoutAuthorize().handler(route)
-		r.Method(route.Method, at, h)
-		known.Method(route.Method, at, h)
 	}
-	serve("/api/openapi.json", "openapi.json", doc)
-	serve("/api/docs", "index.html", viewerFile("index.html"))
+	out := []Route{serve("/api/openapi.json", "openapi.json", doc), serve("/api/docs", "index.html", viewerFile("index.html"))}
 	for _, name := range []string{"viewer.js", "viewer.css"} {
-		serve("/api/docs/"+name, name, viewerFile(name))
+		out = append(out, serve("/api/docs/"+name, name, viewerFile(name)))
 	}
+	return out
 }
 
 func viewerFile(name string) []byte {

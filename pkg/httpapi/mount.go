@@ -70,8 +70,9 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// Mount serves routes on r, and answers every other path under /api with problem details. With Options.Info it serves the
-// description at /api/openapi.json and its viewer at /api/docs.
+// Mount serves routes on r, and answers every other path under /api, and methods that a path does not take, with problem
+// details. GET routes answer HEAD too, but a HEAD never starts anything. With Options.Info it serves the description at
+// /api/openapi.json and its viewer at /api/docs.
 //
 // A route that can't be right (a path parameter without a field, a tag nobody checks, two routes of one name) makes it
 // panic, as a wrong pattern makes chi: declarations are code.
@@ -81,15 +82,29 @@ func Mount(r chi.Router, routes []Route, o Options) {
 	}
 	o = o.withDefaults()
 	known := chi.NewRouter()
-	for _, route := range routes {
-		h := o.handler(route)
-		r.Method(route.Method, route.Path, h)
-		known.Method(route.Method, route.Path, h)
-	}
+	all := slices.Clone(routes)
 	if o.Info.Title != "" {
-		mountDocs(r, known, routes, o)
+		all = append(all, docRoutes(routes, o.Info)...)
 	}
-	r.Handle("/api/*", o.unknown(known))
+	unknown := o.unknown(known)
+	r.Handle("/api/*", unknown)
+	for _, route := range all {
+		// Every method first, so that other methods are told as such, and preflights reach the middleware of r.
+		r.Handle(route.Path, unknown)
+	}
+	for _, route := range all {
+		h := o.handler(route)
+		methods := []string{route.Method}
+		if route.Method == http.MethodGet && !slices.ContainsFunc(all, func(other Route) bool {
+			return other.Method == http.MethodHead && other.Path == route.Path
+		}) {
+			methods = append(methods, http.MethodHead)
+		}
+		for _, method := range methods {
+			r.Method(method, route.Path, h)
+			known.Method(method, route.Path, h)
+		}
+	}
 }
 
 var pathParam = regexp.MustCompile(`\{([^}:]+)(?::[^}]*)?\}`)
@@ -155,9 +170,8 @@ func checkRouteInput(r Route) error {
 
 // unknown answers paths that no route has, and methods that the path's routes don't take.
 func (o Options) unknown(known chi.Routes) http.Handler {
-	methods := []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodHead}
-	route := Route{Envelope: Native, Permission: Public}
-	route.http = func(w http.ResponseWriter, r *http.Request) error {
+	methods := []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete}
+	route := HandleHTTP("", "", Native, Public, Doc{}, func(w http.ResponseWriter, r *http.Request) error {
 		path := r.URL.Path
 		if r.URL.RawPath != "" {
 			path = r.URL.RawPath
@@ -172,17 +186,22 @@ func (o Options) unknown(known chi.Routes) http.Handler {
 			return errs.New(errs.NotFound, msgNoRoute)
 		}
 		w.Header().Set("Allow", strings.Join(allowed, ", "))
-		f := failure{code: "method_not_allowed", text: fmt.Sprintf(msgNoMethod, r.Method), requestID: RequestID(r.Context())}
-		body := &object{}
-		f.problemAs(body, http.StatusMethodNotAllowed)
-		writeObject(w, http.StatusMethodNotAllowed, "application/problem+json", body)
+		if r.Method == http.MethodOptions {
+			w.WriteHeader(http.StatusNoContent)
+			return nil
+		}
+		writeNotAllowed(w, r)
 		return nil
-	}
-	return o.withoutAuthorize().handler(route)
+	})
+	// It tells nothing but what the description tells everyone, so nobody is asked who they are.
+	o.Authorize = func(r *http.Request, _ string, _ bool) (context.Context, error) { return r.Context(), nil }
+	return o.handler(route)
 }
 
-// withoutAuthorize returns options for what is open to everyone and asks nothing of the caller.
-func (o Options) withoutAuthorize() Options {
-	o.Authorize = func(r *http.Request, _ string, _ bool) (context.Context, error) { return r.Context(), nil }
-	return o
+// writeNotAllowed is the one answer that no kind of error stands for: the route was never reached.
+func writeNotAllowed(w http.ResponseWriter, r *http.Request) {
+	f := failure{code: "method_not_allowed", text: fmt.Sprintf(msgNoMethod, r.Method), requestID: RequestID(r.Context())}
+	body := &object{}
+	f.problemAs(body, http.StatusMethodNotAllowed)
+	writeObject(w, http.StatusMethodNotAllowed, "application/problem+json", body)
 }

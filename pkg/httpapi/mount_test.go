@@ -8,10 +8,13 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/go-chi/chi/v5"
 
 	"exporthub/pkg/errs"
 )
@@ -269,8 +272,11 @@ func TestPathsNobodyDeclared(t *testing.T) {
 	}, Options{Logger: quiet(), Info: Info{Title: "x"}})
 	for _, c := range []struct{ method, target, want string }{
 		{"GET", "/api/nothing", `404 {"type":"about:blank","title":"Not Found","status":404,"code":"not_found","detail":"没有这个接口","request_id":"test-request-1"}` + "\n  Content-Type: application/problem+json\n"},
-		{"POST", "/api/things/5", `405 {"type":"about:blank","title":"Method Not Allowed","status":405,"code":"method_not_allowed","detail":"此接口不支持 POST 方法","request_id":"test-request-1"}` + "\n  Content-Type: application/problem+json\n  Allow: GET, PUT\n"},
-		{"POST", "/api/docs", `405 {"type":"about:blank","title":"Method Not Allowed","status":405,"code":"method_not_allowed","detail":"此接口不支持 POST 方法","request_id":"test-request-1"}` + "\n  Content-Type: application/problem+json\n  Allow: GET\n"},
+		{"POST", "/api/things/5", `405 {"type":"about:blank","title":"Method Not Allowed","status":405,"code":"method_not_allowed","detail":"此接口不支持 POST 方法","request_id":"test-request-1"}` + "\n  Content-Type: application/problem+json\n  Allow: GET, HEAD, PUT\n"},
+		{"POST", "/api/docs", `405 {"type":"about:blank","title":"Method Not Allowed","status":405,"code":"method_not_allowed","detail":"此接口不支持 POST 方法","request_id":"test-request-1"}` + "\n  Content-Type: application/problem+json\n  Allow: GET, HEAD\n"},
+		{"POST", "/admin/message", `405 {"type":"about:blank","title":"Method Not Allowed","status":405,"code":"method_not_allowed","detail":"此接口不支持 POST 方法","request_id":"test-request-1"}` + "\n  Content-Type: application/problem+json\n  Allow: GET, HEAD\n"},
+		{"OPTIONS", "/admin/message", "204 \n  Allow: GET, HEAD\n"},
+		{"OPTIONS", "/api/nothing", `404 {"type":"about:blank","title":"Not Found","status":404,"code":"not_found","detail":"没有这个接口","request_id":"test-request-1"}` + "\n  Content-Type: application/problem+json\n"},
 		{"GET", "/api/things/a%2Fb/c", `404 {"type":"about:blank","title":"Not Found","status":404,"code":"not_found","detail":"没有这个接口","request_id":"test-request-1"}` + "\n  Content-Type: application/problem+json\n"},
 	} {
 		if got := show(t, s, c.method, c.target); got != c.want {
@@ -397,5 +403,52 @@ func TestTheLogNamesWhoWasRefused(t *testing.T) {
 	call(t, s, "GET", "/api/x", "", "")
 	if line := receive(t, lines); !strings.Contains(line, "person=42") || !strings.Contains(line, "code=forbidden") {
 		t.Errorf("line %s", line)
+	}
+}
+
+func TestHeadNeverStartsAnything(t *testing.T) {
+	calls := 0
+	fn := func(context.Context, thingIn) (int, error) { calls++; return 1, nil }
+	s := serve(t, []Route{
+		Handle("GET", "/api/things", A, Public, Doc{}, fn, StartsWith("export_format")),
+		Handle("GET", "/api/copy", A, Public, Doc{}, fn, Starting()),
+	}, Options{Logger: quiet()})
+	for _, c := range []struct {
+		target        string
+		status, calls int
+	}{{"/api/things", 200, 1}, {"/api/things?export_format=xlsx", 405, 0}, {"/api/copy", 405, 0}} {
+		calls = 0
+		r, err := http.NewRequest("HEAD", s.URL+c.target, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if status, body, h := send(t, r); status != c.status || calls != c.calls || body != "" || h.Get("Content-Length") == "" {
+			t.Errorf("HEAD %s: %d %q, %d calls; want %d, %d", c.target, status, body, calls, c.status, c.calls)
+		}
+	}
+}
+
+// TestCORSAsMiddleware mounts as a program does that keeps CORS to a group: preflights are answered on every path.
+func TestCORSAsMiddleware(t *testing.T) {
+	r := chi.NewRouter()
+	r.Group(func(r chi.Router) {
+		r.Use(CORS([]string{"https://admin.example.com"}))
+		Mount(r, []Route{
+			Handle("POST", "/api/things/{id}", A, Public, Doc{}, echo), Handle("GET", "/business/{id}/admin/message", E, Public, Doc{}, echo),
+		}, Options{Logger: quiet()})
+	})
+	s := httptest.NewServer(r)
+	t.Cleanup(s.Close)
+	for _, target := range []string{"/api/things/1", "/business/2/admin/message"} {
+		pre, err := http.NewRequest("OPTIONS", s.URL+target, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pre.Header.Set("Origin", "https://admin.example.com")
+		pre.Header.Set("Access-Control-Request-Method", "POST")
+		pre.Header.Set("Access-Control-Request-Headers", "access-token")
+		if status, _, h := send(t, pre); status != 200 || h.Get("Access-Control-Allow-Origin") != "https://admin.example.com" || h.Get("Access-Control-Allow-Credentials") != "true" {
+			t.Errorf("%s: %d %v", target, status, h)
+		}
 	}
 }
