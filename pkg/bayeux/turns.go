@@ -3,14 +3,16 @@ package bayeux
 import (
 	"bytes"
 	"encoding/json"
+	"hash/fnv"
+	"slices"
 )
 
 const (
 	// maxRepeats bounds how often an id that was answered is taken for a repetition, for clients that use one id for
 	// everything.
 	maxRepeats = 5
-	// maxPast is the number of past ids that are known.
-	maxPast = 4
+	// maxPast is the number of past ids that are known. Under load a quick client can be that far ahead of a request it gave up.
+	maxPast = 32
 )
 
 // turn says how a connect's id relates to those before it.
@@ -27,8 +29,9 @@ const (
 // again when none came. So an id gets one answer, however often it is asked: a new id then proves that all of the last answer's messages
 // arrived, whichever request brought them, and a request that comes late can take none with it. The zero value is ready.
 type turns struct {
-	id       json.RawMessage   // the present connect's, nil when it had none
-	past     []json.RawMessage // those before it, the newest last
+	id       json.RawMessage // the present connect's, nil when it had none
+	past     [maxPast]uint32 // hashes of those before it; two that are equal by chance cost an empty answer
+	count    int             // of those before it
 	answered bool
 	unproven []entry // went out with the answer
 	repeats  int     // repetitions and late ones in a row
@@ -49,10 +52,8 @@ func (t *turns) begin(id json.RawMessage) turn {
 		return late
 	}
 	if t.id != nil {
-		if len(t.past) == maxPast {
-			t.past = append(t.past[:0], t.past[1:]...)
-		}
-		t.past = append(t.past, t.id)
+		t.past[t.count%maxPast] = hashOf(t.id)
+		t.count++
 	}
 	t.id, t.repeats = id, 0
 	t.reopen()
@@ -60,12 +61,13 @@ func (t *turns) begin(id json.RawMessage) turn {
 }
 
 func (t *turns) knows(id json.RawMessage) bool {
-	for _, past := range t.past {
-		if id != nil && bytes.Equal(id, past) {
-			return true
-		}
-	}
-	return false
+	return id != nil && slices.Contains(t.past[:min(t.count, maxPast)], hashOf(id))
+}
+
+func hashOf(id json.RawMessage) uint32 {
+	h := fnv.New32a()
+	_, _ = h.Write(id) // never fails
+	return h.Sum32()
 }
 
 // answer notes what the present connect's answer carries.
