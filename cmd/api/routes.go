@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/go-chi/chi/v5"
-	"github.com/go-chi/chi/v5/middleware"
 
 	"exporthub/cmd/internal/wire"
 	"exporthub/pkg/auth"
@@ -56,11 +55,11 @@ func handler(p *wire.Parts, realtime http.Handler) http.Handler {
 	r.Handle("/faye.js", realtime)
 	r.Handle("/faye/*", realtime)
 	r.Group(func(r chi.Router) {
-		r.Use(httpapi.CORS(p.Config.AllowedOrigins), middleware.GetHead)
+		r.Use(httpapi.CORS(p.Config.AllowedOrigins))
 		httpapi.Mount(r, routes(p), httpapi.Options{
 			Authorize: p.Auth.Authorize, Person: person, Logger: p.Log, Location: p.Config.Location,
 			Observe: p.Metrics.Request,
-			Info:    httpapi.Info{Title: "Exporthub", Version: "1"},
+			Info:    httpapi.Info{Title: "Exporthub", Version: "1", CookieName: auth.CookieName},
 		})
 	})
 	r.NotFound(web.Handler().ServeHTTP)

@@ -2,7 +2,6 @@ package admin
 
 import (
 	"context"
-	"encoding/json"
 	"reflect"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -20,12 +19,12 @@ type ListOrTicket[P any] struct {
 	Ticket *dataset.Ticket
 }
 
-// MarshalJSON writes whichever it is.
-func (l ListOrTicket[P]) MarshalJSON() ([]byte, error) {
+// Chosen returns whichever it is.
+func (l ListOrTicket[P]) Chosen() any {
 	if l.Ticket != nil {
-		return json.Marshal(l.Ticket)
+		return l.Ticket
 	}
-	return json.Marshal(l.Page)
+	return l.Page
 }
 
 // Schema describes both.

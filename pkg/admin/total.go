@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"exporthub/pkg/database"
-	"exporthub/pkg/httpapi"
 )
 
 // Totals are exact as long as that is cheap: always up to exactRows, beyond that when counting takes no longer than
@@ -19,14 +18,10 @@ const (
 
 // Total returns how many rows of a list match. count counts them, stopping at limit when limit is not 0. When there are
 // more than a list has to know exactly, the answer is an upper bound taken from the table's newest id, so that no page
-// that can be reached lies beyond it, estimated is true, and the answer says so in its header X-Total-Estimated.
+// that can be reached lies beyond it, and estimated is true.
 func Total(ctx context.Context, db *database.DB, table string,
 	count func(ctx context.Context, tx *database.Tx, limit int) (int, error)) (n int, estimated bool, err error) {
-	n, estimated, err = total(ctx, db, table, exactTime, count)
-	if estimated {
-		httpapi.SetHeader(ctx, "X-Total-Estimated", "1")
-	}
-	return n, estimated, err
+	return total(ctx, db, table, exactTime, count)
 }
 
 func total(ctx context.Context, db *database.DB, table string, patience time.Duration,

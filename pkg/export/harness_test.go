@@ -4,6 +4,7 @@ import (
 	"context"
 	"embed"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"net/http"
@@ -111,9 +112,7 @@ type faultyStore struct {
 	tries  int
 }
 
-func (s *faultyStore) Put(ctx context.Context, key string, src interface {
-	ReadAt([]byte, int64) (int, error)
-}, size int64, o storage.PutOptions) error {
+func (s *faultyStore) Put(ctx context.Context, key string, src io.ReaderAt, size int64, o storage.PutOptions) error {
 	s.mu.Lock()
 	s.tries++
 	refuse, try := s.refuse, s.tries
@@ -206,7 +205,7 @@ func newHub(t testing.TB, db *database.DB, o hubOptions) *hub {
 	}
 	h.exports, err = export.New(export.Options{
 		DB: db, People: h.auth, Registry: registry, Store: h.store, Signer: signer, Rate: o.rate,
-		Formats: append([]dataset.Format{xlsx.Format(xlsx.Options{TmpDir: h.spool})}, csv.Formats()...),
+		Formats: append([]dataset.Format{xlsx.Format(xlsx.Options{})}, csv.Formats()...),
 		Limits:  o.limits, Retention: 7 * 24 * time.Hour, PublicURL: "https://hub.example.com", SpoolDir: h.spool,
 		Location: shanghai, Now: h.clock.Now, Logger: log, UploadTries: 3, UploadDelay: time.Millisecond,
 	})
@@ -234,7 +233,7 @@ func (h *hub) startEngine(work bool, log *slog.Logger) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.engine, err = job.New(job.Options{
+	h.engine, err = job.NewEngine(job.Options{
 		DB: h.db, HeartbeatDB: sibling, Bell: jobs.NewBell(client, jobs.DefaultQueue), Publisher: h.events,
 		Kinds: []job.Kind{h.exports.Kind()}, Logger: log, ProgressEvery: time.Millisecond, DrainTimeout: 10 * time.Second,
 	})

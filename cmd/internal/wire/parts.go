@@ -171,12 +171,12 @@ func (p *Parts) buildSystems(ctx context.Context) error {
 		return fmt.Errorf("open the heartbeats' pool: %w", err)
 	}
 	p.close = append(p.close, func() { _ = heartbeat.Close() })
-	p.Engine, err = job.New(job.Options{
+	p.Engine, err = job.NewEngine(job.Options{
 		DB: p.DB, HeartbeatDB: heartbeat, Bell: jobs.NewBell(p.Redis, jobs.DefaultQueue), Publisher: publisher{p.Bus},
 		Kinds: append(kinds, p.Exports.Kind()), Concurrency: p.Config.WorkerConcurrency,
 		Lease: p.Config.Lease, LeaderLease: p.Config.LeaderLease, ReconcileEvery: p.Config.ReconcileEvery,
 		ProgressEvery: p.Config.ProgressEvery, DrainTimeout: p.Config.DrainTimeout,
-		Logger: p.Log, Ended: p.Metrics.Attempt,
+		Logger: p.Log, Attempt: p.Metrics.Attempt,
 	})
 	if err != nil {
 		return err
@@ -195,7 +195,7 @@ func (p *Parts) exportService() (*export.Service, error) {
 	}
 	return export.New(export.Options{
 		DB: p.DB, People: p.Auth, Registry: p.Registry, Store: p.Store, Signer: signer, Rate: rate,
-		Formats:   append([]dataset.Format{xlsx.Format(xlsx.Options{TmpDir: p.Config.SpoolDir})}, csv.Formats()...),
+		Formats:   append([]dataset.Format{xlsx.Format(xlsx.Options{})}, csv.Formats()...),
 		Limits:    export.Limits{Active: p.Config.ExportQueueLimit, Daily: p.Config.ExportDailyLimit},
 		Retention: p.Config.ExportRetention, PublicURL: p.Config.PublicURL, SpoolDir: p.Config.SpoolDir,
 		Location: p.Config.Location, Now: p.now, Logger: p.Log, UploadDelay: p.Config.UploadRetryDelay,
