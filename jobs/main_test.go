@@ -160,17 +160,13 @@ func (b *bus) of(uuid string) []string {
 
 // fakeEngine answers doorbells as a test says.
 type fakeEngine struct {
-	mu       sync.Mutex
-	answers  []error // of the first calls; then nil
-	handled  []doorbell
-	drained  bool
-	onHandle func(ctx context.Context)
+	mu      sync.Mutex
+	answers []error // of the first calls; then nil
+	handled []doorbell
+	drained bool
 }
 
-func (f *fakeEngine) Handle(ctx context.Context, uuid string, attempt int) error {
-	if f.onHandle != nil {
-		f.onHandle(ctx)
-	}
+func (f *fakeEngine) Handle(_ context.Context, uuid string, attempt int) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.handled = append(f.handled, doorbell{uuid, attempt})

@@ -255,6 +255,10 @@ func (r *reconciler) look(ctx context.Context, w waiting) error {
 		bell.N = known.n
 		err = r.ringOne(ctx, bell)
 	}
+	if known.n == 0 && known.since.IsZero() {
+		delete(r.taken, w.uuid) // nothing to remember: the rule, and it keeps a long backlog from filling the map
+		return err
+	}
 	known.seen = true
 	r.taken[w.uuid] = known
 	return err

@@ -87,10 +87,11 @@ func TestTakeoverEndsWhatMustNotRunAgain(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			engines(t, func(t *testing.T, w *world) {
-				e := w.engine(testKind(succeed), func(o *Options) { short(o); o.MaxTakeovers = 3 })
-				j := w.accept(e)
-				w.takeSilently(e, j)
+				dead := w.idleEngine(testKind(succeed), short)
+				j := w.accept(dead)
+				w.takeSilently(dead, j)
 				w.exec("UPDATE jobs SET "+c.change+" WHERE uuid = ?", j.UUID)
+				w.engine(testKind(succeed), func(o *Options) { short(o); o.MaxTakeovers = 3 })
 				got := w.awaitState(j.UUID, c.want)
 				if got.Attempt != 1 || (got.Failure == nil) != (c.code == "") || got.Failure != nil && got.Failure.Code != c.code {
 					t.Errorf("ended: %+v, %+v", got, got.Failure)
@@ -215,7 +216,7 @@ func TestOutageIsNotTheDeathOfEverybody(t *testing.T) {
 
 	var takeovers atomic.Int32
 	count := func(o *Options) {
-		o.Lease, o.RenewEvery = 1500*time.Millisecond, 50*time.Millisecond
+		o.Lease, o.RenewEvery = 2*time.Second, 50*time.Millisecond
 		o.Attempt = func(_, outcome string) {
 			if outcome == "takeover" {
 				takeovers.Add(1)

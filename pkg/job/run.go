@@ -144,8 +144,11 @@ func (r *Run) Progress(_ context.Context, progress int, detail any) {
 
 // tellLocked publishes the present percentage if that is due and the lease certain.
 func (r *Run) tellLocked() {
+	if !r.untold || r.moving || r.over {
+		return
+	}
 	now := r.e.o.Now()
-	if !r.untold || r.moving || r.over || now.Sub(r.eventAt) < r.e.o.ProgressEvery || !r.holdsLocked() {
+	if now.Sub(r.eventAt) < r.e.o.ProgressEvery || !r.holdsLocked() {
 		return
 	}
 	r.encodeLocked()

@@ -2,11 +2,13 @@ package job
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"testing"
 	"time"
 
 	"exporthub/pkg/database"
+	"exporthub/pkg/errs"
 	"exporthub/pkg/testkit"
 )
 
@@ -29,13 +31,13 @@ type driver struct {
 	job   Job
 }
 
-func (w *world) drive(change func(*Options)) (*Engine, *driver) {
+func (w *world) drive(change func(*Options)) *driver {
 	w.t.Helper()
 	d := &driver{steps: make(chan step), done: make(chan error)}
 	e := w.engine(driven(d.steps, d.done), change)
 	d.job = w.accept(e)
 	w.bell.handled.Go(func() { _ = e.Handle(context.Background(), d.job.UUID, 1) })
-	return e, d
+	return d
 }
 
 func (d *driver) do(s step) error {
@@ -58,7 +60,7 @@ func TestProgressIsThrottledAndNeverGoesBack(t *testing.T) {
 	engines(t, func(t *testing.T, w *world) {
 		clock := testkit.NewClock(time.Now())
 		// No heartbeat comes in between: it would tell what was held back.
-		e, d := w.drive(func(o *Options) { o.Now, o.RenewEvery = clock.Now, time.Second })
+		d := w.drive(func(o *Options) { o.Now, o.RenewEvery = clock.Now, time.Second })
 		w.awaitTold(d.job.UUID, "starting 1")
 		d.progress(10) // within 100 ms of the last event
 		clock.Advance(100 * time.Millisecond)
@@ -91,13 +93,12 @@ func TestProgressIsThrottledAndNeverGoesBack(t *testing.T) {
 		if j := w.job(d.job.UUID); string(j.Detail) != `{"rows":1000}` || j.Step != 7 {
 			t.Errorf("the row: step %d, detail %s", j.Step, j.Detail)
 		}
-		_ = e
 	})
 }
 
 func TestHeartbeatStoresProgressAndTellsWhatWasHeldBack(t *testing.T) {
 	engines(t, func(t *testing.T, w *world) {
-		_, d := w.drive(func(o *Options) { o.ProgressEvery = 50 * time.Millisecond })
+		d := w.drive(func(o *Options) { o.ProgressEvery = 50 * time.Millisecond })
 		d.progress(10)
 		w.awaitTold(d.job.UUID, "starting 10")
 		j := w.await(d.job.UUID, "progress in the row", func(j Job) bool { return j.Progress == 10 && j.Step == 3 })
@@ -113,7 +114,7 @@ func TestHeartbeatStoresProgressAndTellsWhatWasHeldBack(t *testing.T) {
 func TestSilentWhileTheLeaseIsUncertain(t *testing.T) {
 	engines(t, func(t *testing.T, w *world) {
 		clock := testkit.NewClock(time.Now())
-		e, d := w.drive(func(o *Options) {
+		d := w.drive(func(o *Options) {
 			o.Now, o.RenewEvery, o.ProgressEvery, o.Lease = clock.Now, 10*time.Second, time.Millisecond, 30*time.Second
 		})
 		w.awaitTold(d.job.UUID, "starting 1")
@@ -137,13 +138,12 @@ func TestSilentWhileTheLeaseIsUncertain(t *testing.T) {
 		w.awaitTold(d.job.UUID, "starting 30")
 		close(d.steps)
 		w.awaitTold(d.job.UUID, "success 100")
-		_ = e
 	})
 }
 
 func TestAdvanceInItsOwnState(t *testing.T) {
 	engines(t, func(t *testing.T, w *world) {
-		_, d := w.drive(nil)
+		d := w.drive(nil)
 		for i := range 2 {
 			if err := d.advance(StateStart, 10*i); err != nil {
 				t.Fatal(err)
@@ -172,6 +172,28 @@ func TestAdvanceInsideALongRead(t *testing.T) {
 		}
 		if got := w.job(j.UUID); got.State != StateSuccess {
 			t.Errorf("state %s, %+v; want success", got.State, got.Failure)
+		}
+	})
+}
+
+// A COMMIT whose answer was lost is tried again; the row then stands as wanted already.
+func TestEndWrittenTwiceIsOneEnd(t *testing.T) {
+	engines(t, func(t *testing.T, w *world) {
+		e := w.idleEngine(testKind(succeed), nil)
+		for state, err := range map[State]error{StateSuccess: nil, StateQueued: errors.New("boom"), StateFailure: errs.New(errs.Invalid, "")} {
+			j := w.accept(e)
+			r := w.takeSilently(e, j)
+			for range 2 {
+				r.finish(t.Context(), nil, nil, err)
+			}
+			got := w.job(j.UUID)
+			ends := w.ends(j.UUID)
+			if got.State != state || got.Failures > 1 || got.Attempt > 2 || len(ends) > 1 || state.Ended() != (len(ends) == 1) {
+				t.Errorf("%s: %+v, ended as %v", state, got, ends)
+			}
+			if !r.holds() {
+				t.Errorf("%s: taken for lost", state)
+			}
 		}
 	})
 }
