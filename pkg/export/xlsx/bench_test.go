@@ -90,3 +90,23 @@ func BenchmarkExcelize(b *testing.B) {
 	}
 	b.ReportMetric(float64(out.n)/float64(b.N), "bytes/row")
 }
+
+func TestNoAllocationPerRow(t *testing.T) {
+	w, err := Format(Options{}).New(io.Discard, benchSheet())
+	if err != nil {
+		t.Fatal(err)
+	}
+	row := make([]dataset.Value, 10)
+	fillBenchRow(row, 1)
+	write := func() {
+		if err := w.Write(row); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 1000 { // the buffers have their size then
+		write()
+	}
+	if n := testing.AllocsPerRun(20_000, write); n != 0 {
+		t.Errorf("%v allocations a row", n)
+	}
+}

@@ -204,6 +204,11 @@ func width(c dataset.Column) float64 {
 	return min(max(w, title), maxWidth)
 }
 
+// bold is the body's font in bold: a font without name and size is up to the reader.
+func bold(colour string) *excelize.Font {
+	return &excelize.Font{Bold: true, Family: "Calibri", Size: 11, Color: colour}
+}
+
 func addStyles(f *excelize.File, h dataset.HeaderStyle) (s styles, err error) {
 	format := func(code string) *excelize.Style { return &excelize.Style{CustomNumFmt: &code} }
 	const text = 49 // the built-in format "@": a text cell stays text when it is edited
@@ -212,7 +217,7 @@ func addStyles(f *excelize.File, h dataset.HeaderStyle) (s styles, err error) {
 		style *excelize.Style
 	}{
 		{&s.header, &excelize.Style{
-			Font:      &excelize.Font{Bold: true, Color: cmp.Or(h.Font, "1F2937")},
+			Font:      bold(cmp.Or(h.Font, "1F2937")),
 			Fill:      excelize.Fill{Type: "pattern", Pattern: 1, Color: []string{cmp.Or(h.Fill, "E5E7EB")}},
 			Alignment: &excelize.Alignment{Vertical: "center"},
 			NumFmt:    text,
@@ -222,7 +227,7 @@ func addStyles(f *excelize.File, h dataset.HeaderStyle) (s styles, err error) {
 		{&s.money, &excelize.Style{NumFmt: 2}},   // 0.00
 		{&s.dateTime, format("yyyy-mm-dd hh:mm:ss")},
 		{&s.date, format("yyyy-mm-dd")},
-		{&s.label, &excelize.Style{Font: &excelize.Font{Bold: true}, Alignment: &excelize.Alignment{Vertical: "top"}, NumFmt: text}},
+		{&s.label, &excelize.Style{Font: bold("000000"), Alignment: &excelize.Alignment{Vertical: "top"}, NumFmt: text}},
 		{&s.note, &excelize.Style{Alignment: &excelize.Alignment{Vertical: "top", WrapText: true}, NumFmt: text}},
 	} {
 		if *one.id, err = f.NewStyle(one.style); err != nil {

@@ -67,6 +67,7 @@ func parse(t interface{ Fatalf(string, ...any) }, element []byte) (text string, 
 // texts draws texts of the pieces that have meaning somewhere on the way: escapes, halves of escapes, markup, spaces.
 func texts() *rapid.Generator[string] {
 	piece := rapid.OneOf(
+		rapid.SampledFrom([]string{"_x0041", "_x0042_", "_x005F", "_", "\x01", "\uFFFE"}),
 		rapid.SampledFrom([]string{
 			"_", "x", "_x", "_x0041_", "_x005F_", "x0041_", "_x0041", "_xD83D_", "0041", "\x00", "\x01", "\x1f", "\t", "\n", "\r",
 			"\r\n", " ", "&", "<", ">", "]]>", "\"", "'", "=", "\xff", "\xed\xa0\x80", "\uFFFD", "\uFFFE", "\uFFFF", "\u2028",
