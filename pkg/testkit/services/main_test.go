@@ -83,8 +83,8 @@ func TestRunTellsMistakes(t *testing.T) {
 }
 
 func TestSignalsReachTheCommandAndItsChildren(t *testing.T) {
-	// The shell's child holds the output open: it ends only if the signal reaches both.
-	cmd := exec.Command(os.Args[0], "sh", "-c", "trap 'echo stopping; wait; exit 3' TERM; sleep 300 & echo started; wait")
+	// The shell waits for its child before it looks at signals: it ends in time only if the signal reaches both.
+	cmd := exec.Command(os.Args[0], "sh", "-c", "trap 'echo stopping; exit 3' TERM; sh -c 'echo started; exec sleep 60'; exit 4")
 	cmd.Env = append(os.Environ(), programEnv+"=1",
 		testkit.RedisEnv+"=kept://", testkit.PostgresEnv+"=kept://", testkit.MariaDBEnv+"=kept://")
 	out, err := cmd.StdoutPipe()
