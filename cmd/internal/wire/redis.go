@@ -10,6 +10,7 @@ import (
 	"github.com/alicebob/miniredis/v2"
 	"github.com/redis/go-redis/v9"
 
+	"exporthub/jobs"
 	"exporthub/pkg/config"
 )
 
@@ -21,9 +22,12 @@ type link struct {
 	close    func()
 }
 
+// redisTimeout bounds one exchange with Redis: a stalled one must not hold up what has a bound of its own.
+const redisTimeout = 3 * time.Second
+
 // openRedis returns a link for the URL. It connects when it is used, so a Redis that is away keeps nothing from starting.
 func openRedis(url string, log *slog.Logger) (link, error) {
-	redis.SetLogger(redisLogger{log})
+	jobs.LogRedis(log)
 	if url == config.RedisEmbedded {
 		return embeddedRedis()
 	}
@@ -34,18 +38,21 @@ func openRedis(url string, log *slog.Logger) (link, error) {
 		if err != nil {
 			return link{}, fmt.Errorf("REDIS_URL: not a cluster's address list")
 		}
+		o.ContextTimeoutEnabled, o.ReadTimeout, o.WriteTimeout = true, redisTimeout, redisTimeout
 		return newLink(redis.NewClusterClient(o), 0), nil
 	case "redis-sentinel":
 		o, err := redis.ParseFailoverURL("redis://" + rest)
 		if err != nil {
 			return link{}, fmt.Errorf("REDIS_URL: not a sentinels' address list with master_name")
 		}
+		o.ContextTimeoutEnabled, o.ReadTimeout, o.WriteTimeout = true, redisTimeout, redisTimeout
 		return newLink(redis.NewFailoverClient(o), o.DB), nil
 	}
 	o, err := redis.ParseURL(url)
 	if err != nil {
 		return link{}, fmt.Errorf("REDIS_URL: not redis://[user:password@]host:port/number")
 	}
+	o.ContextTimeoutEnabled, o.ReadTimeout, o.WriteTimeout = true, redisTimeout, redisTimeout
 	return newLink(redis.NewClient(o), o.DB), nil
 }
 
@@ -65,7 +72,7 @@ func embeddedRedis() (link, error) {
 		defer close(done)
 		passTime(ctx, server)
 	}()
-	client := redis.NewClient(&redis.Options{Addr: server.Addr()})
+	client := redis.NewClient(&redis.Options{Addr: server.Addr(), ContextTimeoutEnabled: true})
 	return link{client: client, close: func() {
 		_ = client.Close()
 		cancel()
@@ -88,12 +95,4 @@ func passTime(ctx context.Context, server *miniredis.Miniredis) {
 			last = now
 		}
 	}
-}
-
-// redisLogger brings the client's own lines into ours.
-type redisLogger struct{ log *slog.Logger }
-
-// Printf logs a line of the client.
-func (l redisLogger) Printf(_ context.Context, format string, args ...any) {
-	l.log.Debug("redis client", "message", fmt.Sprintf(format, args...))
 }
