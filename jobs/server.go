@@ -63,10 +63,10 @@ func NewServer(o Options) (*Server, error) {
 	}
 	var problems []error
 	if o.Redis == nil || o.Engine == nil {
-		problems = append(problems, errors.New("Redis and Engine are required"))
+		problems = append(problems, errors.New("options Redis and Engine are required"))
 	}
 	if o.Concurrency < 0 {
-		problems = append(problems, fmt.Errorf("Concurrency is %d, want 1 or more", o.Concurrency))
+		problems = append(problems, fmt.Errorf("option Concurrency is %d, want 1 or more", o.Concurrency))
 	}
 	if strings.TrimSpace(o.Queue) == "" {
 		// asynq would pass over it and serve its default queue.

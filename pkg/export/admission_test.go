@@ -125,25 +125,46 @@ func TestTheDaysLimitAndMidnight(t *testing.T) {
 	})
 }
 
+// Midnight while a job is running: the day is new, and the running job still counts as active.
 func TestMidnightDoesNotFreeTheSlot(t *testing.T) {
-	h := newHub(t, dbtest.Postgres(t, sources(t)...), hubOptions{})
-	ctx, _ := h.person("late", auth.Staff)
-	h.clock.Set(time.Date(2026, 3, 1, 15, 59, 59, 0, time.UTC))
-	ticket, err := h.exports.Queue(ctx, request())
-	if err != nil {
-		t.Fatal(err)
-	}
-	h.clock.Advance(2 * time.Second) // past midnight in TIMEZONE
-	_, err = h.exports.Queue(ctx, request())
-	e := wantRefusal(t, err, errs.Conflict, export.CodeActive, textActive)
-	if e.Location != "/api/exports/"+ticket.UUID {
-		t.Errorf("Location = %q, want the job in the way", e.Location)
-	}
-	h.end(ticket.UUID)
-	if _, err := h.exports.Queue(ctx, request()); err != nil {
-		t.Errorf("after its end: %v", err)
-	}
-	h.balanced()
+	onEach(t, func(t *testing.T, db *database.DB) {
+		h := newHub(t, db, hubOptions{work: true, limits: export.Limits{Active: 1, Daily: 1}})
+		h.fill(3)
+		ctx, p := h.person("late", auth.Staff)
+		running, finish := make(chan struct{}), make(chan struct{})
+		h.store.refuse = func(int) error {
+			close(running)
+			<-finish
+			return nil
+		}
+		h.clock.Set(time.Date(2026, 3, 1, 15, 59, 59, 0, time.UTC))
+		ticket, err := h.exports.Queue(ctx, request())
+		if err != nil {
+			t.Fatal(err)
+		}
+		<-running
+		h.clock.Advance(2 * time.Second) // past midnight in TIMEZONE
+		_, err = h.exports.Queue(ctx, request())
+		e := wantRefusal(t, err, errs.Conflict, export.CodeActive, textActive)
+		if e.Location != "/api/exports/"+ticket.UUID {
+			t.Errorf("Location = %q, want the job in the way", e.Location)
+		}
+		h.store.mu.Lock()
+		h.store.refuse = nil
+		h.store.mu.Unlock()
+		close(finish)
+		if j := h.ended(ticket.UUID); j.State != job.StateSuccess {
+			t.Fatalf("ended %s: %+v", j.State, j.Failure)
+		}
+		if _, err := h.exports.Queue(ctx, request()); err != nil {
+			t.Errorf("the first of the new day: %v", err)
+		}
+		for day, want := range map[string]int{"2026-03-01": 1, "2026-03-02": 1} {
+			if got := h.count("SELECT used FROM export_days WHERE user_id = ? AND quota_day = ?", p.UserID, day); got != want {
+				t.Errorf("used on %s = %d, want %d", day, got, want)
+			}
+		}
+	})
 }
 
 func TestWhenBothLimitsHoldTheSlotIsTold(t *testing.T) {

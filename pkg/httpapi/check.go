@@ -30,7 +30,7 @@ var formats = map[string]struct {
 // checkable refuses schemas that promise what is not checked here.
 func checkable(s *huma.Schema) error {
 	switch {
-	case s.MultipleOf != nil, s.MinProperties != nil, s.MaxProperties != nil, s.DependentRequired != nil && len(s.DependentRequired) > 0,
+	case s.MultipleOf != nil, s.MinProperties != nil, s.MaxProperties != nil, len(s.DependentRequired) > 0,
 		s.OneOf != nil, s.AnyOf != nil, s.AllOf != nil, s.Not != nil:
 		return fmt.Errorf("the schema has a rule that is not checked")
 	case s.Type == huma.TypeString && s.Format != "" && s.Format != "password" && formats[s.Format].ok == nil:

@@ -94,10 +94,10 @@ func (o Options) check() (map[string]*Kind, error) {
 		problems = append(problems, errors.New("Bell is required"))
 	}
 	if len(o.Owner) > 100 {
-		problems = append(problems, fmt.Errorf("Owner is %d bytes long, want at most 100", len(o.Owner)))
+		problems = append(problems, fmt.Errorf("option Owner is %d bytes long, want at most 100", len(o.Owner)))
 	}
 	if o.Concurrency < 0 {
-		problems = append(problems, fmt.Errorf("Concurrency is %d, want 0 or more", o.Concurrency))
+		problems = append(problems, fmt.Errorf("option Concurrency is %d, want 0 or more", o.Concurrency))
 	}
 	if o.RenewEvery > o.Lease/3 {
 		problems = append(problems, fmt.Errorf("RenewEvery is %s, want at most a third of Lease (%s)", o.RenewEvery, o.Lease))

@@ -248,7 +248,7 @@ func TestStoreFindsWhatTheReconcilerWants(t *testing.T) {
 		t.Parallel()
 		late, fine := insert(t, db, 7), insert(t, db, 7)
 		late, _ = try(t, db, late, started(late), move{lease: -time.Second})
-		fine, _ = try(t, db, fine, started(fine), move{lease: time.Minute})
+		try(t, db, fine, started(fine), move{lease: time.Minute})
 		later := insert(t, db, 7)
 		held, _ := try(t, db, later, started(later), move{lease: time.Minute})
 		try(t, db, held, requeuedJob(held), move{delay: time.Hour})
