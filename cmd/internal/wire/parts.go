@@ -149,8 +149,12 @@ func (p *Parts) previousSecrets() []string {
 
 // buildSystems makes the systems, the export service and the job engine, which know each other by interfaces.
 func (p *Parts) buildSystems(ctx context.Context) error {
-	queue := &exportQueue{}
-	p.Modules = all.Modules(admin.Deps{DB: p.DB, Exports: queue, Location: p.Config.Location, Now: p.now})
+	queue, work, happens := &exportQueue{}, &jobQueue{}, &events{bus: p.Bus}
+	p.Modules = all.Modules(admin.Deps{
+		DB: p.DB, Exports: queue, Jobs: work, Events: happens,
+		PublicURL: p.Config.PublicURL, Location: p.Config.Location, Now: p.now,
+	})
+	happens.listen(p.Modules)
 	var sets []dataset.Dataset
 	kinds := []job.Kind{}
 	for _, m := range p.Modules {
@@ -173,7 +177,7 @@ func (p *Parts) buildSystems(ctx context.Context) error {
 	p.close = append(p.close, func() { _ = heartbeat.Close() })
 	p.Engine, err = job.NewEngine(job.Options{
 		DB: p.DB, HeartbeatDB: heartbeat, Bell: jobs.NewBell(p.Redis, jobs.DefaultQueue), Publisher: publisher{p.Bus},
-		Kinds: append(kinds, p.Exports.Kind()), Concurrency: p.Config.WorkerConcurrency,
+		Kinds: append(kinds, tellingEnds(p.Exports.Kind(), p.Registry, happens)), Concurrency: p.Config.WorkerConcurrency,
 		Lease: p.Config.Lease, LeaderLease: p.Config.LeaderLease, ReconcileEvery: p.Config.ReconcileEvery,
 		ProgressEvery: p.Config.ProgressEvery, DrainTimeout: p.Config.DrainTimeout,
 		Logger: p.Log, Attempt: p.Metrics.Attempt,
@@ -182,6 +186,7 @@ func (p *Parts) buildSystems(ctx context.Context) error {
 		return err
 	}
 	p.Exports.Attach(p.Engine)
+	work.engine = p.Engine
 	return nil
 }
 
