@@ -39,30 +39,29 @@ var _ interface {
 // retryAway is what clients are told to wait while the database can't be asked.
 const retryAway = 5 * time.Second
 
-// token returns what a message brings to identify its sender: ext.access_token, else a cookie that counts.
-func token(r bayeux.Request) (string, error) {
+// token returns what a message brings to identify its sender: ext.access_token (explicit), else a cookie that counts.
+func token(r bayeux.Request) (text string, explicit bool, err error) {
 	if len(r.Ext) > 0 {
 		var ext map[string]json.RawMessage // by exact key, which a struct would not be
 		if json.Unmarshal(r.Ext, &ext) == nil {
 			if raw, ok := ext["access_token"]; ok {
-				var t string
-				if err := json.Unmarshal(raw, &t); err != nil || t == "" {
-					return "", &bayeux.Refusal{Code: 403, Text: "access_token is not a token"}
+				if err := json.Unmarshal(raw, &text); err != nil || text == "" {
+					return "", true, &bayeux.Refusal{Code: 403, Text: "access_token is not a token"}
 				}
-				return t, nil
+				return text, true, nil
 			}
 		}
 	}
 	if r.CookieCounts && r.HTTP != nil {
-		return auth.CookieToken(r.HTTP), nil
+		return auth.CookieToken(r.HTTP), false, nil
 	}
-	return "", nil
+	return "", false, nil
 }
 
 // Handshake identifies the sender. No token makes an anonymous session, which may follow capabilities only; a bad token in
 // ext is refused, a dead cookie is no token.
 func (a authorizer) Handshake(ctx context.Context, r bayeux.Request) (bayeux.Principal, error) {
-	t, err := token(r)
+	t, explicit, err := token(r)
 	if err != nil || t == "" {
 		return bayeux.Principal{}, err
 	}
@@ -70,7 +69,7 @@ func (a authorizer) Handshake(ctx context.Context, r bayeux.Request) (bayeux.Pri
 	switch {
 	case errs.Is(err, errs.Unavailable):
 		return bayeux.Principal{}, &bayeux.Refusal{RetryAfter: retryAway, Text: "try again later"}
-	case err != nil && len(r.Ext) == 0:
+	case err != nil && !explicit:
 		return bayeux.Principal{}, nil
 	case err != nil:
 		return bayeux.Principal{}, &bayeux.Refusal{Code: 403, Text: "access_token is not valid"}
@@ -98,12 +97,17 @@ func (a authorizer) Subscribe(ctx context.Context, bp bayeux.Principal, channel 
 	return bayeux.Grant{}, &bayeux.Refusal{Code: 403}
 }
 
+// standing returns the person of a session as they stand now, nil for an anonymous one.
 func (a authorizer) standing(ctx context.Context, bp bayeux.Principal) (*auth.Principal, error) {
 	p, ok := bp.Data.(*auth.Principal)
 	if !ok {
 		return nil, nil
 	}
-	return a.auth.Person(ctx, p.UserID)
+	now, err := a.auth.Person(ctx, p.UserID)
+	if err == nil && now.Disabled {
+		return nil, errs.New(errs.Forbidden, "")
+	}
+	return now, err
 }
 
 func grant(sub auth.Subscription) bayeux.Grant {
@@ -143,7 +147,7 @@ func (a authorizer) Alive(ctx context.Context, bp bayeux.Principal) bool {
 
 // Matches holds a session to the person who opened it: another person's token does not reach into it.
 func (a authorizer) Matches(ctx context.Context, r bayeux.Request, bp bayeux.Principal) bool {
-	t, err := token(r)
+	t, _, err := token(r)
 	if err != nil {
 		return false
 	}
