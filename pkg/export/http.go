@@ -32,6 +32,7 @@ func (s *Service) Routes(address func(r *http.Request) string) []httpapi.Route {
 			Summary: "导出任务", Tag: tag,
 			Detail: "任务及其最近一次进度。带 Prefer: wait=20 时等到有变化再返回;带 If-None-Match 时没有变化返回 304。",
 		}, s.handleJob),
+		s.cancelRoute(),
 		httpapi.HandleHTTP("GET", "/export/{name}", httpapi.Native, httpapi.Public, httpapi.Doc{
 			Summary: "下载导出文件", Tag: tag,
 			Detail: "链接自带签名(参数 s),在保留期内有效,过期返回 410。",

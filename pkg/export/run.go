@@ -70,24 +70,18 @@ func (s *Service) ended(ctx context.Context, tx *database.Tx, j job.Job) error {
 		return err
 	}
 	if j.State != job.StateSuccess || e.detail.File == nil {
-		return nil
+		return s.dropFile(ctx, tx, e)
 	}
 	return storeFile(ctx, tx, j.UUID, *e.detail.File)
-}
-
-// ours are the kinds of failure that are no fault of the person's: the place in the day is given back.
-var ours = map[string]bool{
-	errs.Internal.String():    true,
-	errs.Unavailable.String(): true,
 }
 
 // givesBack reports whether an ended job's place in its day is free again.
 func givesBack(j job.Job) bool {
 	switch j.State {
 	case job.StateCancelled:
-		return j.StartedAt.IsZero()
+		return j.Attempt == 1 && j.StartedAt.IsZero()
 	case job.StateFailure:
-		return j.Failure != nil && ours[j.Failure.Kind]
+		return j.Failure.Ours()
 	}
 	return false
 }

@@ -30,6 +30,8 @@ type Jobs interface {
 	Enqueue(ctx context.Context, tx *database.Tx, n job.New) (job.Job, error)
 	// Wait returns the job once it has moved past a sequence number, or as it is when ctx ends.
 	Wait(ctx context.Context, uuid string, sinceSeq uint64) (job.Job, error)
+	// Cancel ends a queued job and asks for the end of a running one; Conflict when it ended otherwise.
+	Cancel(ctx context.Context, uuid string) (job.Job, error)
 }
 
 // People is what the service needs to know of identities.

@@ -44,6 +44,23 @@ func TestCancel(t *testing.T) {
 	})
 }
 
+// TestCancelWinsOverSuccess: who asked has been told that the end will come.
+func TestCancelWinsOverSuccess(t *testing.T) {
+	engines(t, func(t *testing.T, w *world) {
+		api := w.idleEngine(testKind(untilTold), nil)
+		worker := w.engine(testKind(func(ctx context.Context, r *Run) (any, error) {
+			_, err := api.Cancel(context.WithoutCancel(ctx), r.Job().UUID)
+			return nil, err
+		}), nil)
+		w.bell.deliverTo(worker)
+		j := w.accept(worker)
+		w.awaitTold(j.UUID, "cancelled 1")
+		if got := w.ends(j.UUID); !slices.Equal(got, []string{"cancelled"}) {
+			t.Errorf("ended as %v, want cancelled once", got)
+		}
+	})
+}
+
 func TestCancelReachesTheWorker(t *testing.T) {
 	engines(t, func(t *testing.T, w *world) {
 		worker := w.engine(testKind(untilTold), nil)

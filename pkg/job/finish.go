@@ -65,7 +65,8 @@ func (r *Run) finish(ctx context.Context, cause error, detail any, err error) {
 	}
 	o := r.decide(from, cause, detail, err)
 	row, writeErr := r.write(ctx, r.e.o.DB, &o.next, func(ctx context.Context, tx *database.Tx) (Job, bool, error) {
-		if o.next.State == StateQueued {
+		// Whoever asked for the end has been told that it will come, so it wins over whatever was reached meanwhile.
+		if from.State.Can(StateCancelled) && o.next.State != StateCancelled {
 			now, err := lockJob(ctx, tx, from.UUID)
 			if err != nil {
 				return Job{}, false, err
@@ -121,7 +122,7 @@ func (r *Run) decide(from Job, cause error, detail any, err error) outcome {
 	case again && from.Failures+1 < r.kind.maxFailures():
 		next := requeuedJob(from)
 		next.Failures, next.Failure = from.Failures+1, f
-		return outcome{name: "retry", next: next, delay: r.kind.backoff(next.Failures)}
+		return outcome{name: "retry", next: next, delay: r.e.backoff(r.kind, next.Failures)}
 	}
 	next := endedJob(from, StateFailure, f)
 	if again {
@@ -151,9 +152,9 @@ func (k *Kind) maxFailures() int {
 	return 5
 }
 
-func (k *Kind) backoff(n int) time.Duration {
+func (e *Engine) backoff(k *Kind, n int) time.Duration {
 	if k.Backoff != nil {
 		return max(k.Backoff(n), 0)
 	}
-	return defaultBackoff(n)
+	return backoff(e.o.RetryDelay, n)
 }

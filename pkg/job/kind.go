@@ -13,7 +13,8 @@ type Kind struct {
 	Name string // export, approval, import: as in the row
 	// MaxFailures is how many transient failures end the job; 0 is 5.
 	MaxFailures int
-	// Backoff is how long to wait after the nth transient failure; nil is 2 s doubling to 1 min, with jitter.
+	// Backoff is how long to wait after the nth transient failure; nil is Options.RetryDelay, doubling to 30 times
+	// that, with jitter.
 	Backoff func(n int) time.Duration
 
 	// Run does the work of one attempt. It returns the job's last detail, or an error whose kind says whether another

@@ -29,7 +29,8 @@ type Options struct {
 	Concurrency int
 
 	Lease          time.Duration // how long a worker may be silent before it is thought dead; default 10 s
-	RenewEvery     time.Duration // between two heartbeats of a run, and so until it sees a cancellation; default Lease/10
+	RenewEvery     time.Duration // between two heartbeats of a run, and so until it sees a cancellation; default Lease/10, at most 1 s
+	RetryDelay     time.Duration // before the attempt after a job's first transient failure, then doubling; default 2 s
 	ProgressEvery  time.Duration // at least this long between two progress events of a run; default 100 ms
 	ReconcileEvery time.Duration // between two looks of the reconciler; default 1 s
 	LeaderLease    time.Duration // how long the reconciler's leader may be silent; default 3 s
@@ -59,7 +60,8 @@ func (o Options) withDefaults() Options {
 		o.Owner = fmt.Sprintf("%.60s/%d/%s", host, os.Getpid(), uuid.NewString()[:8])
 	}
 	o.Lease = cmp.Or(o.Lease, 10*time.Second)
-	o.RenewEvery = cmp.Or(o.RenewEvery, o.Lease/10)
+	o.RenewEvery = cmp.Or(o.RenewEvery, min(o.Lease/10, time.Second))
+	o.RetryDelay = cmp.Or(o.RetryDelay, 2*time.Second)
 	o.ProgressEvery = cmp.Or(o.ProgressEvery, 100*time.Millisecond)
 	o.ReconcileEvery = cmp.Or(o.ReconcileEvery, time.Second)
 	o.LeaderLease = cmp.Or(o.LeaderLease, 3*time.Second)

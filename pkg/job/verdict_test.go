@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"exporthub/pkg/errs"
+	"exporthub/pkg/testkit"
 )
 
 func TestEveryErrorKindHasAVerdict(t *testing.T) {
@@ -18,6 +19,30 @@ func TestEveryErrorKindHasAVerdict(t *testing.T) {
 	}
 	if len(verdicts) != len(errs.Kinds()) {
 		t.Errorf("%d verdicts for %d kinds", len(verdicts), len(errs.Kinds()))
+	}
+}
+
+func TestVerdictsGolden(t *testing.T) { testkit.Golden(t, "verdicts.md", Verdicts()) }
+
+// TestOurs: a place is given back for what storage, database, disk and programs do, never for what a person asked for.
+func TestOurs(t *testing.T) {
+	for name, c := range map[string]struct {
+		f    *Failure
+		want bool
+	}{
+		"none":              {nil, false},
+		"storage away":      {&Failure{Kind: "unavailable", Code: "storage"}, true},
+		"nobody classified": {&Failure{Kind: "internal", Code: "internal"}, true},
+		"a wrong filter":    {&Failure{Kind: "invalid", Code: "invalid"}, false},
+		"not allowed":       {&Failure{Kind: "forbidden", Code: "export_forbidden"}, false},
+		"an unknown kind":   {&Failure{Kind: "unheard_of", Code: "unheard_of"}, false},
+		"a panic":           {panicked(), true},
+		"workers lost":      {workerLost(), true},
+		"upload failed":     {uploadFailed(), true},
+	} {
+		if got := c.f.Ours(); got != c.want {
+			t.Errorf("%s: Ours() = %v, want %v", name, got, c.want)
+		}
 	}
 }
 
@@ -43,12 +68,12 @@ func TestJudge(t *testing.T) {
 	}
 }
 
-func TestDefaultBackoff(t *testing.T) {
+func TestBackoff(t *testing.T) {
 	for n, want := range map[int]time.Duration{0: 2, 1: 2, 2: 4, 5: 32, 6: 60, 1000: 60} {
 		want *= time.Second
 		for range 100 {
-			if d := defaultBackoff(n); d < want*4/5 || d > want*6/5+1 {
-				t.Fatalf("defaultBackoff(%d) = %s, want %s give or take a fifth", n, d, want)
+			if d := backoff(2*time.Second, n); d < want*4/5 || d > want*6/5+1 {
+				t.Fatalf("backoff(2 s, %d) = %s, want %s give or take a fifth", n, d, want)
 			}
 		}
 	}
