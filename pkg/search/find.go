@@ -1,0 +1,200 @@
+package search
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+
+	"exporthub/pkg/database"
+)
+
+const (
+	// fewMatches is how many matches are read whole and ordered here. Totals up to it are exact.
+	fewMatches = 10_000
+	// window is how many of the newest rows are looked at one by one when there are more matches than that.
+	window = 20_000
+	// smallTable is how many rows are counted one by one without anybody noticing.
+	smallTable = 100_000
+)
+
+// Found is a page of a search.
+type Found struct {
+	IDs   []int64 // newest first
+	Total int
+	// Estimated says that Total is no more than an upper bound, since there are more matches than can be counted in time.
+	Estimated bool
+}
+
+// Find returns the ids of the rows that match the query and w, offset ones left out, at most limit.
+//
+// Few matches are all read by the index and put in order here: a planner that has to choose between an index by content
+// and one by time guesses, and guesses wrong by seconds. Many matches means that the newest rows hold enough of them: these
+// are looked at one by one, and only when that does not fill the page is everything put in order.
+func (x Index) Find(ctx context.Context, tx *database.Tx, q Query, w Where, limit, offset int) (Found, error) {
+	if q.Empty() {
+		return Found{}, fmt.Errorf("search %s: the query is empty", x.Table)
+	}
+	few, err := x.few(ctx, tx, q, w)
+	if err != nil {
+		return Found{}, err
+	}
+	if few != nil {
+		return Found{IDs: cut(few, limit, offset), Total: len(few)}, nil
+	}
+	var found Found
+	if found.IDs, err = x.newest(ctx, tx, q, w, limit, offset); err != nil {
+		return Found{}, err
+	}
+	found.Total, found.Estimated, err = x.total(ctx, tx, q, w)
+	return found, err
+}
+
+// cut returns a page of ids.
+func cut(ids []int64, limit, offset int) []int64 {
+	from := min(offset, len(ids))
+	return ids[from:min(from+limit, len(ids))]
+}
+
+// entry is a match with what it is ordered by.
+type entry struct{ order, id int64 }
+
+// few returns all matches in order, or nil when there are, or may be, more than fewMatches.
+func (x Index) few(ctx context.Context, tx *database.Tx, q Query, w Where) ([]int64, error) {
+	if tx.Dialect() == database.Postgres {
+		w = x.byTokens(q, w)
+	} else {
+		many, err := x.manySuffixes(ctx, tx, q)
+		if err != nil || many {
+			return nil, err
+		}
+		w = x.bySuffix(q, w)
+	}
+	all, err := database.All(ctx, tx, func(row database.Scanner) (e entry, err error) {
+		err = row.Scan(&e.order, &e.id)
+		return e, err
+	}, "SELECT "+x.Order+", id FROM "+x.Table+w.Clause()+" LIMIT ?", append(slices.Clip(w.Args), fewMatches+1)...)
+	if err != nil {
+		return nil, fmt.Errorf("search %s: %w", x.Table, err)
+	}
+	if len(all) > fewMatches {
+		return nil, nil
+	}
+	slices.SortFunc(all, func(a, b entry) int {
+		return cmp.Or(cmp.Compare(b.order, a.order), cmp.Compare(b.id, a.id))
+	})
+	ids := make([]int64, len(all))
+	for i, e := range all {
+		ids[i] = e.id
+	}
+	return ids, nil
+}
+
+// manySuffixes reports whether more rows match the query than are read whole. Without this the engines would first collect
+// millions of suffixes for a single digit.
+func (x Index) manySuffixes(ctx context.Context, tx *database.Tx, q Query) (bool, error) {
+	from, below := q.bounds()
+	n, err := database.One(ctx, tx, database.Scalar[int], "SELECT COUNT(*) FROM (SELECT DISTINCT id FROM "+x.Table+
+		"_search WHERE suffix >= ? AND suffix < ? LIMIT ?) AS few", from, below, fewMatches+1)
+	if err != nil {
+		return false, fmt.Errorf("search %s: %w", x.Table, err)
+	}
+	return n > fewMatches, nil
+}
+
+// newest returns a page of many matches.
+func (x Index) newest(ctx context.Context, tx *database.Tx, q Query, w Where, limit, offset int) ([]int64, error) {
+	if err := Walking(ctx, tx, true); err != nil {
+		return nil, err
+	}
+	oldest, whole, err := x.oldestInWindow(ctx, tx, w)
+	if err != nil {
+		return nil, err
+	}
+	near := w
+	if !whole {
+		near = w.And(x.Order+" >= ?", oldest)
+	}
+	ids, err := x.inOrder(ctx, tx, x.Table, q.Compare(near), limit, offset)
+	if err != nil || whole || len(ids) == limit {
+		return ids, err
+	}
+	if tx.Dialect() != database.Postgres {
+		return x.inOrder(ctx, tx, x.Table, q.Compare(w), limit, offset)
+	}
+	if err := Walking(ctx, tx, false); err != nil {
+		return nil, err
+	}
+	all := x.byTokens(q, w)
+	return x.inOrder(ctx, tx, "(WITH matching AS MATERIALIZED (SELECT "+x.Order+", id FROM "+x.Table+all.Clause()+
+		") SELECT * FROM matching) AS matching", Where{Args: all.Args}, limit, offset)
+}
+
+func (x Index) inOrder(ctx context.Context, tx *database.Tx, from string, w Where, limit, offset int) ([]int64, error) {
+	ids, err := database.All(ctx, tx, database.Scalar[int64], "SELECT id FROM "+from+w.Clause()+
+		" ORDER BY "+x.Order+" DESC, id DESC LIMIT ? OFFSET ?", append(slices.Clip(w.Args), limit, offset)...)
+	if err != nil {
+		return nil, fmt.Errorf("search %s: %w", x.Table, err)
+	}
+	return ids, nil
+}
+
+// oldestInWindow returns where the newest rows of w that are looked at one by one begin, or whole when that is all of them.
+func (x Index) oldestInWindow(ctx context.Context, tx *database.Tx, w Where) (oldest int64, whole bool, err error) {
+	oldest, err = database.One(ctx, tx, database.Scalar[int64], "SELECT "+x.Order+" FROM "+x.Table+w.Clause()+
+		" ORDER BY "+x.Order+" DESC, id DESC LIMIT 1 OFFSET ?", append(slices.Clip(w.Args), window)...)
+	if database.IsNoRows(err) {
+		return 0, true, nil
+	}
+	if err != nil {
+		return 0, false, fmt.Errorf("search %s: %w", x.Table, err)
+	}
+	return oldest, false, nil
+}
+
+// Walking tells PostgreSQL for the rest of the transaction whether to read rows by the index of their order, without
+// weighing it against reading and sorting the whole table: a LIKE in a walk makes its planner think the walk is long. The
+// other engines need not be told.
+func Walking(ctx context.Context, tx *database.Tx, on bool) error {
+	if tx.Dialect() != database.Postgres {
+		return nil
+	}
+	other := "on"
+	if on {
+		other = "off"
+	}
+	_, err := database.One(ctx, tx, database.Scalar[string], `SELECT set_config('enable_seqscan', ?, TRUE) ||
+		set_config('enable_bitmapscan', ?, TRUE) || set_config('enable_sort', ?, TRUE)`, other, other, other)
+	if err != nil {
+		return fmt.Errorf("set planner: %w", err)
+	}
+	return nil
+}
+
+// total counts many matches: exactly in a table small enough, else no further than to know that there are many.
+func (x Index) total(ctx context.Context, tx *database.Tx, q Query, w Where) (n int, estimated bool, err error) {
+	if err := Walking(ctx, tx, false); err != nil {
+		return 0, false, err
+	}
+	newest, err := database.One(ctx, tx, database.Scalar[int], "SELECT COALESCE(MAX(id), 0) FROM "+x.Table)
+	if err != nil {
+		return 0, false, fmt.Errorf("count %s: %w", x.Table, err)
+	}
+	if newest <= smallTable {
+		n, err = x.Count(ctx, tx, q, w)
+		return n, false, err
+	}
+	if tx.Dialect() == database.Postgres {
+		return max(newest, fewMatches+1), true, nil // that there are many is why this is asked
+	}
+	all := q.Compare(w)
+	n, err = database.One(ctx, tx, database.Scalar[int], "SELECT COUNT(*) FROM (SELECT 1 FROM "+x.Table+all.Clause()+
+		" LIMIT ?) AS matching", append(slices.Clip(all.Args), fewMatches+1)...)
+	if err != nil {
+		return 0, false, fmt.Errorf("count %s: %w", x.Table, err)
+	}
+	if n <= fewMatches {
+		return n, false, nil
+	}
+	return max(newest, fewMatches+1), true, nil
+}
