@@ -22,6 +22,7 @@ type Sheet struct {
 	Location *time.Location // time zone of shown times
 	Header   HeaderStyle
 	Info     []InfoLine // who, when, which filter; xlsx puts it on a sheet after the data, csv leaves it out
+	Rows     int64      // how many rows will come, if that is known: a file that would be too long is refused early
 }
 
 // HeaderStyle is how a workbook's header row looks. Colours are RRGGBB; empty means the format's default.
@@ -31,14 +32,22 @@ type HeaderStyle struct {
 }
 
 // InfoLine is one line of the information sheet.
-type InfoLine struct{ Label, Text string }
+type InfoLine struct {
+	Label, Text string
+	Rows        bool // the text is the number of rows that were written, known when the file is finished
+}
 
 // Writer writes one file to the stream it was made for. Rows arrive in order and are not kept: the caller reuses the
-// slice. After an error every further call returns it. Close finishes the file; a file whose Close did not return nil is
-// no file. Memory does not grow with the number of rows.
+// slice. After an error every further call returns it; it may be an earlier row's, since rows can be written behind the
+// caller. Close finishes the file; a file whose Close did not return nil is no file. Memory does not grow with the number
+// of rows.
+//
+// Abort gives up a file that is not wanted any more: when it returns, nothing is written to the stream and nothing of the
+// Writer runs. After Close, an error or another Abort it does nothing; call it deferred.
 type Writer interface {
 	Write(row []Value) error
 	Close() (Report, error)
+	Abort()
 }
 
 // Report is what a finished file says of itself.

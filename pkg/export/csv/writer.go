@@ -11,7 +11,10 @@ import (
 // flushBytes is how much text is gathered before it is written.
 const flushBytes = 64 << 10
 
-var errClosed = errors.New("csv: write after close")
+var (
+	errClosed  = errors.New("csv: write after close")
+	errAborted = errors.New("csv: the file was given up")
+)
 
 // writer is a file being written.
 type writer struct {
@@ -67,6 +70,13 @@ func (x *writer) Close() (dataset.Report, error) {
 	x.report.Sheets, x.closed = 1, true
 	x.fail(errClosed)
 	return x.report, nil
+}
+
+// Abort gives the file up.
+func (x *writer) Abort() {
+	if x.err == nil {
+		x.fail(errAborted)
+	}
 }
 
 // fail makes err the answer to every further call and lets go of everything else.

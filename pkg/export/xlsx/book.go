@@ -66,8 +66,8 @@ type frame struct {
 }
 
 // newFrame makes the frame of a workbook whose data sheets have these names and last rows (nil when they are not known
-// yet). Without an info name there is no information sheet.
-func newFrame(s dataset.Sheet, names []string, lastRows []int, info string) (*frame, error) {
+// yet). Without an info name there is no information sheet; with strings there is a place for shared ones.
+func newFrame(s dataset.Sheet, names []string, lastRows []int, info string, strings bool) (*frame, error) {
 	f := excelize.NewFile()
 	defer f.Close()
 	if err := f.SetSheetName(f.GetSheetName(0), names[0]); err != nil {
@@ -87,6 +87,11 @@ func newFrame(s dataset.Sheet, names []string, lastRows []int, info string) (*fr
 	if info != "" {
 		if err := addInfo(f, info); err != nil {
 			return nil, fmt.Errorf("sheet %q: %w", info, err)
+		}
+	}
+	if strings {
+		if err := addStrings(f, names[0]); err != nil {
+			return nil, fmt.Errorf("shared strings: %w", err)
 		}
 	}
 	out := &frame{}
@@ -124,6 +129,14 @@ func (f *frame) sort(parts []*part, file *excelize.File) error {
 		f.sheets = append(f.sheets, p)
 	}
 	return nil
+}
+
+// addStrings makes a table of shared strings, which stays when the cell that refers to it is gone.
+func addStrings(f *excelize.File, sheet string) error {
+	if err := f.SetCellStr(sheet, "A1", "-"); err != nil {
+		return err
+	}
+	return f.RemoveRow(sheet, 1)
 }
 
 // addFilter makes the hidden name that goes with a sheet's filter; the filter itself stands in the sheet. excelize doesn't

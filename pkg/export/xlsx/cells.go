@@ -1,6 +1,7 @@
 package xlsx
 
 import (
+	"math"
 	"strconv"
 	"time"
 
@@ -21,50 +22,49 @@ const (
 	daySeconds  = 24 * 60 * 60
 )
 
-// column is a column compiled for writing.
+// column is a column compiled for writing: what its cells are made of stands ready as bytes.
 type column struct {
-	kind     dataset.Type
-	location *time.Location
-	ref      string // `<c r="AB`
-	text     string // what follows the row number in a text cell: `" s="1" t="inlineStr"><is>`
-	number   string // the same in a number cell: `" s="2"><v>`
-	yes, no  label
-	labels   map[string]label
+	kind    dataset.Type
+	ref     string // `<c r="AB`
+	text    string // what follows the row number in a text cell: `" s="1" t="inlineStr"><is>`
+	shared  string // the same in a cell of shared text: `" s="1" t="s"><v>`
+	number  string // the same in a number cell: `" s="2"><v>`
+	yes, no label
+	labels  map[string]*label
+	sharing sharing
+	most    int64 // bytes of XML a cell without text takes at most
 }
 
-// label is a dictionary's text made ready as a <t> element; empty for an empty text.
+// label is a text that stands for a value: a dictionary's, or a boolean's.
 type label struct {
-	element []byte
-	verdict verdict
-}
-
-func newLabel(text string) (l label) {
-	if text != "" {
-		l.element, l.verdict = appendTextElement(nil, text)
-	}
-	return l
+	text  string
+	id    shared
+	known bool // id is right
 }
 
 // compile makes the columns of a sheet ready for writing.
 func compile(s dataset.Sheet, st styles) []column {
 	all := make([]column, len(s.Columns))
 	for i, c := range s.Columns {
+		text := `" s="` + strconv.Itoa(st.text)
 		col := column{
-			kind: c.Type, location: s.Location,
+			kind:   c.Type,
 			ref:    `<c r="` + columnName(i),
-			text:   `" s="` + strconv.Itoa(st.text) + `" t="inlineStr"><is>`,
+			text:   text + `" t="inlineStr"><is>`,
+			shared: text + `" t="s"><v>`,
 			number: `" s="` + strconv.Itoa(st.of(c.Type)) + `"><v>`,
 		}
+		col.most = int64(len(col.ref) + len(col.text) + len(`1048576<t xml:space="preserve">-92233720368547758.08</t></is></c>`))
 		switch c.Type {
 		case dataset.Bool:
-			col.yes, col.no = newLabel("是"), newLabel("否")
+			col.yes.text, col.no.text = "是", "否"
 			if c.Labels != nil {
-				col.yes, col.no = newLabel(c.Labels["1"]), newLabel(c.Labels["0"])
+				col.yes.text, col.no.text = c.Labels["1"], c.Labels["0"]
 			}
 		case dataset.Code:
-			col.labels = make(map[string]label, len(c.Labels))
+			col.labels = make(map[string]*label, len(c.Labels))
 			for code, text := range c.Labels {
-				col.labels[code] = newLabel(text)
+				col.labels[code] = &label{text: text}
 			}
 		}
 		all[i] = col
@@ -80,60 +80,99 @@ func columnName(i int) string {
 	return columnName(i/26-1) + string(rune('A'+i%26))
 }
 
-// append appends the cell of v in the row with these digits; an empty cell is nothing.
-func (c *column) append(dst []byte, digits string, v dataset.Value, r *dataset.Report) []byte {
+// cell is a value ready to be encoded by any goroutine.
+type cell struct {
+	str string
+	num int64
+	op  op
+}
+
+// op is how a cell is encoded.
+type op uint8
+
+const (
+	opEmpty  op = iota
+	opText      // str, in the cell
+	opShared    // num, in the table of shared strings
+	opInt
+	opMoney
+	opTime
+	opDate
+)
+
+// take decides how a value is written. It runs in the caller's goroutine, in the order of the rows.
+func (c *column) take(v *dataset.Value, t *sharedStrings, r *dataset.Report) cell {
 	if v.Null {
-		return dst
+		return cell{}
 	}
 	switch c.kind {
 	case dataset.Int:
-		return c.appendInt(dst, digits, v.Num)
+		return cell{num: v.Num, op: opInt}
 	case dataset.Money:
-		return c.appendMoney(dst, digits, v.Num)
-	case dataset.DateTime, dataset.Date:
-		return c.appendTime(dst, digits, v, r)
+		return cell{num: v.Num, op: opMoney}
+	case dataset.DateTime:
+		return cell{num: v.Num, op: opTime}
+	case dataset.Date:
+		return cell{num: v.Num, op: opDate}
 	case dataset.Bool:
 		if v.Num != 0 {
-			return c.appendLabel(dst, digits, c.yes, r)
+			return c.yes.take(t, r)
 		}
-		return c.appendLabel(dst, digits, c.no, r)
+		return c.no.take(t, r)
 	case dataset.Code:
 		if l, known := c.labels[v.Str]; known {
-			return c.appendLabel(dst, digits, l, r)
+			return l.take(t, r)
 		}
 	}
-	return c.appendString(dst, digits, v.Str, r)
+	if v.Str == "" {
+		return cell{}
+	}
+	if s, found := t.find(&c.sharing, v.Str); found {
+		tally(r, s.verdict)
+		return cell{num: int64(s.id), op: opShared}
+	}
+	return cell{str: v.Str, op: opText}
 }
 
-func (c *column) appendString(dst []byte, digits, s string, r *dataset.Report) []byte {
-	if s == "" {
-		return dst
+func (l *label) take(t *sharedStrings, r *dataset.Report) cell {
+	switch {
+	case l.text == "":
+		return cell{}
+	case l.known:
+		t.used++
+	default:
+		if l.id, l.known = t.label(l.text); !l.known {
+			return cell{str: l.text, op: opText}
+		}
 	}
-	dst = append(append(append(dst, c.ref...), digits...), c.text...)
-	dst, v := appendTextElement(dst, s)
-	tally(r, v)
-	return append(dst, "</is></c>"...)
+	tally(r, l.id.verdict)
+	return cell{num: int64(l.id.id), op: opShared}
 }
 
-func (c *column) appendLabel(dst []byte, digits string, l label, r *dataset.Report) []byte {
-	if l.element == nil {
-		return dst
+// append appends a cell of the row with these digits; an empty cell is nothing.
+func (c *column) append(dst, digits []byte, v *cell, z *zone, r *dataset.Report) []byte {
+	switch v.op {
+	case opShared:
+		dst = append(append(append(dst, c.ref...), digits...), c.shared...)
+		return append(strconv.AppendInt(dst, v.num, 10), "</v></c>"...)
+	case opText:
+		dst = append(append(append(dst, c.ref...), digits...), c.text...)
+		dst, found := appendTextElement(dst, v.str)
+		tally(r, found)
+		return append(dst, "</is></c>"...)
+	case opInt:
+		dst = c.openNumber(dst, digits, isExact(v.num))
+		return closeNumber(strconv.AppendInt(dst, v.num, 10), isExact(v.num))
+	case opMoney:
+		dst = c.openNumber(dst, digits, isExact(v.num))
+		return closeNumber(appendCents(dst, v.num), isExact(v.num))
+	case opTime, opDate:
+		return c.appendTime(dst, digits, v, z, r)
 	}
-	dst = append(append(append(dst, c.ref...), digits...), c.text...)
-	tally(r, l.verdict)
-	return append(append(dst, l.element...), "</is></c>"...)
+	return dst
 }
 
-func tally(r *dataset.Report, v verdict) {
-	if v.cut {
-		r.Cut++
-	}
-	if v.replaced {
-		r.Replaced++
-	}
-}
-
-func (c *column) openNumber(dst []byte, digits string, exact bool) []byte {
+func (c *column) openNumber(dst, digits []byte, exact bool) []byte {
 	dst = append(append(dst, c.ref...), digits...)
 	if exact {
 		return append(dst, c.number...)
@@ -150,16 +189,6 @@ func closeNumber(dst []byte, exact bool) []byte {
 
 func isExact(n int64) bool { return -maxExact <= n && n <= maxExact }
 
-func (c *column) appendInt(dst []byte, digits string, n int64) []byte {
-	dst = c.openNumber(dst, digits, isExact(n))
-	return closeNumber(strconv.AppendInt(dst, n, 10), isExact(n))
-}
-
-func (c *column) appendMoney(dst []byte, digits string, cents int64) []byte {
-	dst = c.openNumber(dst, digits, isExact(cents))
-	return closeNumber(appendCents(dst, cents), isExact(cents))
-}
-
 // appendCents appends cents as a decimal with two places.
 func appendCents(dst []byte, cents int64) []byte {
 	units := uint64(cents)
@@ -171,10 +200,33 @@ func appendCents(dst []byte, cents int64) []byte {
 	return append(dst, '.', byte('0'+units%100/10), byte('0'+units%10))
 }
 
-func (c *column) appendTime(dst []byte, digits string, v dataset.Value, r *dataset.Report) []byte {
-	local := v.Time().In(c.location)
-	_, offset := local.Zone()
-	seconds := local.Unix() + int64(offset)
+// zone tells local times. It remembers the span in which its last answer holds: looking that up costs more than all else
+// of a time's cell. It is for one goroutine.
+type zone struct {
+	location    *time.Location
+	from, until int64 // seconds since 1970, until excluded
+	offset      int64 // seconds east of UTC between them
+}
+
+func (z *zone) local(unix int64) int64 {
+	if unix < z.from || unix >= z.until {
+		at := time.Unix(unix, 0).In(z.location)
+		_, offset := at.Zone()
+		z.offset = int64(offset)
+		z.from, z.until = math.MinInt64, math.MaxInt64
+		start, end := at.ZoneBounds()
+		if !start.IsZero() {
+			z.from = start.Unix()
+		}
+		if !end.IsZero() {
+			z.until = end.Unix()
+		}
+	}
+	return unix + z.offset
+}
+
+func (c *column) appendTime(dst, digits []byte, v *cell, z *zone, r *dataset.Report) []byte {
+	seconds := z.local(floorDiv(v.num, 1_000_000))
 	day := floorDiv(seconds, daySeconds)
 	switch {
 	case day > lastDay:
@@ -184,14 +236,14 @@ func (c *column) appendTime(dst []byte, digits string, v dataset.Value, r *datas
 		r.OutOfSpan++
 		dst = append(append(append(dst, c.ref...), digits...), c.text...)
 		layout := time.DateTime
-		if c.kind == dataset.Date {
+		if v.op == opDate {
 			layout = time.DateOnly
 		}
-		return append(local.AppendFormat(append(dst, "<t>"...), layout), "</t></is></c>"...)
+		return append(time.Unix(seconds, 0).UTC().AppendFormat(append(dst, "<t>"...), layout), "</t></is></c>"...)
 	}
 	dst = append(append(append(dst, c.ref...), digits...), c.number...)
 	dst = strconv.AppendInt(dst, day+epochSerial, 10)
-	if c.kind == dataset.DateTime {
+	if v.op == opTime {
 		dst = appendDayFraction(dst, seconds-day*daySeconds)
 	}
 	return append(dst, "</v></c>"...)

@@ -2,6 +2,7 @@ package xlsx
 
 import (
 	"math"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -29,6 +30,7 @@ var cellCases = map[string]struct {
 	column          dataset.Column
 	value           dataset.Value
 	excel, openpyxl string
+	shared          string // what openpyxl reads in a shared string, where that differs: it drops x005F_ there, wherever it stands
 	kind, format    string
 	report          dataset.Report
 }{
@@ -43,10 +45,10 @@ var cellCases = map[string]struct {
 	"spaces are kept":          {value: dataset.String("  a\n b "), excel: "  a\n b ", kind: "s", format: asText},
 	"control character":        {value: dataset.String("a\x01\x00b"), excel: "a\x01\x00b", openpyxl: "a_x0001__x0000_b", kind: "s", format: asText},
 	"noncharacters":            {value: dataset.String("\uFFFE\uFFFF"), excel: "\uFFFE\uFFFF", openpyxl: "_xFFFE__xFFFF_", kind: "s", format: asText},
-	"looks like an escape":     {value: dataset.String("_x0041_"), excel: "_x0041_", openpyxl: "_x005F_x0041_", kind: "s", format: asText},
-	"overlapping escapes":      {value: dataset.String("_x0041_x0042_"), excel: "_x0041_x0042_", openpyxl: "_x005F_x0041_x005F_x0042_", kind: "s", format: asText},
-	"an escaped escape":        {value: dataset.String("_x005F_x0041_"), excel: "_x005F_x0041_", openpyxl: "_x005F_x005F_x005F_x0041_", kind: "s", format: asText},
-	"escape ended by ours":     {value: dataset.String("_x0041\x01"), excel: "_x0041\x01", openpyxl: "_x005F_x0041_x0001_", kind: "s", format: asText},
+	"looks like an escape":     {value: dataset.String("_x0041_"), excel: "_x0041_", openpyxl: "_x005F_x0041_", shared: "_x0041_", kind: "s", format: asText},
+	"overlapping escapes":      {value: dataset.String("_x0041_x0042_"), excel: "_x0041_x0042_", openpyxl: "_x005F_x0041_x005F_x0042_", shared: "_x0041_x0042_", kind: "s", format: asText},
+	"an escaped escape":        {value: dataset.String("_x005F_x0041_"), excel: "_x005F_x0041_", openpyxl: "_x005F_x005F_x005F_x0041_", shared: "_x0041_", kind: "s", format: asText},
+	"escape ended by ours":     {value: dataset.String("_x0041\x01"), excel: "_x0041\x01", openpyxl: "_x005F_x0041_x0001_", shared: "_x0041_x0001_", kind: "s", format: asText},
 	"almost an escape":         {value: dataset.String("_x004_ _X0041_"), excel: "_x004_ _X0041_", kind: "s", format: asText},
 	"invalid bytes":            {value: dataset.String("a\xff\xfeb"), excel: "a\uFFFD\uFFFDb", kind: "s", format: asText, report: dataset.Report{Replaced: 1}},
 	"a real U+FFFD":            {value: dataset.String("a\uFFFDb"), excel: "a\uFFFDb", kind: "s", format: asText},
@@ -98,7 +100,8 @@ var cellCases = map[string]struct {
 	"null code":                {column: dataset.Column{Type: dataset.Code}, value: dataset.Null},
 }
 
-// TestCells writes every case as one column of one row and reads the workbook with two readers that are not ours.
+// TestCells writes every case as one column of one row, with shared strings and without, and reads the workbook with two
+// readers that are not ours.
 func TestCells(t *testing.T) {
 	s := dataset.Sheet{Name: "数据", Location: shanghai}
 	var names []string
@@ -113,29 +116,47 @@ func TestCells(t *testing.T) {
 		want.OutOfSpan += c.report.OutOfSpan
 	}
 	want.Rows, want.Sheets = 1, 1
-	file, report := write(t, s, Options{}.limits(), row)
-	if report != want {
-		t.Errorf("report = %+v, want %+v", report, want)
-	}
-	book, cells := read(t, file), readWithOpenpyxl(t, file).Sheets[0].Rows
-	for i, name := range names {
-		t.Run(name, func(t *testing.T) {
-			c, ref := cellCases[name], columnName(i)+"2"
-			if title := raw(t, book, s.Name, columnName(i)+"1"); title != name {
-				t.Fatalf("header is %q", title)
-			}
-			if got := raw(t, book, s.Name, ref); got != c.excel {
-				t.Errorf("excelize reads %.200q, want %.200q", got, c.excel)
-			}
-			if formula, err := book.GetCellFormula(s.Name, ref); err != nil || formula != "" {
-				t.Errorf("formula %q, %v", formula, err)
-			}
-			wantType := map[string]excelize.CellType{"s": excelize.CellTypeInlineString}[c.kind]
-			if got, err := book.GetCellType(s.Name, ref); err != nil || got != wantType {
-				t.Errorf("excelize sees cell type %v (%v), want %v", got, err, wantType)
-			}
-			checkOpenpyxl(t, cells[1][i], c.kind, c.format, c.excel, c.openpyxl)
-		})
+	for _, mode := range []struct {
+		name   string
+		shared int
+		text   []excelize.CellType
+	}{
+		{"shared", maxShared, []excelize.CellType{excelize.CellTypeSharedString, excelize.CellTypeInlineString}},
+		{"inline", 0, []excelize.CellType{excelize.CellTypeInlineString}},
+	} {
+		l := Options{}.limits()
+		l.shared = mode.shared
+		file, report := write(t, s, l, row)
+		if report != want {
+			t.Errorf("%s: report = %+v, want %+v", mode.name, report, want)
+		}
+		book, cells := read(t, file), readWithOpenpyxl(t, file).Sheets[0].Rows
+		for i, name := range names {
+			t.Run(mode.name+"/"+name, func(t *testing.T) {
+				c, ref := cellCases[name], columnName(i)+"2"
+				if title := raw(t, book, s.Name, columnName(i)+"1"); title != name {
+					t.Fatalf("header is %q", title)
+				}
+				if got := raw(t, book, s.Name, ref); got != c.excel {
+					t.Errorf("excelize reads %.200q, want %.200q", got, c.excel)
+				}
+				if formula, err := book.GetCellFormula(s.Name, ref); err != nil || formula != "" {
+					t.Errorf("formula %q, %v", formula, err)
+				}
+				want := []excelize.CellType{excelize.CellTypeUnset}
+				if c.kind == "s" {
+					want = mode.text
+				}
+				if got, err := book.GetCellType(s.Name, ref); err != nil || !slices.Contains(want, got) {
+					t.Errorf("excelize sees cell type %v (%v), want one of %v", got, err, want)
+				}
+				python := c.openpyxl
+				if mode.shared > 0 && c.shared != "" {
+					python = c.shared
+				}
+				checkOpenpyxl(t, cells[1][i], c.kind, c.format, c.excel, python)
+			})
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package xlsx
 import (
 	"io"
 	"math"
+	"runtime"
 	"time"
 
 	"exporthub/pkg/dataset"
@@ -26,11 +27,16 @@ type Options struct {
 	// SheetRows is how many rows a sheet takes, its header included, before a new one is begun. 0 is Excel's limit,
 	// 1,048,576, which is also the most; the least is 2.
 	SheetRows int
+	// Workers is how many goroutines encode and compress at once; 0 is one for each processor, the most is 16. The file
+	// does not depend on it.
+	Workers int
 }
 
 // limits are what Options and the file format allow; tests lower them.
 type limits struct {
 	level        int
+	workers      int
+	shared       int // how many shared strings
 	sheetRows    int
 	sheetBytes   int64 // of one sheet's XML
 	archiveBytes int64 // of the whole file
@@ -40,10 +46,15 @@ type limits struct {
 const zip32 = math.MaxUint32 - 64<<20
 
 func (o Options) limits() limits {
-	l := limits{level: o.Level, sheetRows: o.SheetRows, sheetBytes: zip32, archiveBytes: zip32}
+	l := limits{level: o.Level, sheetRows: o.SheetRows, shared: maxShared, sheetBytes: zip32, archiveBytes: zip32}
 	if l.level < 1 || l.level > 9 {
 		l.level = 3
 	}
+	l.workers = o.Workers
+	if l.workers < 1 {
+		l.workers = runtime.GOMAXPROCS(0)
+	}
+	l.workers = min(l.workers, maxWorkers)
 	if l.sheetRows == 0 {
 		l.sheetRows = maxRows
 	}

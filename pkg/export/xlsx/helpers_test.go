@@ -3,6 +3,7 @@ package xlsx
 import (
 	"bytes"
 	"encoding/json"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -105,4 +106,16 @@ func readWithOpenpyxl(t testing.TB, file []byte) dump {
 		t.Fatalf("dump: %v", err)
 	}
 	return d
+}
+
+// counter counts the bytes of a file.
+type counter struct {
+	w io.Writer
+	n int64
+}
+
+func (c *counter) Write(p []byte) (int, error) {
+	n, err := c.w.Write(p)
+	c.n += int64(n)
+	return n, err
 }

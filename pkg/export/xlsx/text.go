@@ -13,6 +13,46 @@ type verdict struct{ cut, replaced bool }
 
 // appendText appends s as the content of a <t> element.
 func appendText(dst []byte, s string) ([]byte, verdict) {
+	if isPlain(s) {
+		return append(dst, s...), verdict{}
+	}
+	return appendSpecial(dst, s)
+}
+
+// isPlain reports whether s stands in the file as it is. Some texts that do are not seen to.
+func isPlain(s string) bool {
+	if len(s) > maxUnits { // a byte is a unit at most
+		return false
+	}
+	var kinds uint8
+	for i := range len(s) {
+		kinds |= kindOf[s[i]]
+	}
+	return kinds == 0 || kinds == wide && utf8.ValidString(s)
+}
+
+// What a byte says of its text.
+const (
+	wide    = 1 << iota // not ASCII: has to be looked at as a whole
+	special             // may stand for something else, or be the first byte of U+FFFE or U+FFFF
+)
+
+var kindOf = func() (t [256]uint8) {
+	for b := range t {
+		switch {
+		case b >= utf8.RuneSelf:
+			t[b] = wide
+		case escapes[b] != "":
+			t[b] = special
+		}
+	}
+	t['_'] |= special
+	t[0xEF] |= special
+	return t
+}()
+
+// appendSpecial is appendText of any text.
+func appendSpecial(dst []byte, s string) ([]byte, verdict) {
 	var v verdict
 	units, from := 0, 0
 	for i := 0; i < len(s); {

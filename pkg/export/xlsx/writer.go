@@ -1,7 +1,6 @@
 package xlsx
 
 import (
-	"archive/zip"
 	"bytes"
 	"errors"
 	"fmt"
@@ -9,27 +8,23 @@ import (
 	"slices"
 	"strconv"
 
-	"github.com/klauspost/compress/flate"
-
 	"exporthub/pkg/dataset"
-	"exporthub/pkg/errs"
 )
-
-// flushBytes is how much row XML is gathered before it is deflated.
-const flushBytes = 64 << 10
 
 var errClosed = errors.New("xlsx: write after close")
 
 // early are the parts that no row changes: written first, so that the file is known for a workbook by its first bytes.
 var early = []string{"_rels/.rels", "docProps/app.xml", "docProps/core.xml", "xl/theme/theme1.xml", "xl/styles.xml"}
 
+// stringsPart is where the shared strings stand.
+const stringsPart = "xl/sharedStrings.xml"
+
 // writer is a workbook being written.
 type writer struct {
 	sheet   dataset.Sheet
 	limits  limits
-	out     counter
-	archive *zip.Writer
-	first   *frame // heads and styles, from before the first row
+	archive *archive // the caller's while the pipeline waits for nothing
+	first   *frame   // heads and styles, from before the first row
 
 	columns  []column
 	widths   []float64
@@ -37,15 +32,16 @@ type writer struct {
 	names    []string
 	lastRows []int // of the data sheets that are finished
 
-	entry io.Writer // the open data sheet
-	tail  []byte    // what stands behind its rows and filter
-	row   int       // the last row in it
-	bytes int64     // its XML so far
-	buf   []byte    // the part of that not yet deflated
+	pipeline *pipeline
+	batch    *batch // being filled
+	strings  sharedStrings
+	row      int    // the last row of the open data sheet
+	tail     []byte // what stands behind its rows and filter
+	room     room
 
-	report dataset.Report
-	err    error // the answer to further calls
-	closed bool  // Close has finished the file
+	report dataset.Report // of what was decided here; the pipeline has the rest
+	err    error          // the answer to further calls
+	closed bool           // Close has finished the file
 }
 
 func newWriter(w io.Writer, s dataset.Sheet, l limits) (dataset.Writer, error) {
@@ -54,22 +50,18 @@ func newWriter(w io.Writer, s dataset.Sheet, l limits) (dataset.Writer, error) {
 	}
 	s.Columns = slices.Clone(s.Columns)
 	s.Info = slices.Clone(s.Info)
-	x := &writer{sheet: s, limits: l, out: counter{w: w}}
-	x.archive = zip.NewWriter(&x.out)
-	x.archive.RegisterCompressor(zip.Deflate, func(w io.Writer) (io.WriteCloser, error) {
-		return flate.NewWriter(w, l.level)
-	})
+	x := &writer{sheet: s, limits: l, archive: &archive{w: w}, strings: sharedStrings{most: l.shared}}
 	if err := x.begin(); err != nil {
 		return nil, fmt.Errorf("xlsx: begin: %w", err)
 	}
 	return x, nil
 }
 
-// begin writes all that can stand before the first row.
+// begin writes all that can stand before the first sheet.
 func (x *writer) begin() (err error) {
 	// Two data sheets, since the first one's head differs from all others'.
 	names := []string{x.sheet.Name, uniqueName(x.sheet.Name, 2, nil)}
-	if x.first, err = newFrame(x.sheet, names, nil, x.infoName(names)); err != nil {
+	if x.first, err = newFrame(x.sheet, names, nil, x.infoName(names), false); err != nil {
 		return err
 	}
 	for _, name := range early {
@@ -78,12 +70,15 @@ func (x *writer) begin() (err error) {
 		}
 	}
 	x.columns = compile(x.sheet, x.first.styles)
+	x.room.row = rowMost(x.columns)
 	titles := make([]string, len(x.sheet.Columns))
 	x.widths = make([]float64, len(x.sheet.Columns))
 	for i, c := range x.sheet.Columns {
 		titles[i], x.widths[i] = c.Title, width(c)
 	}
 	x.header = appendTextRow(nil, 1, titles, func(int) int { return x.first.styles.header })
+	x.pipeline = newPipeline(x.archive, x.sheet, x.limits, x.columns)
+	x.batch = x.pipeline.next()
 	return x.beginSheet()
 }
 
@@ -99,12 +94,22 @@ func (x *writer) addPart(parts []*part, name string) error {
 	if i < 0 {
 		return fmt.Errorf("the workbook has no part %s", name)
 	}
-	w, err := x.archive.Create(name)
-	if err != nil {
+	return x.addFile(name, parts[i].data.Bytes())
+}
+
+// addFile adds a whole file to the archive.
+func (x *writer) addFile(name string, pieces ...[]byte) error {
+	b := batch{last: true, head: slices.Concat(pieces...)}
+	if err := b.encode(nil, x.limits.level); err != nil {
 		return err
 	}
-	_, err = w.Write(parts[i].data.Bytes())
-	return err
+	if err := x.archive.begin(name); err != nil {
+		return err
+	}
+	if err := x.archive.add(b.packed.Bytes(), b.crc, b.size); err != nil {
+		return err
+	}
+	return x.archive.end()
 }
 
 // split returns what stands before and after the rows of a sheet's part, the columns' widths put in.
@@ -118,98 +123,99 @@ func split(p *part, widths []float64) (head, tail []byte, err error) {
 }
 
 // beginSheet opens the next data sheet, with its header.
-func (x *writer) beginSheet() (err error) {
+func (x *writer) beginSheet() error {
 	name := uniqueName(x.sheet.Name, len(x.names)+1, x.names)
 	x.names = append(x.names, name)
 	head, tail, err := split(x.first.sheets[min(len(x.names), 2)-1], x.widths)
 	if err != nil {
 		return err
 	}
-	if x.entry, err = x.archive.Create(fmt.Sprintf("xl/worksheets/sheet%d.xml", len(x.names))); err != nil {
-		return err
-	}
-	x.tail = tail
-	x.buf = append(append(x.buf[:0], head...), x.header...)
-	x.bytes, x.row = int64(len(x.buf)), 1
+	x.tail, x.row = tail, 1
+	x.batch.name = fmt.Sprintf("xl/worksheets/sheet%d.xml", len(x.names))
+	x.batch.head = append(head, x.header...)
+	x.batch.first = 2
+	x.room = room{row: x.room.row, used: int64(len(x.batch.head))}
 	return nil
 }
 
 // endSheet closes the open data sheet.
-func (x *writer) endSheet() error {
-	x.buf = fmt.Appendf(x.buf, `</sheetData><autoFilter ref="%s"/>`, filterRange(len(x.columns), x.row))
-	x.buf = append(x.buf, x.tail...)
+func (x *writer) endSheet() {
+	x.batch.tail = fmt.Appendf(nil, `</sheetData><autoFilter ref="%s"/>`, filterRange(len(x.columns), x.row))
+	x.batch.tail = append(x.batch.tail, x.tail...)
+	x.batch.last = true
 	x.lastRows = append(x.lastRows, x.row)
-	return x.flush()
+	x.send()
 }
 
-func (x *writer) flush() error {
-	if _, err := x.entry.Write(x.buf); err != nil {
-		return err
-	}
-	x.buf = x.buf[:0]
-	if x.out.n > x.limits.archiveBytes {
-		return errs.New(errs.TooLarge, "文件将超过 Excel 能打开的 4 GB,请减少列、缩小筛选范围,或改用 CSV")
-	}
-	return nil
+// send hands the batch over and takes an empty one for the rows behind it.
+func (x *writer) send() {
+	x.pipeline.send(x.batch)
+	x.batch = x.pipeline.next()
+	x.batch.first = x.row + 1
 }
 
-// Write adds a row.
+// Write adds a row. What goes wrong behind it comes out of a later call, at most some batches later.
 func (x *writer) Write(row []dataset.Value) error {
 	if x.err != nil {
 		return x.err
 	}
 	if err := x.write(row); err != nil {
-		x.fail(fmt.Errorf("xlsx: row %d: %w", x.report.Rows+1, err))
+		x.fail(fmt.Errorf("xlsx: %w", err))
 	}
 	return x.err
 }
 
 func (x *writer) write(row []dataset.Value) error {
 	if len(row) != len(x.columns) {
-		return fmt.Errorf("has %d values, the sheet has %d columns", len(row), len(x.columns))
+		return fmt.Errorf("row %d has %d values, the sheet has %d columns", x.report.Rows+1, len(row), len(x.columns))
 	}
 	if x.row == x.limits.sheetRows {
 		if err := x.nextSheet(); err != nil {
 			return err
 		}
 	}
-	start, before := len(x.buf), x.report
-	x.encode(row)
-	if x.row > 2 && x.bytes+int64(len(x.buf)-start) > x.limits.sheetBytes {
-		x.buf, x.report, x.row = x.buf[:start], before, x.row-1
+	text := x.take(row)
+	fits, err := x.makeRoom(text)
+	if err != nil {
+		return err
+	}
+	if !fits {
+		cells := x.takeBack()
 		if err := x.nextSheet(); err != nil {
 			return err
 		}
-		start = len(x.buf)
-		x.encode(row)
-	}
-	x.bytes += int64(len(x.buf) - start)
-	if len(x.buf) >= flushBytes {
-		if err := x.flush(); err != nil {
+		x.batch.cells = append(x.batch.cells, cells...)
+		if _, err := x.makeRoom(text); err != nil {
 			return err
 		}
 	}
+	x.batch.text += text
+	x.batch.rows++
+	x.row++
 	x.report.Rows++
+	if x.batch.isFull() {
+		x.send()
+		return x.pipeline.err()
+	}
 	return nil
 }
 
+// take puts the row's cells at the end of the batch and returns how many bytes of text they hold.
+func (x *writer) take(row []dataset.Value) (text int) {
+	for i := range row {
+		c := x.columns[i].take(&row[i], &x.strings, &x.report)
+		text += len(c.str)
+		x.batch.cells = append(x.batch.cells, c)
+	}
+	return text
+}
+
 func (x *writer) nextSheet() error {
-	if err := x.endSheet(); err != nil {
+	x.endSheet()
+	if err := x.pipeline.err(); err != nil {
 		return err
 	}
 	return x.beginSheet()
-}
-
-// encode appends the next row to the buffer.
-func (x *writer) encode(row []dataset.Value) {
-	x.row++
-	var scratch [8]byte
-	digits := string(strconv.AppendInt(scratch[:0], int64(x.row), 10)) // at most 7 digits: stays on the stack
-	x.buf = append(append(append(x.buf, `<row r="`...), digits...), `">`...)
-	for i := range x.columns {
-		x.buf = x.columns[i].append(x.buf, digits, row[i], &x.report)
-	}
-	x.buf = append(x.buf, "</row>"...)
 }
 
 // Close writes what follows the rows and finishes the archive. After an error it returns that error. A second Close
@@ -226,16 +232,28 @@ func (x *writer) Close() (dataset.Report, error) {
 		return x.report, x.err
 	}
 	x.report.Sheets, x.closed = len(x.names), true
-	x.fail(errClosed)
+	x.release(errClosed)
 	return x.report, nil
 }
 
+// Abort gives the file up. When it returns, nothing is written any more and no goroutine is left.
+func (x *writer) Abort() {
+	if x.err == nil {
+		x.fail(errDropped)
+	}
+}
+
 func (x *writer) finish() error {
-	if err := x.endSheet(); err != nil {
+	x.endSheet()
+	if err := x.pipeline.wait(); err != nil {
 		return err
 	}
+	done := x.pipeline.report
+	x.report.Cut += done.Cut
+	x.report.Replaced += done.Replaced
+	x.report.OutOfSpan += done.OutOfSpan
 	info := x.infoName(x.names)
-	last, err := newFrame(x.sheet, x.names, x.lastRows, info)
+	last, err := newFrame(x.sheet, x.names, x.lastRows, info, x.strings.used > 0)
 	if err != nil {
 		return err
 	}
@@ -244,15 +262,23 @@ func (x *writer) finish() error {
 			return err
 		}
 	}
+	if x.strings.used > 0 {
+		head := fmt.Sprintf(`<?xml version="1.0" encoding="UTF-8" standalone="yes"?>`+"\n"+
+			`<sst xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main" count="%d" uniqueCount="%d">`,
+			x.strings.used, len(x.strings.ids))
+		if err := x.addFile(stringsPart, []byte(head), x.strings.elements, []byte("</sst>")); err != nil {
+			return err
+		}
+	}
 	for _, p := range last.parts {
-		if slices.Contains(early, p.name) {
+		if slices.Contains(early, p.name) || p.name == stringsPart {
 			continue
 		}
 		if err := x.addPart(last.parts, p.name); err != nil {
 			return err
 		}
 	}
-	return x.archive.Close()
+	return x.archive.finish()
 }
 
 func (x *writer) addInfoSheet(f *frame) error {
@@ -262,6 +288,9 @@ func (x *writer) addInfoSheet(f *frame) error {
 		return err
 	}
 	for i, line := range x.sheet.Info {
+		if line.Rows {
+			line.Text = strconv.FormatInt(x.report.Rows, 10)
+		}
 		head = appendTextRow(head, i+1, []string{line.Label, line.Text}, func(col int) int {
 			if col == 0 {
 				return f.styles.label
@@ -269,12 +298,7 @@ func (x *writer) addInfoSheet(f *frame) error {
 			return f.styles.note
 		})
 	}
-	w, err := x.archive.Create(p.name)
-	if err != nil {
-		return err
-	}
-	_, err = w.Write(append(append(head, "</sheetData>"...), tail...))
-	return err
+	return x.addFile(p.name, head, []byte("</sheetData>"), tail)
 }
 
 // appendTextRow appends a row of text cells; style gives each column's style.
@@ -294,20 +318,14 @@ func appendTextRow(dst []byte, row int, texts []string, style func(col int) int)
 	return append(dst, "</row>"...)
 }
 
-// fail makes err the answer to every further call and lets go of everything else.
+// fail gives the file up: err is the answer to every further call.
 func (x *writer) fail(err error) {
+	x.pipeline.drop()
+	x.release(err)
+}
+
+// release makes err the answer to every further call and lets go of everything else.
+func (x *writer) release(err error) {
 	x.err = err
-	x.archive, x.entry, x.first, x.columns, x.buf = nil, nil, nil, nil, nil
-}
-
-// counter counts the bytes of the file.
-type counter struct {
-	w io.Writer
-	n int64
-}
-
-func (c *counter) Write(p []byte) (int, error) {
-	n, err := c.w.Write(p)
-	c.n += int64(n)
-	return n, err
+	x.archive, x.pipeline, x.batch, x.first, x.columns, x.strings = nil, nil, nil, nil, nil, sharedStrings{}
 }
