@@ -1,6 +1,12 @@
 package httpapi
 
-import "exporthub/pkg/page"
+import (
+	"maps"
+	"net/url"
+	"strconv"
+
+	"exporthub/pkg/page"
+)
 
 // PagingA is how A asks for a page: page from 1, per_page 15. Embed it in an input.
 type PagingA struct {
@@ -111,6 +117,56 @@ type PageD[T any] struct {
 func ListD[T any](r page.Result[T]) PageD[T] {
 	return PageD[T]{Total: r.Total, Page: r.Request.Number, PageSize: r.Request.Size, Results: some(r.Items),
 		estimate: estimate(r.Estimated)}
+}
+
+// PageE is one page of a list as E shows it: Laravel's paginator.
+type PageE[T any] struct {
+	CurrentPage  int     `json:"current_page" doc:"当前页"`
+	Data         []T     `json:"data"`
+	FirstPageURL string  `json:"first_page_url"`
+	From         *int    `json:"from" doc:"本页第一行的序号，没有则为 null"`
+	LastPage     int     `json:"last_page" doc:"最后一页，至少为 1"`
+	LastPageURL  string  `json:"last_page_url"`
+	NextPageURL  *string `json:"next_page_url" doc:"下一页，没有则为 null"`
+	Path         string  `json:"path"`
+	PerPage      int     `json:"per_page" doc:"每页的数量"`
+	PrevPageURL  *string `json:"prev_page_url" doc:"上一页，没有则为 null"`
+	To           *int    `json:"to" doc:"本页最后一行的序号，没有则为 null"`
+	Total        int     `json:"total" doc:"总数"`
+	estimate
+}
+
+// ListE shapes one page of a list as E shows it. path is the list's own absolute address; query is what its pages'
+// addresses carry beside their number, such as the filters.
+func ListE[T any](r page.Result[T], path string, query url.Values) PageE[T] {
+	address := func(number int) string {
+		q := url.Values{}
+		maps.Copy(q, query)
+		q.Del("page")
+		before := ""
+		if len(q) > 0 {
+			before = q.Encode() + "&"
+		}
+		return path + "?" + before + "page=" + strconv.Itoa(number)
+	}
+	optional := func(number int, there bool) *string {
+		if !there {
+			return nil
+		}
+		a := address(number)
+		return &a
+	}
+	number, last := r.Request.Number, max(r.Pages(), 1)
+	p := PageE[T]{
+		CurrentPage: number, Data: some(r.Items), FirstPageURL: address(1), LastPage: last, LastPageURL: address(last),
+		NextPageURL: optional(number+1, number < last), Path: path, PerPage: r.Request.Size,
+		PrevPageURL: optional(number-1, number > 1), Total: r.Total, estimate: estimate(r.Estimated),
+	}
+	if n := len(r.Items); n > 0 {
+		from, to := r.Request.Offset()+1, r.Request.Offset()+n
+		p.From, p.To = &from, &to
+	}
+	return p
 }
 
 // some returns items, never nil: a page may be written by a type with a MarshalJSON of its own.
