@@ -23,7 +23,7 @@ type source struct {
 func parseDSN(dsn string) (source, error) {
 	scheme, rest, found := strings.Cut(dsn, ":")
 	if !found {
-		return source{}, errors.New("database URL has no scheme: want sqlite:PATH, postgres://... or mysql://...")
+		return source{}, errors.New("database URL has no scheme (sqlite:PATH, postgres://host/name, mysql://host/name)")
 	}
 	switch scheme {
 	case "sqlite":
