@@ -3,6 +3,7 @@ package admin
 import (
 	"context"
 	"io/fs"
+	"log/slog"
 	"time"
 
 	"exporthub/pkg/auth"
@@ -21,6 +22,7 @@ type Deps struct {
 	PublicURL string           // what links to this server begin with, without a slash at the end
 	Location  *time.Location   // the zone in which people read and enter times
 	Now       func() time.Time // the clock of everything that is not a lease
+	Logger    *slog.Logger     // default slog.Default()
 }
 
 // Exports queues exports of any dataset for the caller that ctx carries. Refusals are *errs.Error with the documented

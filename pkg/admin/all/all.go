@@ -4,11 +4,13 @@ package all
 import (
 	"exporthub/pkg/admin"
 	"exporthub/pkg/admin/invitation"
+	"exporthub/pkg/admin/message"
 )
 
 // Modules returns every system in the order of the menu.
 func Modules(d admin.Deps) []admin.Module {
 	return []admin.Module{
 		invitation.Module(d),
+		message.Module(d),
 	}
 }

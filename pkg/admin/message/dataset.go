@@ -1,0 +1,67 @@
+package message
+
+import (
+	"context"
+
+	"exporthub/pkg/database"
+	"exporthub/pkg/dataset"
+)
+
+// datasets are the three lists as exports.
+func datasets() []dataset.Dataset {
+	all := make([]dataset.Dataset, len(lists))
+	for i, l := range lists {
+		all[i] = l.export()
+	}
+	return all
+}
+
+// export is the list as a file: the viewer's own messages, in the list's order.
+func (l list) export() dataset.Dataset {
+	return dataset.Define(dataset.Spec[Filter, Message]{
+		Name: l.dataset, Service: l.service, Title: l.title, Permission: permissionExport,
+		Fields: fields(),
+		Count: func(ctx context.Context, tx *database.Tx, q dataset.Query[Filter]) (int64, error) {
+			n, err := newQuery(l, q.Viewer.UserID, q.Filter, q.IDs).count(ctx, tx, 0)
+			return int64(n), err
+		},
+		Page: func(ctx context.Context, tx *database.Tx, q dataset.Query[Filter], last *Message, limit int, into []Message) ([]Message, error) {
+			return newQuery(l, q.Viewer.UserID, q.Filter, q.IDs).after(ctx, tx, last, limit, into)
+		},
+	})
+}
+
+func fields() []dataset.Field[Message] {
+	type field = dataset.Field[Message]
+	column := func(key, title string, t dataset.Type) dataset.Column {
+		return dataset.Column{Key: key, Title: title, Type: t}
+	}
+	code := func(key, title string, d dataset.Dictionary) dataset.Column {
+		c := column(key, title, dataset.Code)
+		c.Labels = d.Labels()
+		return c
+	}
+	return []field{
+		{Column: column("id", "ID", dataset.Int), Value: func(m *Message) dataset.Value { return dataset.Number(m.ID) }},
+		{Column: column("created_at", "通知时间", dataset.DateTime), Value: func(m *Message) dataset.Value { return dataset.Instant(m.CreatedAt) }},
+		{Column: code("notice_type", "消息类型", types), Value: func(m *Message) dataset.Value { return dataset.String(string(m.Type)) }},
+		{Column: code("plugin", "来源", plugins), Value: func(m *Message) dataset.Value { return dataset.String(m.Plugin) }},
+		{Column: column("send_staff", "发送人", dataset.Text), Value: func(m *Message) dataset.Value { return dataset.String(m.Sender.name()) }},
+		{Column: column("head", "标题", dataset.Text), Value: func(m *Message) dataset.Value { return text(m.Head) }},
+		{Column: column("title", "名称", dataset.Text), Value: func(m *Message) dataset.Value { return text(m.Title) }},
+		{Column: column("content", "内容", dataset.Text), Value: func(m *Message) dataset.Value { return text(m.Content) }},
+		{Column: column("project_name", "所属项目", dataset.Text), Value: func(m *Message) dataset.Value { return text(m.Project) }},
+		{Column: code("status", "阅读状态", readStates), Value: func(m *Message) dataset.Value { return dataset.String(flag(m.Read)) }},
+		{Column: code("handle_status", "处理状态", handleStates), Value: func(m *Message) dataset.Value { return dataset.String(flag(m.Awaits)) }},
+	}
+}
+
+// text is a cell that is empty when the text is.
+func text(s string) dataset.Value { return dataset.Value{Str: s, Null: s == ""} }
+
+func flag(b bool) string {
+	if b {
+		return "1"
+	}
+	return "0"
+}

@@ -1,0 +1,222 @@
+package message
+
+import (
+	"context"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"exporthub/pkg/admin"
+	"exporthub/pkg/httpapi"
+	"exporthub/pkg/page"
+)
+
+const tag = "消息"
+
+// Both addresses are the same system: old pages name the business they belong to.
+var bases = []string{"/admin/message", "/business/{business_id}/admin/message"}
+
+// What the documents' keys of the surrounding platform say here, where there is one organisation.
+const (
+	uniacid         = 1
+	defaultBusiness = 1
+)
+
+func (s *service) routes() []httpapi.Route {
+	var routes []httpapi.Route
+	for _, base := range bases {
+		for _, l := range lists {
+			routes = append(routes, httpapi.Handle("GET", base+"/"+l.path, httpapi.E, permissionRead, httpapi.Doc{
+				Summary: l.title + "列表", Tag: tag,
+				Detail: "只有本人的消息。带 export_format 时不返回列表,而是把全部匹配的消息加入导出队列。",
+			}, func(ctx context.Context, in listIn) (httpapi.Reply[admin.ListOrTicket[pageOut]], error) {
+				return s.handleList(ctx, base, l, in)
+			}, httpapi.StartsWith("export_format")))
+		}
+		routes = append(routes,
+			httpapi.Handle("POST", base+"/{id}/read", httpapi.E, permissionRead,
+				httpapi.Doc{Summary: "标为已读", Tag: tag}, s.handleChange(markRead)),
+			httpapi.Handle("POST", base+"/{id}/handle", httpapi.E, permissionRead,
+				httpapi.Doc{Summary: "标为已处理", Tag: tag}, s.handleChange(markHandled)),
+			httpapi.Handle("POST", base+"/read-all", httpapi.E, permissionRead,
+				httpapi.Doc{Summary: "全部标为已读", Tag: tag}, s.handleReadAll),
+		)
+	}
+	return routes
+}
+
+type listIn struct {
+	Filter
+	httpapi.PagingE
+	httpapi.ExportParams
+	BusinessID int64 `json:"business_id" minimum:"1" doc:"商户id:原样返回"`
+}
+
+// row is a message as the documented lists show it.
+type row struct {
+	ID           int64     `json:"id"`
+	Uniacid      int       `json:"uniacid"`
+	BusinessID   int64     `json:"business_id"`
+	RecipientID  int64     `json:"recipient_id" doc:"接收人"`
+	OperateID    int64     `json:"operate_id" doc:"操作人,0 为系统"`
+	Plugin       string    `json:"plugin" doc:"插件类型"`
+	NoticeType   Type      `json:"notice_type" doc:"消息类型"`
+	HandleStatus int       `json:"handle_status" doc:"待处理状态:0已处理1待处理"`
+	Status       int       `json:"status" doc:"状态:0未读1已读"`
+	CreatedAt    string    `json:"created_at" doc:"创建时间"`
+	MessageBody  bodyRow   `json:"message_body" doc:"消息内容体"`
+	SendStaff    senderRow `json:"send_staff" doc:"消息发布者"`
+}
+
+type bodyRow struct {
+	Head        string `json:"head" doc:"通知头部标题"`
+	Title       string `json:"title" doc:"通知名称"`
+	Content     string `json:"content" doc:"通知内容"`
+	ProjectName string `json:"project_name" doc:"项目名称"`
+	NoticeTime  string `json:"notice_time" doc:"通知时间"`
+}
+
+// senderRow has every key that old pages know; what is not recorded here is empty.
+type senderRow struct {
+	ID             int64   `json:"id" doc:"员工ID"`
+	Uniacid        int     `json:"uniacid"`
+	BusinessID     int64   `json:"business_id"`
+	UID            int64   `json:"uid"`
+	UserID         string  `json:"user_id"`
+	Name           string  `json:"name" doc:"员工名称"`
+	Mobile         string  `json:"mobile"`
+	Position       string  `json:"position"`
+	Gender         int     `json:"gender"`
+	Telephone      string  `json:"telephone"`
+	Email          string  `json:"email"`
+	Avatar         string  `json:"avatar" doc:"员工头像"`
+	Alias          string  `json:"alias"`
+	Status         int     `json:"status"`
+	QRCode         string  `json:"qr_code"`
+	Address        string  `json:"address"`
+	OpenUserid     string  `json:"open_userid"`
+	MainDepartment string  `json:"main_department"`
+	UpdatedAt      *string `json:"updated_at"`
+	CreatedAt      *string `json:"created_at"`
+	DeletedAt      *string `json:"deleted_at"`
+	RightType      int     `json:"right_type"`
+	Disabled       int     `json:"disabled"`
+	Userid         string  `json:"userid"`
+	AvatarMediaid  string  `json:"avatar_mediaid"`
+}
+
+// systemName is who sends what nobody did.
+const systemName = "系统"
+
+func (s Sender) name() string {
+	if s.ID == 0 {
+		return systemName
+	}
+	return s.Name
+}
+
+func newRow(ctx context.Context, m Message, business int64) row {
+	at := httpapi.FormatTime(ctx, httpapi.E, m.CreatedAt)
+	return row{
+		ID: m.ID, Uniacid: uniacid, BusinessID: business, RecipientID: m.RecipientID, OperateID: m.Sender.ID,
+		Plugin: m.Plugin, NoticeType: m.Type, HandleStatus: number(m.Awaits), Status: number(m.Read), CreatedAt: at,
+		MessageBody: bodyRow{Head: m.Head, Title: m.Title, Content: m.Content, ProjectName: m.Project, NoticeTime: at},
+		SendStaff: senderRow{
+			ID: m.Sender.ID, Uniacid: uniacid, BusinessID: business, UID: m.Sender.ID, Name: m.Sender.name(),
+			Mobile: m.Sender.Phone, Alias: m.Sender.Nickname, Disabled: number(m.Sender.Disabled),
+		},
+	}
+}
+
+func number(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// numbers are the counts under the documents' names.
+type numbers struct {
+	UnreadMum     int `json:"unreadMum" doc:"消息未读数量"`
+	WaitHandleNum int `json:"waitHandleNum" doc:"消息待处理数量"`
+}
+
+func newNumbers(c Counts) numbers { return numbers{UnreadMum: c.Unread, WaitHandleNum: c.Awaits} }
+
+// pageOut is a page of a list with the counts behind it.
+type pageOut struct {
+	httpapi.PageE[row]
+	UnreadMum     int `json:"unreadMum" doc:"消息未读数量"`
+	WaitHandleNum int `json:"waitHandleNum" doc:"消息待处理数量"`
+}
+
+func (s *service) handleList(ctx context.Context, base string, l list, in listIn) (httpapi.Reply[admin.ListOrTicket[pageOut]], error) {
+	return admin.List(ctx, s.Exports, l.dataset, &in.Filter, in.ExportParams, func() (pageOut, error) {
+		result, counts, err := s.list(ctx, l, in.Filter, in.PageRequest())
+		if err != nil {
+			return pageOut{}, err
+		}
+		business := max(in.BusinessID, defaultBusiness)
+		path := s.PublicURL + strings.ReplaceAll(base, "{business_id}", strconv.FormatInt(business, 10)) + "/" + l.path
+		rows := page.Map(result, func(m Message) row { return newRow(ctx, m, business) })
+		return pageOut{
+			PageE: httpapi.ListE(rows, path, in.query()), UnreadMum: counts.Unread, WaitHandleNum: counts.Awaits,
+		}, nil
+	})
+}
+
+// query is what the addresses of the list's pages carry.
+func (f Filter) query() url.Values {
+	q := url.Values{}
+	if f.NoticeType != "" {
+		q.Set("notice_type", f.NoticeType)
+	}
+	if f.Plugin != "" {
+		q.Set("plugin", f.Plugin)
+	}
+	return q
+}
+
+type oneIn struct {
+	ID         int64 `json:"id" required:"true" minimum:"1" doc:"消息"`
+	BusinessID int64 `json:"business_id" minimum:"1" doc:"商户id:原样返回"`
+}
+
+// changedOut is a message as it is now, as pushes show it.
+type changedOut struct {
+	Message       row `json:"message"`
+	UnreadMum     int `json:"unreadMum" doc:"消息未读数量"`
+	WaitHandleNum int `json:"waitHandleNum" doc:"消息待处理数量"`
+}
+
+const doneText = "操作成功"
+
+func (s *service) handleChange(do change) func(ctx context.Context, in oneIn) (httpapi.Reply[changedOut], error) {
+	return func(ctx context.Context, in oneIn) (httpapi.Reply[changedOut], error) {
+		m, c, err := s.change(ctx, in.ID, do)
+		if err != nil {
+			return httpapi.Reply[changedOut]{}, err
+		}
+		return httpapi.Reply[changedOut]{Msg: doneText, Data: changedOut{
+			Message: newRow(ctx, m, max(in.BusinessID, defaultBusiness)), UnreadMum: c.Unread, WaitHandleNum: c.Awaits,
+		}}, nil
+	}
+}
+
+type allIn struct {
+	BusinessID int64 `json:"business_id" minimum:"1" doc:"商户id"`
+}
+
+type allOut struct {
+	Changed       int64 `json:"changed" doc:"这次标为已读的数量"`
+	UnreadMum     int   `json:"unreadMum" doc:"消息未读数量"`
+	WaitHandleNum int   `json:"waitHandleNum" doc:"消息待处理数量"`
+}
+
+func (s *service) handleReadAll(ctx context.Context, _ allIn) (httpapi.Reply[allOut], error) {
+	n, c, err := s.readAll(ctx)
+	if err != nil {
+		return httpapi.Reply[allOut]{}, err
+	}
+	return httpapi.Reply[allOut]{Msg: doneText, Data: allOut{Changed: n, UnreadMum: c.Unread, WaitHandleNum: c.Awaits}}, nil
+}
