@@ -10,11 +10,9 @@ func (s *Server) deliver(e Event) {
 		return
 	}
 	var doomed []*session
-	for i, stream := range e.Streams {
-		if slices.Contains(e.Streams[:i], stream) {
-			continue
-		}
-		doomed = s.deliverStream(stream, &e, data, doomed)
+	records := s.history.add(&e, data)
+	for i := range records {
+		doomed = s.deliverStream(&records[i], doomed)
 	}
 	for _, sess := range doomed {
 		s.opt.Logger.Info("bayeux: session cannot keep up")
@@ -22,14 +20,20 @@ func (s *Server) deliver(e Event) {
 	}
 }
 
-func (s *Server) deliverStream(stream string, e *Event, data []byte, doomed []*session) []*session {
+func (s *Server) deliverStream(r *record, doomed []*session) []*session {
+	stream := r.stream
 	var told map[*session]bool // by which subscription of several that match, when patterns are about
 	patterns := s.hub.patterns.Load() > 0 && validName(stream)
 	if patterns {
 		told = make(map[*session]bool)
 	}
 	give := func(g *group, name string) {
-		out := entry{nameKey{name, e.Key}, e.Seq, e.Final, newFrame(name, data)}
+		out := entry{nameKey: nameKey{name, r.key}, seq: r.seq, final: r.final, position: r.position}
+		if g.numbered {
+			out.frame = newFrame(name, r.data, r.position)
+		} else {
+			out.frame = newFrame(name, r.data, 0)
+		}
 		for _, sub := range g.subs {
 			if name == stream && told != nil {
 				if told[sub.sess] {
@@ -68,7 +72,7 @@ func (s *Server) entriesOf(sub *subscription, events []Event) []entry {
 			})
 		}
 		for _, name := range names {
-			entries = append(entries, entry{nameKey{name, e.Key}, e.Seq, e.Final, newFrame(name, data)})
+			entries = append(entries, entry{nameKey: nameKey{name, e.Key}, seq: e.Seq, final: e.Final, frame: newFrame(name, data, 0)})
 		}
 	}
 	return entries

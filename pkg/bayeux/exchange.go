@@ -52,7 +52,7 @@ func (x *exchange) handle(m *message) error {
 	case metaDisconnect:
 		x.disconnect(m)
 	default:
-		x.publish(m)
+		return x.publish(m)
 	}
 	return nil
 }
@@ -111,13 +111,16 @@ func (x *exchange) handshake(m *message) error {
 		x.refuseHandshake(r, err)
 		return nil
 	}
-	sess, err := x.srv.open(principal)
+	sess, err := x.srv.open(principal, m.asksForAcks())
 	if err != nil {
 		x.srv.opt.Logger.Warn("bayeux: handshake put off", "error", err)
 		r.fail(&failure{500, "", "Too many sessions"})
 		r.Advice = handshakeAdvice(x.srv.opt.RetryAfter + rand.N(x.srv.opt.RetryAfter+1))
 		x.reply(r)
 		return nil
+	}
+	if m.asksForAcks() {
+		r.Ext = json.RawMessage(`{"ack":true}`)
 	}
 	r.ClientID = sess.id
 	r.Advice = retryAdvice(0, x.srv.opt.Timeout)
@@ -170,7 +173,10 @@ func (x *exchange) connect(m *message) error {
 	if f != nil {
 		r := x.answer(m).fail(f)
 		r.ClientID = ""
-		if sess == nil {
+		switch {
+		case sess == nil && kind == typeEventSource:
+			r.Advice = handshakeNow(0)
+		case sess == nil:
 			r.Advice = handshakeAdvice(0)
 		}
 		x.reply(r)
@@ -184,16 +190,32 @@ func (x *exchange) connect(m *message) error {
 		x.reply(x.srv.connectReply(sess.id, m.id, destroyed))
 		return nil
 	}
-	hold := m.hold(x.srv.opt.Timeout)
-	if x.sock != nil {
-		x.sock.connect(sess, m.id, hold)
-		return nil
+	c := connectRequest{id: m.id, hold: m.hold(x.srv.opt.Timeout), ack: m.received()}
+	switch {
+	case kind == typeEventSource && x.sock == nil:
+		x.streamConnect(sess, c)
+	case x.sock != nil:
+		x.sock.connect(sess, c)
+	default:
+		if !x.alone {
+			c.hold = 0
+		}
+		x.hold(sess, c)
 	}
-	if !x.alone {
-		hold = 0
-	}
-	x.hold(sess, m.id, hold)
 	return nil
+}
+
+// streamConnect answers at once: messages go out on the stream, and the next connect is due a timeout later.
+func (x *exchange) streamConnect(sess *session, c connectRequest) {
+	if !sess.streamConnect(c) {
+		r := x.srv.connectReply(sess.id, c.id, destroyed)
+		r.Advice = handshakeNow(0)
+		x.reply(r)
+		return
+	}
+	r := x.srv.connectReply(sess.id, c.id, due)
+	r.Advice = streamAdvice(x.srv.opt.Timeout)
+	x.reply(r)
 }
 
 // connectReply is the end of a connect that got that far.
@@ -210,10 +232,10 @@ func (s *Server) connectReply(clientID string, id json.RawMessage, why ending) *
 }
 
 // hold is a connect over HTTP: it waits until there is a message, the time is over, or the session has another connect.
-func (x *exchange) hold(sess *session, id json.RawMessage, hold time.Duration) {
-	p := sess.startPoll(id)
-	if hold > 0 {
-		timer := time.NewTimer(hold)
+func (x *exchange) hold(sess *session, c connectRequest) {
+	p := sess.startPoll(c)
+	if c.hold > 0 {
+		timer := time.NewTimer(c.hold)
 		select {
 		case <-p.wake:
 		case <-timer.C:
@@ -225,8 +247,10 @@ func (x *exchange) hold(sess *session, id json.RawMessage, hold time.Duration) {
 		sess.leavePoll(p)
 		return
 	}
-	batch, why := sess.finishPoll(p)
-	x.reply(x.srv.connectReply(sess.id, id, why))
+	batch, ext, why := sess.finishPoll(p)
+	r := x.srv.connectReply(sess.id, c.id, why)
+	r.Ext = ext
+	x.reply(r)
 	for i := range batch {
 		x.out = append(x.out, batch[i].frame.object())
 	}
@@ -246,9 +270,16 @@ func (x *exchange) subscribe(m *message) error {
 		x.reply(r.fail(&failure{403, "", "Too many subscriptions"}))
 		return nil
 	}
-	grants := make([]Grant, len(names))
+	asks := make([]ask, len(names))
 	for i, name := range names {
-		f, err := x.grant(sess, name, &grants[i])
+		asks[i].name = name
+		if x.srv.opt.ReplayEvents > 0 {
+			var after *uint64
+			if asks[i].numbered, after = m.replayOf(name); after != nil {
+				asks[i].missed = &gap{*after, x.srv.history.now()}
+			}
+		}
+		f, err := x.grant(sess, name, &asks[i].grant)
 		if err != nil {
 			return err
 		}
@@ -257,7 +288,7 @@ func (x *exchange) subscribe(m *message) error {
 			return nil
 		}
 	}
-	subs, gone, ok := sess.subscribe(names, grants)
+	subs, gone, ok := sess.subscribe(asks)
 	if !ok {
 		x.reply(r.fail(unknownClient(m.clientID)))
 		return nil
@@ -289,18 +320,8 @@ func (x *exchange) grant(sess *session, name string, g *Grant) (*failure, error)
 	ctx, cancel := x.authContext()
 	defer cancel()
 	grant, err := x.srv.auth.Subscribe(ctx, sess.principal, name)
-	var refusal *Refusal
-	switch {
-	case err == nil:
-	case x.ctx.Err() != nil:
-		return nil, errLater
-	case errors.As(err, &refusal):
-		if refusal.RetryAfter > 0 {
-			return nil, errLater
-		}
-		return refusal.failure(name, "Forbidden channel"), nil
-	default:
-		return forbidden(name), nil
+	if err != nil {
+		return x.refusal(err, name)
 	}
 	if grant.Stream != "" && validPattern(name) && !validPattern(grant.Stream) {
 		x.srv.opt.Logger.Error("bayeux: the grant of a pattern names a stream that is none", "channel", firstSegment(name))
@@ -308,6 +329,22 @@ func (x *exchange) grant(sess *session, name string, g *Grant) (*failure, error)
 	}
 	*g = grant
 	return nil, nil
+}
+
+// refusal turns an Authorizer's error into what the client is told.
+func (x *exchange) refusal(err error, channel string) (*failure, error) {
+	var refusal *Refusal
+	switch {
+	case x.ctx.Err() != nil:
+		return nil, errLater
+	case errors.As(err, &refusal):
+		if refusal.RetryAfter > 0 {
+			return nil, errLater
+		}
+		return refusal.failure(channel, "Forbidden channel"), nil
+	default:
+		return forbidden(channel), nil
+	}
 }
 
 // checkNames validates a subscribe or unsubscribe before anything of it is carried out; of several problems the last kind
@@ -365,21 +402,4 @@ func (x *exchange) disconnect(m *message) {
 	}
 	x.reply(r) // before the session goes, which closes the socket that carries it
 	x.srv.destroy(sess, disconnected, "disconnected")
-}
-
-// publish refuses: events come from the bus.
-func (x *exchange) publish(m *message) {
-	r := x.answer(m)
-	_, hasData := m.fields["data"]
-	switch {
-	case validName(m.channel) && firstSegment(m.channel) == "meta":
-		r.fail(forbidden(m.channel))
-	case !hasData:
-		r.fail(missing("data"))
-	case len(m.channel) > x.srv.opt.MaxChannel || !validName(m.channel):
-		r.fail(invalid(m.channel))
-	default:
-		r.fail(forbidden(m.channel))
-	}
-	x.reply(r)
 }

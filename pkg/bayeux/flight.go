@@ -9,11 +9,12 @@ type flight struct {
 
 // add appends messages and returns the number of the last. Beyond the limits the oldest are taken for delivered.
 func (f *flight) add(batch []entry, lim limits) uint64 {
-	f.entries = append(f.entries, batch...)
-	f.last += uint64(len(batch))
 	for i := range batch {
+		f.last++
+		batch[i].number = f.last
 		f.bytes += len(batch[i].frame.array)
 	}
+	f.entries = append(f.entries, batch...)
 	drop := 0
 	for size := f.bytes; drop < len(f.entries)-1 && (len(f.entries)-drop > lim.messages || size > lim.bytes); drop++ {
 		size -= len(f.entries[drop].frame.array)

@@ -99,6 +99,12 @@ type site struct {
 
 func start(t testing.TB, opt Options) *site {
 	t.Helper()
+	return startAs(t, opt, func(d *door) Authorizer { return d })
+}
+
+// startAs runs a server whose Authorizer is made around the door.
+func startAs(t testing.TB, opt Options, around func(*door) Authorizer) *site {
+	t.Helper()
 	s := &site{t: t, bus: &LocalBus{}, door: &door{dead: map[string]bool{}, alias: map[string]string{}}}
 	if opt.Timeout == 0 {
 		opt.Timeout = 10 * time.Second
@@ -106,7 +112,7 @@ func start(t testing.TB, opt Options) *site {
 	if opt.DrainSpread == 0 {
 		opt.DrainSpread = time.Millisecond
 	}
-	srv, err := New(s.door, s.bus, opt)
+	srv, err := New(around(s.door), s.bus, opt)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -40,6 +40,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		o.preflight(w)
 	case !o.admitted:
 		plain(w, http.StatusForbidden, "Origin not allowed")
+	case wantsStream(r):
+		s.serveStream(w, r, o)
 	case r.Method == http.MethodGet && r.URL.Query().Has("message"):
 		s.serveJSONP(w, r, o)
 	case r.Method == http.MethodPost:

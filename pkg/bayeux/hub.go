@@ -24,8 +24,17 @@ type hubShard struct {
 
 // group holds the subscriptions to one name fed by one stream; all of them get the same frame.
 type group struct {
-	name string
-	subs []*subscription
+	name     string
+	numbered bool // the frame carries its position
+	subs     []*subscription
+}
+
+// groupKey names a subscription's group among those of its stream. No channel name holds a space.
+func (sub *subscription) groupKey() string {
+	if sub.numbered {
+		return sub.name + " numbered"
+	}
+	return sub.name
 }
 
 func newHub() *hub {
@@ -53,10 +62,10 @@ func (h *hub) add(sub *subscription) {
 		names = make(map[string]*group)
 		sh.streams[sub.stream] = names
 	}
-	g := names[sub.name]
+	g := names[sub.groupKey()]
 	if g == nil {
-		g = &group{name: sub.name}
-		names[sub.name] = g
+		g = &group{name: sub.name, numbered: sub.numbered}
+		names[sub.groupKey()] = g
 	}
 	sub.group, sub.position = g, len(g.subs)
 	g.subs = append(g.subs, sub)
@@ -86,7 +95,7 @@ func (h *hub) remove(sub *subscription) {
 		h.patterns.Add(-1)
 	}
 	if last == 0 {
-		delete(sh.streams[sub.stream], sub.name)
+		delete(sh.streams[sub.stream], sub.groupKey())
 		if len(sh.streams[sub.stream]) == 0 {
 			delete(sh.streams, sub.stream)
 		}

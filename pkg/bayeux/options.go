@@ -31,6 +31,8 @@ type Options struct {
 	// PingEvery is the pause between pings on a quiet websocket; a socket from which nothing, not even a pong, came for two of
 	// them is closed. Default 25 s.
 	PingEvery time.Duration
+	// StreamPing is the pause between comments on an event stream, which keep proxies from cutting it. Default 10 s.
+	StreamPing time.Duration
 	// ProofAfter is the pause after which a socket that got messages is asked by a ping whether they arrived. Default 1 s.
 	ProofAfter time.Duration
 	// IdleSocket closes a websocket that belongs to no session for that long. Default Timeout.
@@ -73,6 +75,16 @@ type Options struct {
 	// LatestWorkers is the number of Grant.Latest calls under way at once. Default 16.
 	LatestWorkers int
 
+	// ReplayEvents is the number of each stream's newest events that are kept for clients that ask for what they missed
+	// (ext.replay); negative keeps none. ReplayFor is how long they are kept, ReplayBytes about what all of them may take. Defaults
+	// 100, 5 minutes and 16 MiB.
+	ReplayEvents int
+	ReplayFor    time.Duration
+	ReplayBytes  int
+	// PublishRate is how many messages a second one session may publish where an Authorizer that is a Publisher allows it, and
+	// PublishBurst how many at once (407). Defaults 100 and 1000.
+	PublishRate, PublishBurst int
+
 	// Logger gets what an operator should know; never a clientId, ext, or more of a channel than its first segment. Default
 	// none.
 	Logger *slog.Logger
@@ -85,6 +97,7 @@ func (o Options) withDefaults() (Options, error) {
 	orDuration(&o.Timeout, 45*time.Second)
 	orDuration(&o.Expiry, 2*o.Timeout+5*time.Second)
 	orDuration(&o.PingEvery, 25*time.Second)
+	orDuration(&o.StreamPing, 10*time.Second)
 	orDuration(&o.ProofAfter, time.Second)
 	orDuration(&o.IdleSocket, o.Timeout)
 	orDuration(&o.WriteTimeout, 10*time.Second)
@@ -107,6 +120,11 @@ func (o Options) withDefaults() (Options, error) {
 	orInt(&o.CoalesceAfter, 64)
 	orInt(&o.MaxKeys, 1024)
 	orInt(&o.LatestWorkers, 16)
+	orInt(&o.ReplayEvents, 100)
+	orDuration(&o.ReplayFor, 5*time.Minute)
+	orInt(&o.ReplayBytes, 16<<20)
+	orInt(&o.PublishRate, 100)
+	orInt(&o.PublishBurst, 1000)
 	if o.Mount == "" {
 		o.Mount = "/faye"
 	}
@@ -130,7 +148,7 @@ func (o Options) check() error {
 		}
 	}
 	for name, n := range map[string]int64{
-		"Timeout": int64(o.Timeout), "PingEvery": int64(o.PingEvery), "CheckEvery": int64(o.CheckEvery), "MaxBody": o.MaxBody,
+		"Timeout": int64(o.Timeout), "PingEvery": int64(o.PingEvery), "StreamPing": int64(o.StreamPing), "CheckEvery": int64(o.CheckEvery), "MaxBody": o.MaxBody,
 		"MaxBatch": int64(o.MaxBatch), "MaxChannel": int64(o.MaxChannel), "MaxSubscriptions": int64(o.MaxSubscriptions),
 		"MaxSessions": int64(o.MaxSessions), "QueueMessages": int64(o.QueueMessages), "QueueBytes": int64(o.QueueBytes),
 		"LatestWorkers": int64(o.LatestWorkers), "MaxKeys": int64(o.MaxKeys), "CoalesceAfter": int64(o.CoalesceAfter),

@@ -18,6 +18,18 @@ type poll struct {
 	why     ending
 	batch   []entry
 	carried int // responses that carry the batch and have not failed
+	ext     json.RawMessage
+}
+
+// maxEqualPolls is the number of requests that may hold one connect: those that a client gave up may not have been noticed
+// yet.
+const maxEqualPolls = 8
+
+// connectRequest is what a connect says, beside whose it is.
+type connectRequest struct {
+	id   json.RawMessage
+	hold time.Duration
+	ack  *int64 // the number of the last batch that was received, when the client tells
 }
 
 func (p *poll) rouse() {
@@ -34,32 +46,38 @@ func (p *poll) end(why ending) {
 
 // startPoll makes a connect over HTTP the session's, in place of any before it, and returns what to wait for. It returns an
 // ended poll when there is nothing to wait for.
-func (s *session) startPoll(id json.RawMessage) *poll {
+func (s *session) startPoll(c connectRequest) *poll {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	p := &poll{id: id, wake: make(chan struct{}), waiting: 1}
+	p := &poll{id: c.id, wake: make(chan struct{}), waiting: 1}
 	if s.closed {
 		p.end(destroyed)
 		return p
 	}
-	verdict := s.turns.begin(id)
-	if verdict == late {
+	verdict := fresh
+	if s.acks != nil {
+		s.acks.confirm(c.ack, &s.out)
+	} else if verdict = s.turns.begin(c.id); verdict == late {
 		p.end(replaced)
 		return p
 	}
-	s.expireAt = time.Now().Add(s.srv.opt.Expiry)
+	s.touchLocked()
 	switch {
 	case verdict == repeated:
 		p.done, p.batch = true, s.turns.unproven
 		p.rouse()
 		return p
-	case verdict == pending && s.poll != nil && bytes.Equal(s.poll.id, id):
+	case verdict == pending && s.poll != nil && bytes.Equal(s.poll.id, c.id):
+		if s.poll.waiting >= maxEqualPolls {
+			p.end(replaced)
+			return p
+		}
 		s.poll.waiting++
 		return s.poll
 	case s.poll != nil:
 		s.poll.end(replaced)
 	}
-	s.releaseSocketLocked(replaced)
+	s.releaseLocked(replaced)
 	s.poll = p
 	if len(s.out.items) > 0 {
 		p.rouse()
@@ -76,26 +94,31 @@ func (s *session) leavePoll(p *poll) {
 	}
 }
 
-// finishPoll takes what the answer carries. What it takes stays in the session until the next connect proves its receipt.
-func (s *session) finishPoll(p *poll) (batch []entry, why ending) {
+// finishPoll takes what the answer carries. What it takes stays in the session until its receipt is known: from the next connect,
+// or from an acknowledgement.
+func (s *session) finishPoll(p *poll) (batch []entry, ext json.RawMessage, why ending) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if p.ended {
-		return nil, p.why
+		return nil, nil, p.why
 	}
 	if !p.done {
 		p.done = true
 		p.batch = s.out.take(s.srv.opt.QueueBytes)
-		s.turns.answer(p.batch)
+		if s.acks != nil {
+			p.ext = s.acks.add(p.batch)
+		} else {
+			s.turns.answer(p.batch)
+		}
 		s.poll = nil
 		p.rouse()
 	}
 	p.carried++
-	return p.batch, replaced
+	return p.batch, p.ext, due
 }
 
 // undeliver is called when a response could not be written. When no other response carries its batch, the batch goes
-// back to the queue, unless a later connect has settled it.
+// back to the queue, unless a later connect has settled it. Of a client that acknowledges, the next connect says what it needs.
 func (s *session) undeliver(p *poll) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

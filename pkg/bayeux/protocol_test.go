@@ -11,7 +11,7 @@ import (
 type exchangeRow struct{ rule, send, want string }
 
 const (
-	types     = `["long-polling","cross-origin-long-polling","callback-polling","websocket"]`
+	types     = `["long-polling","cross-origin-long-polling","callback-polling","websocket","eventsource"]`
 	goOn      = `{"reconnect":"retry","interval":0,"timeout":10000}`
 	again     = `{"reconnect":"handshake","interval":5000}`
 	refusedHS = `"channel":"/meta/handshake","successful":false,"version":"1.0","supportedConnectionTypes":` + types
@@ -28,7 +28,7 @@ var protocolRows = []exchangeRow{
 	{"handshake", `[{"channel":"/meta/handshake","version":"1.0","supportedConnectionTypes":["in-process","websocket","long-polling"],"id":"1"}]`,
 		`[{"id":"1","channel":"/meta/handshake","successful":true,"version":"1.0","supportedConnectionTypes":` + types + `,"clientId":"$ANY","advice":` + goOn + `}]`},
 	{"handshake: the version's value does not matter, ext and minimumVersion are not echoed",
-		`{"channel":"/meta/handshake","version":7,"minimumVersion":"0.9","ext":{"ack":true},"supportedConnectionTypes":["websocket"]}`,
+		`{"channel":"/meta/handshake","version":7,"minimumVersion":"0.9","ext":{"a":true},"supportedConnectionTypes":["websocket"]}`,
 		`[{"channel":"/meta/handshake","successful":true,"version":"1.0","supportedConnectionTypes":` + types + `,"clientId":"$ANY","advice":` + goOn + `}]`},
 	{"handshake without version", `{"channel":"/meta/handshake","supportedConnectionTypes":["long-polling"]}`,
 		`[{` + refusedHS + `,"error":"402:version:Missing required parameter","advice":` + again + `}]`},

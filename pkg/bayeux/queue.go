@@ -15,13 +15,23 @@ type frame struct {
 	prepared *websocket.PreparedMessage
 }
 
-// newFrame encodes a delivery from scratch: a channel name that passed the grammar needs no escaping, data is clean JSON.
-func newFrame(name string, data []byte) *frame {
-	b := make([]byte, 0, len(name)+len(data)+len(`[{"channel":"","data":}]`))
+// newFrame encodes a delivery from scratch: a channel name that passed the grammar needs no escaping, data is clean JSON. A position
+// other than 0 is told in ext.replay.
+func newFrame(name string, data []byte, position uint64) *frame {
+	size := len(name) + len(data) + len(`[{"channel":"","data":}]`)
+	if position != 0 {
+		size += len(`,"ext":{"replay":1234567890123456}`)
+	}
+	b := make([]byte, 0, size)
 	b = append(b, `[{"channel":`...)
 	b = strconv.AppendQuote(b, name)
 	b = append(b, `,"data":`...)
 	b = append(b, data...)
+	if position != 0 {
+		b = append(b, `,"ext":{"replay":`...)
+		b = strconv.AppendUint(b, position, 10)
+		b = append(b, '}')
+	}
 	b = append(b, '}', ']')
 	return &frame{array: b}
 }
@@ -47,6 +57,9 @@ type entry struct {
 	seq   uint64
 	final bool
 	frame *frame
+	// position is the event's in the history, 0 for one that is not from the bus.
+	position uint64
+	number   uint64 // the session's, of when it was last written to a socket or stream
 }
 
 // replaceable reports whether a newer event of the same name and key makes this one worthless.
@@ -131,4 +144,18 @@ func (q *queue) putBack(entries []entry) {
 		q.bytes += len(entries[i].frame.array)
 	}
 	q.compactAt = 0
+}
+
+// forget drops the messages that were written before, up to that number.
+func (q *queue) forget(number uint64) {
+	kept := q.items[:0]
+	q.bytes = 0
+	for _, e := range q.items {
+		if e.number == 0 || e.number > number {
+			kept = append(kept, e)
+			q.bytes += len(e.frame.array)
+		}
+	}
+	clear(q.items[len(kept):])
+	q.items = kept
 }

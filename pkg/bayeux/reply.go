@@ -16,8 +16,13 @@ const (
 	metaDisconnect  = "/meta/disconnect"
 )
 
+const (
+	typeWebsocket   = "websocket"
+	typeEventSource = "eventsource"
+)
+
 // connectionTypes are the transports served, in the order in which they are advertised.
-var connectionTypes = []string{"long-polling", "cross-origin-long-polling", "callback-polling", "websocket"}
+var connectionTypes = []string{"long-polling", "cross-origin-long-polling", "callback-polling", typeWebsocket, typeEventSource}
 
 // reply is the answer to one message. Successful is on every reply and on no delivery: clients tell them apart by it.
 type reply struct {
@@ -29,6 +34,7 @@ type reply struct {
 	ClientID     string          `json:"clientId,omitempty"`
 	Subscription json.RawMessage `json:"subscription,omitempty"`
 	Error        string          `json:"error,omitempty"`
+	Ext          json.RawMessage `json:"ext,omitempty"`
 	Advice       *advice         `json:"advice,omitempty"`
 }
 
@@ -54,6 +60,15 @@ func handshakeAdvice(interval time.Duration) *advice {
 	i := interval.Milliseconds()
 	return &advice{Reconnect: "handshake", Interval: &i}
 }
+
+// handshakeNow is handshakeAdvice for clients of event streams, whose last interval is a whole timeout.
+func handshakeNow(interval time.Duration) *advice {
+	i := interval.Milliseconds()
+	return &advice{Reconnect: "handshake", Interval: &i}
+}
+
+// streamAdvice tells the client of an event stream to connect again only after a timeout.
+func streamAdvice(timeout time.Duration) *advice { return retryAdvice(timeout, 0) }
 
 func (r *reply) encode() []byte {
 	b, err := json.Marshal(r)

@@ -20,6 +20,7 @@ const (
 	live      source = iota // from the bus
 	resync                  // from Latest, after the bus lost events: only what is newer
 	subscribe               // from Latest, on a subscribe: active things are told again, ended ones once
+	replay                  // from the history, on a subscribe that asks: all of it
 )
 
 // admit reports whether the event is to be delivered under that name, and remembers it if so.
@@ -31,12 +32,14 @@ func (s *seen) admit(nk nameKey, seq uint64, final bool, from source, limit int)
 	if known && !newer(m, seq, final, from) {
 		return false
 	}
-	s.remember(nk, mark{seq: max(seq, m.seq), final: final}, known, limit)
+	s.remember(nk, mark{seq: max(seq, m.seq), final: final || from == replay && m.final}, known, limit)
 	return true
 }
 
 func newer(m mark, seq uint64, final bool, from source) bool {
 	switch {
+	case from == replay:
+		return true
 	case from == subscribe && final && m.final:
 		return seq > m.seq
 	case from == subscribe:

@@ -11,13 +11,14 @@ import (
 
 // Server is a Bayeux endpoint: an http.Handler, and Run, which owns everything that goes on behind it.
 type Server struct {
-	opt    Options
-	auth   Authorizer
-	bus    Bus
-	static map[string]*asset
-	hub    *hub
-	clock  *clock
-	latest latest
+	opt     Options
+	auth    Authorizer
+	bus     Bus
+	static  map[string]*asset
+	hub     *hub
+	history *history
+	clock   *clock
+	latest  latest
 
 	life    context.Context // ends with Run; for what no request's context covers
 	endLife context.CancelFunc
@@ -58,6 +59,7 @@ func New(auth Authorizer, bus Bus, opt Options) (*Server, error) {
 		owners:   make(map[string]int),
 		sockets:  make(map[*socket]struct{}),
 	}
+	s.history = newHistory(&opt)
 	s.latest.srv = s
 	s.life, s.endLife = context.WithCancel(context.Background())
 	return s, nil
@@ -179,8 +181,11 @@ var (
 )
 
 // open makes a session for a principal.
-func (s *Server) open(p Principal) (*session, error) {
+func (s *Server) open(p Principal, acks bool) (*session, error) {
 	sess := newSession(s, p)
+	if acks {
+		sess.acks = &ackLog{}
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
@@ -230,6 +235,7 @@ func (s *Server) checkLoop(ctx context.Context) {
 			return
 		case <-ticker.C:
 			s.check(ctx)
+			s.history.trim()
 		}
 	}
 }
@@ -270,5 +276,7 @@ func (s *Server) alive(ctx context.Context, sess *session) bool {
 
 // drainAdvice spreads the clients of a server that ends.
 func (s *Server) drainAdvice() *advice {
-	return retryAdvice(rand.N(s.opt.DrainSpread+1), s.opt.Timeout)
+	return retryAdvice(s.drainPause(), s.opt.Timeout)
 }
+
+func (s *Server) drainPause() time.Duration { return rand.N(s.opt.DrainSpread + 1) }

@@ -14,6 +14,7 @@ type ending int
 
 const (
 	replaced     ending = iota // by a later connect: an empty success
+	due                        // its time is over or there is something to say: a success
 	disconnected               // by its client: an empty success
 	destroyed                  // by the server: unknown client, shake hands anew
 	draining                   // the server ends: an empty success, come back after a random interval
@@ -37,9 +38,21 @@ type session struct {
 	poll  *poll // the connect held over HTTP
 	turns turns
 
-	sock *socket // the websocket that carries deliveries
+	via  carrier // the websocket or event stream that carries deliveries
 	held *heldConnect
 	sent flight
+	acks *ackLog // nil unless the client acknowledges what connect replies bring
+
+	outbox outbox // has a lock of its own
+}
+
+// carrier is an open connection that brings a session's messages as they come: a websocket or an event stream. Its methods do not
+// block.
+type carrier interface {
+	kick() // there is something to take
+	push(reply []byte)
+	detach()          // another connection carries the session now
+	close(why ending) // the session is over
 }
 
 // heldConnect is a connect held on a websocket.
@@ -58,8 +71,16 @@ func newClientID() string {
 func newSession(srv *Server, p Principal) *session {
 	s := &session{srv: srv, id: newClientID(), principal: p, subs: make(map[string]*subscription)}
 	s.alarm.fire = s.ring
-	s.expireAt = time.Now().Add(srv.opt.Expiry)
+	s.touchLocked()
 	return s
+}
+
+// touchLocked gives the session another Expiry, within its principal's time.
+func (s *session) touchLocked() {
+	s.expireAt = time.Now().Add(s.srv.opt.Expiry)
+	if end := s.principal.Expires; !end.IsZero() && end.Before(s.expireAt) {
+		s.expireAt = end
+	}
 }
 
 func (s *session) limits() limits {
@@ -70,7 +91,7 @@ func (s *session) limits() limits {
 func (s *session) offer(sub *subscription, e entry) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed || sub.dead {
+	if s.closed || sub.dead || e.replayed(sub) {
 		return true
 	}
 	if sub.holding {
@@ -93,72 +114,84 @@ func (s *session) wakeLocked() {
 	switch {
 	case s.poll != nil:
 		s.poll.rouse()
-	case s.sock != nil:
-		s.sock.kick()
+	case s.acks != nil && s.held != nil:
+		s.answerHeldLocked(due)
+	case s.via != nil:
+		s.via.kick()
 	}
 }
 
-// bind makes k the socket that carries the session, holding the connect for that long, and reports false for a session
-// that is over.
-func (s *session) bind(k *socket, id json.RawMessage, hold time.Duration) bool {
+// bind makes the websocket k the session's carrier, holding the connect for that long, and reports false for a session that
+// is over.
+func (s *session) bind(k *socket, c connectRequest) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
 		return false
 	}
-	s.expireAt = time.Now().Add(s.srv.opt.Expiry)
-	if s.turns.begin(id) == repeated {
-		s.out.putBack(s.turns.unproven) // the answer got lost, and the client has come here with its question
-		s.turns.reopen()
-	}
+	s.touchLocked()
+	s.turnLocked(c)
 	if s.poll != nil {
 		s.poll.end(replaced)
 		s.poll = nil
 	}
-	if s.sock != k {
-		s.releaseSocketLocked(replaced)
-		s.sock = k
+	if s.via != k {
+		s.releaseLocked(replaced)
+		s.via = k
 	} else {
 		s.answerHeldLocked(replaced)
 	}
-	s.held = &heldConnect{id: id, until: time.Now().Add(hold)}
-	if hold <= 0 {
-		s.answerHeldLocked(replaced)
+	s.held = &heldConnect{id: c.id, until: time.Now().Add(c.hold)}
+	if c.hold <= 0 {
+		s.answerHeldLocked(due)
 	} else {
 		s.srv.clock.by(&s.alarm, s.held.until)
 	}
 	if len(s.out.items) > 0 {
-		k.kick()
+		s.wakeLocked()
 	}
 	return true
 }
 
+// turnLocked takes from a connect that comes on a new way what it says about the receipt of earlier answers.
+func (s *session) turnLocked(c connectRequest) {
+	if s.acks != nil {
+		s.acks.confirm(c.ack, &s.out)
+		return
+	}
+	if s.turns.begin(c.id) == repeated {
+		s.out.putBack(s.turns.unproven) // the answer got lost, and the client has come here with its question
+		s.turns.reopen()
+	}
+}
+
 // unbind is called when k has closed. Only the session's present socket counts: an old one that dies late must not take
 // the new one with it.
-func (s *session) unbind(k *socket) {
+func (s *session) unbind(k carrier) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.sock == k {
+	if s.via == k {
 		s.held = nil
-		s.releaseSocketLocked(replaced)
+		s.releaseLocked(replaced)
 	}
 }
 
 // carriedBy reports whether k carries the session's deliveries.
-func (s *session) carriedBy(k *socket) bool {
+func (s *session) carriedBy(k carrier) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.sock == k
+	return s.via == k
 }
 
-// releaseSocketLocked detaches the socket, answering the connect it holds; what it is not known to have brought over goes back to
-// the queue.
-func (s *session) releaseSocketLocked(why ending) {
-	if s.sock == nil {
+// releaseLocked detaches the carrier, answering the connect it holds; what it is not known to have brought over goes back to the
+// queue.
+func (s *session) releaseLocked(why ending) {
+	if s.via == nil {
 		return
 	}
 	s.answerHeldLocked(why)
-	s.sock = nil
+	s.via.detach()
+	s.via = nil
 	s.out.putBack(s.sent.all())
 	s.sent.clear()
 	if len(s.out.items) >= s.srv.opt.CoalesceAfter {
@@ -166,21 +199,33 @@ func (s *session) releaseSocketLocked(why ending) {
 	}
 }
 
+// answerHeldLocked ends the connect that a websocket holds. To a client that acknowledges, the answer brings what waits.
 func (s *session) answerHeldLocked(why ending) {
 	if s.held == nil {
 		return
 	}
-	k, held := s.sock, s.held
+	id := s.held.id
 	s.held = nil
-	k.push(s.srv.connectReply(s.id, held.id, why).encode())
+	r := s.srv.connectReply(s.id, id, why)
+	if s.acks == nil || why != due {
+		s.via.push(r.encode())
+		return
+	}
+	batch := s.out.take(s.srv.opt.QueueBytes)
+	r.Ext = s.acks.add(batch)
+	b := r.encode()
+	for i := range batch {
+		b = append(append(b, ','), batch[i].frame.object()...)
+	}
+	s.via.push(b)
 }
 
 // takeFor returns what k is to write next and the number of its last message, none when k does not carry the session any
 // more.
-func (s *session) takeFor(k *socket, bytes int) (batch []entry, last uint64, more bool) {
+func (s *session) takeFor(k carrier, bytes int) (batch []entry, last uint64, more bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.sock != k || s.closed {
+	if _, isSocket := k.(*socket); s.via != k || s.closed || isSocket && s.acks != nil {
 		return nil, 0, false
 	}
 	batch = s.out.take(bytes)
@@ -189,10 +234,10 @@ func (s *session) takeFor(k *socket, bytes int) (batch []entry, last uint64, mor
 }
 
 // proven notes that k's client has received everything up to that number.
-func (s *session) proven(k *socket, last uint64) {
+func (s *session) proven(k carrier, last uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.sock == k {
+	if s.via == k {
 		s.sent.prove(last)
 	}
 }
@@ -205,7 +250,7 @@ func (s *session) ring(now time.Time) {
 		return
 	}
 	if s.held != nil && !now.Before(s.held.until) {
-		s.answerHeldLocked(replaced)
+		s.answerHeldLocked(due)
 	}
 	if !now.Before(s.expireAt) {
 		s.mu.Unlock()
@@ -232,9 +277,10 @@ func (s *session) close(why ending) ([]*subscription, bool) {
 		s.poll.end(why)
 		s.poll = nil
 	}
-	if k := s.sock; k != nil {
-		s.releaseSocketLocked(why)
+	if k := s.via; k != nil {
+		s.answerHeldLocked(why)
 		k.close(why)
+		s.via = nil
 	}
 	subs := make([]*subscription, 0, len(s.subs))
 	for _, sub := range s.subs {
@@ -242,5 +288,6 @@ func (s *session) close(why ending) ([]*subscription, bool) {
 		subs = append(subs, sub)
 	}
 	s.subs, s.out, s.turns, s.seen = nil, queue{}, turns{}, seen{}
+	s.sent, s.acks = flight{}, nil
 	return subs, true
 }

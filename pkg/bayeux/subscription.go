@@ -12,7 +12,9 @@ type subscription struct {
 	name    string
 	stream  string
 	pattern bool
-	grant   Grant
+	// numbered says that its deliveries carry their positions, for a client that will ask for what it missed.
+	numbered bool
+	grant    Grant
 
 	group    *group // the hub's, under its shard's lock
 	position int
@@ -23,34 +25,44 @@ type subscription struct {
 	early   queue  // bounded like the session's queue
 	queued  bool   // waits for Latest or is at it
 	wanted  source // the strongest kind of Latest that was asked for and not begun; live means none
+	missed  *gap   // what is to be replayed, nil for nothing
+	upTo    uint64 // the position up to which they were
+}
+
+// ask is one name of a subscribe: what was granted and what is to be replayed.
+type ask struct {
+	name     string
+	grant    Grant
+	numbered bool
+	missed   *gap
 }
 
 // subscribe adds subscriptions that were granted, or renews the ones that are there. What it returns as gone has to leave the
 // hub: it is fed by another stream now. It reports false for a session that is over.
-func (s *session) subscribe(names []string, grants []Grant) (subs, gone []*subscription, ok bool) {
+func (s *session) subscribe(asks []ask) (subs, gone []*subscription, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
 		return nil, nil, false
 	}
-	for i, name := range names {
-		stream := grants[i].Stream
+	for _, a := range asks {
+		stream := a.grant.Stream
 		if stream == "" {
-			stream = name
+			stream = a.name
 		}
-		sub := s.subs[name]
-		if sub != nil && sub.stream != stream {
+		sub := s.subs[a.name]
+		if sub != nil && (sub.stream != stream || sub.numbered != a.numbered) {
 			sub.dead = true
 			gone = append(gone, sub)
 			sub = nil
 		}
 		if sub == nil {
-			sub = &subscription{sess: s, name: strings.Clone(name), stream: stream, pattern: !validName(name)}
+			sub = &subscription{sess: s, name: strings.Clone(a.name), stream: stream, pattern: !validName(a.name), numbered: a.numbered}
 			// Live events wait for Latest from the start: the subscription is not in the hub yet, so none can slip past.
-			sub.holding = grants[i].Latest != nil
+			sub.holding = a.grant.Latest != nil || a.missed != nil
 			s.subs[sub.name] = sub
 		}
-		sub.grant = grants[i]
+		sub.grant, sub.missed = a.grant, a.missed
 		subs = append(subs, sub)
 	}
 	return subs, gone, true
@@ -115,7 +127,7 @@ type latest struct {
 func (l *latest) ask(sub *subscription, mode source) {
 	s := sub.sess
 	s.mu.Lock()
-	if sub.grant.Latest == nil || sub.dead || s.closed {
+	if sub.grant.Latest == nil && sub.missed == nil || sub.dead || s.closed {
 		s.mu.Unlock()
 		return
 	}
@@ -166,10 +178,19 @@ func (l *latest) work() {
 func (l *latest) serve(sub *subscription) {
 	s := sub.sess
 	s.mu.Lock()
-	mode, call := sub.wanted, sub.grant.Latest
-	sub.wanted = live
+	mode, call, gap := sub.wanted, sub.grant.Latest, sub.missed
+	sub.wanted, sub.missed = live, nil
 	s.mu.Unlock()
 
+	var missed []entry
+	var upTo uint64
+	if gap != nil {
+		var records []*record
+		records, upTo = l.srv.history.since(sub.stream, sub.pattern, gap.after, gap.live)
+		if missed = sub.entriesOf(records); len(missed) > 0 {
+			mode = resync // what is older than that is no news
+		}
+	}
 	var events []Event
 	if call != nil {
 		events = l.call(sub, call)
@@ -177,7 +198,9 @@ func (l *latest) serve(sub *subscription) {
 	entries := l.srv.entriesOf(sub, events)
 
 	s.mu.Lock()
-	fits := s.presentLocked(sub, entries, mode)
+	sub.upTo = max(sub.upTo, upTo)
+	fits := s.replayLocked(sub, missed)
+	fits = s.presentLocked(sub, entries, mode) && fits
 	again := sub.wanted != live && !sub.dead
 	sub.queued = again
 	s.mu.Unlock()
@@ -200,6 +223,18 @@ func (l *latest) call(sub *subscription, call func(context.Context) ([]Event, er
 	return events
 }
 
+// replayLocked delivers what was missed, whatever the session has seen: its client asked.
+func (s *session) replayLocked(sub *subscription, missed []entry) bool {
+	if s.closed || sub.dead {
+		return true
+	}
+	fits := true
+	for _, e := range missed {
+		fits = s.admitLocked(e, replay) && fits
+	}
+	return fits
+}
+
 // presentLocked delivers what Latest returned, then what came meanwhile.
 func (s *session) presentLocked(sub *subscription, entries []entry, mode source) bool {
 	if s.closed || sub.dead {
@@ -216,10 +251,16 @@ func (s *session) presentLocked(sub *subscription, entries []entry, mode source)
 	early := sub.early.items
 	sub.early = queue{}
 	for _, e := range early {
+		if e.replayed(sub) {
+			continue
+		}
 		fits = s.admitLocked(e, live) && fits
 	}
 	return fits
 }
+
+// replayed reports whether a live event was part of what was replayed.
+func (e *entry) replayed(sub *subscription) bool { return e.position != 0 && e.position <= sub.upTo }
 
 // check is a subscription whose grant can end.
 type check struct {

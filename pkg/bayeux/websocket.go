@@ -164,15 +164,15 @@ func (k *socket) receive(body []byte) {
 }
 
 // connect binds the session to this socket.
-func (k *socket) connect(sess *session, id []byte, hold time.Duration) {
+func (k *socket) connect(sess *session, c connectRequest) {
 	if old := k.session(); old != nil && old != sess {
 		old.unbind(k) // one socket carries one session; the other has to connect again
 	}
 	k.mu.Lock()
 	k.sess = sess
 	k.mu.Unlock()
-	if !sess.bind(k, id, hold) {
-		k.push(k.srv.connectReply(sess.id, id, destroyed).encode())
+	if !sess.bind(k, c) {
+		k.push(k.srv.connectReply(sess.id, c.id, destroyed).encode())
 	}
 }
 
@@ -238,6 +238,9 @@ func (k *socket) close(why ending) {
 		k.closeWith(websocket.CloseNormalClosure)
 	}
 }
+
+// detach implements carrier: a socket stays open, for another session or for this one again.
+func (k *socket) detach() {}
 
 func (k *socket) closeWith(code int) {
 	k.mu.Lock()

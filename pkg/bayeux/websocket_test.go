@@ -320,7 +320,7 @@ func TestPongProvesDelivery(t *testing.T) {
 func TestFlight(t *testing.T) {
 	f := flight{}
 	lim := limits{messages: 3, bytes: 1000}
-	e := entry{frame: newFrame("/a", []byte(`1`))}
+	e := entry{frame: newFrame("/a", []byte(`1`), 0)}
 	if last := f.add([]entry{e, e}, lim); last != 2 {
 		t.Fatalf("last %d", last)
 	}

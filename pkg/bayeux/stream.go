@@ -1,0 +1,253 @@
+package bayeux
+
+import (
+	"bytes"
+	"context"
+	"net/http"
+	"path"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+const (
+	// maxStreamWrite is about the size up to which waiting messages are written to an event stream at once.
+	maxStreamWrite = 64 << 10
+	// streamRetry is what a browser is told to wait before it opens a lost stream again.
+	streamRetry = "retry: 5000\n\n"
+)
+
+// stream is one event stream (EventSource): the downstream of a session whose client sends by requests of their own. The goroutine
+// of its request is its only writer.
+type stream struct {
+	sess *session
+	wake chan struct{} // holds one token when there is something to look for
+
+	mu       sync.Mutex
+	over     bool   // the session is carried otherwise, or has ended
+	farewell []byte // the last message, nil for none
+}
+
+// wantsStream reports whether a request asks for an event stream.
+func wantsStream(r *http.Request) bool {
+	if r.Method != http.MethodGet {
+		return false
+	}
+	for _, header := range r.Header.Values("Accept") {
+		for field := range strings.SplitSeq(header, ",") {
+			kind, _, _ := strings.Cut(field, ";")
+			if strings.EqualFold(strings.TrimSpace(kind), "text/event-stream") {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// serveStream carries the session named by the last segment of the path. An unknown one is answered with 404, at which a
+// browser stops asking.
+func (s *Server) serveStream(w http.ResponseWriter, r *http.Request, o origin) {
+	if !s.begin() {
+		s.unavailable(w)
+		return
+	}
+	defer s.finish()
+	x := &exchange{srv: s, ctx: r.Context(), req: Request{HTTP: r, CookieCounts: o.cookieCounts}}
+	sess := x.find(&message{clientID: path.Base(r.URL.Path)})
+	if sess == nil || !s.alive(r.Context(), sess) {
+		plain(w, http.StatusNotFound, "Unknown client")
+		return
+	}
+	k := &stream{sess: sess, wake: make(chan struct{}, 1)}
+	received, err := strconv.ParseUint(r.Header.Get("Last-Event-ID"), 10, 64)
+	if !sess.bindStream(k, received, err == nil) {
+		plain(w, http.StatusNotFound, "Unknown client")
+		return
+	}
+	defer sess.unbind(k)
+	h := w.Header()
+	h.Set("Content-Type", "text/event-stream; charset=utf-8")
+	h.Set("Cache-Control", "no-cache, no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("X-Accel-Buffering", "no") // nginx would collect events otherwise
+	out := &streamWriter{w: w, control: http.NewResponseController(w), patience: s.opt.WriteTimeout}
+	_ = out.control.SetReadDeadline(time.Time{}) // not every ResponseWriter can; a server's own limit then ends the stream early
+	out.buf.WriteString(streamRetry)
+	if out.send() != nil {
+		return
+	}
+	k.run(r.Context(), out, s.opt.StreamPing)
+}
+
+// run writes what comes until the client goes or the session is carried otherwise. Nothing tells a server what has arrived on a stream,
+// short of the Last-Event-ID with which a browser comes back: what was written a whole pause before a comment that could still be
+// written is taken for arrived.
+func (k *stream) run(ctx context.Context, out *streamWriter, every time.Duration) {
+	ticker := time.NewTicker(every)
+	defer ticker.Stop()
+	var written, before uint64 // numbers of the last event now and at the last comment
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			out.buf.WriteString(":\n\n")
+			if out.send() != nil {
+				return
+			}
+			k.sess.proven(k, before)
+			before = written
+			continue
+		case <-k.wake:
+		}
+		last, err := k.drain(out)
+		if err != nil {
+			return
+		}
+		written = max(written, last)
+		if over, farewell := k.ended(); over {
+			if farewell != nil {
+				out.event(nil, farewell)
+				_ = out.send() // whoever is still there; the stream ends either way
+			}
+			return
+		}
+	}
+}
+
+// drain writes what waits for the session and returns the number of the last event.
+func (k *stream) drain(out *streamWriter) (last uint64, err error) {
+	for {
+		batch, n, more := k.sess.takeFor(k, maxStreamWrite)
+		for i := range batch {
+			id := strconv.AppendUint(nil, n-uint64(len(batch)-1-i), 10)
+			out.event(id, batch[i].frame.array)
+		}
+		if len(batch) > 0 {
+			last = n
+			if err := out.send(); err != nil {
+				return last, err
+			}
+		}
+		if !more {
+			return last, nil
+		}
+	}
+}
+
+func (k *stream) ended() (bool, []byte) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.over, k.farewell
+}
+
+// kick implements carrier.
+func (k *stream) kick() {
+	select {
+	case k.wake <- struct{}{}:
+	default: // it is about to look
+	}
+}
+
+// push implements carrier. A stream holds no connect, so there is never a reply for it.
+func (k *stream) push([]byte) {}
+
+// detach implements carrier.
+func (k *stream) detach() { k.end(nil) }
+
+// close implements carrier. The client of a session that has ended would notice only with its next connect, a whole timeout
+// later, so it is told.
+func (k *stream) close(why ending) {
+	r := &reply{Channel: metaConnect}
+	switch why {
+	case destroyed:
+		r.Advice = handshakeNow(0)
+	case draining:
+		r.Advice = handshakeNow(k.sess.srv.drainPause())
+	default:
+		k.end(nil)
+		return
+	}
+	r.fail(unknownClient(""))
+	k.end(append(append([]byte{'['}, r.encode()...), ']'))
+}
+
+func (k *stream) end(farewell []byte) {
+	k.mu.Lock()
+	if !k.over {
+		k.over, k.farewell = true, farewell
+	}
+	k.mu.Unlock()
+	k.kick()
+}
+
+// bindStream makes k the session's carrier and reports false for a session that is over. What the client says it received is
+// not sent again.
+func (s *session) bindStream(k *stream, received uint64, told bool) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return false
+	}
+	if s.poll != nil {
+		s.poll.end(replaced)
+		s.poll = nil
+	}
+	s.releaseLocked(replaced)
+	if told {
+		s.out.forget(received)
+	}
+	s.via = k
+	if len(s.out.items) > 0 {
+		k.kick()
+	}
+	return true
+}
+
+// streamConnect is a connect of a client whose messages come on an event stream: it only says that the client lives.
+func (s *session) streamConnect(c connectRequest) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return false
+	}
+	s.touchLocked()
+	s.turnLocked(c)
+	if len(s.out.items) > 0 {
+		s.wakeLocked()
+	}
+	return true
+}
+
+// streamWriter writes events, each write within a bounded time.
+type streamWriter struct {
+	w        http.ResponseWriter
+	control  *http.ResponseController
+	patience time.Duration
+	buf      bytes.Buffer
+}
+
+func (o *streamWriter) event(id, data []byte) {
+	if id != nil {
+		o.buf.WriteString("id: ")
+		o.buf.Write(id)
+		o.buf.WriteByte('\n')
+	}
+	o.buf.WriteString("data: ")
+	o.buf.Write(data)
+	o.buf.WriteString("\n\n")
+}
+
+func (o *streamWriter) send() error {
+	_ = o.control.SetWriteDeadline(time.Now().Add(o.patience)) // likewise; a quiet stream has none
+	if _, err := o.w.Write(o.buf.Bytes()); err != nil {
+		return err
+	}
+	o.buf.Reset()
+	if err := o.control.Flush(); err != nil {
+		return err // also of a ResponseWriter that can't: its events would never come
+	}
+	_ = o.control.SetWriteDeadline(time.Time{})
+	return nil
+}
