@@ -47,10 +47,10 @@ func newReconciler(e *Engine) *reconciler {
 }
 
 // every is the time to the next tick, spread so that processes started together do not stay in step.
-func (r *reconciler) every() time.Duration {
-	d := r.e.o.ReconcileEvery
-	return d - d/10 + rand.N(d/5+1)
-}
+func (r *reconciler) every() time.Duration { return spread(r.e.o.ReconcileEvery) }
+
+// spread is d, give or take a tenth.
+func spread(d time.Duration) time.Duration { return d - d/10 + rand.N(d/5+1) }
 
 // lead ticks until ctx ends, then gives up the lead.
 func (r *reconciler) lead(ctx context.Context) {
@@ -63,7 +63,7 @@ func (r *reconciler) lead(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.e.o.CallTimeout)
 	defer cancel()
 	err := r.e.o.HeartbeatDB.Write(ctx, func(ctx context.Context, tx *database.Tx) error {
-		return dropLead(ctx, tx, r.e.o.Owner)
+		return dropLead(ctx, tx, leadName, r.e.o.Owner, 0)
 	})
 	if err != nil {
 		r.e.log.Warn("reconciler's lead not given up; it ends by itself", "error", err)
@@ -76,12 +76,15 @@ func (r *reconciler) tick(ctx context.Context) {
 	defer cancel()
 	var leader bool
 	err := r.e.o.HeartbeatDB.Write(tctx, func(ctx context.Context, tx *database.Tx) (err error) {
-		leader, err = takeLead(ctx, tx, r.e.o.Owner, r.e.o.LeaderLease)
+		leader, err = takeLead(ctx, tx, leadName, r.e.o.Owner, r.e.o.LeaderLease)
 		return err
 	})
 	now := r.e.o.Now()
 	if err != nil {
-		if ctx.Err() == nil && !r.goodSince.IsZero() {
+		if ctx.Err() != nil {
+			return // ending; whether we led stays known, so that the lead is given up
+		}
+		if !r.goodSince.IsZero() {
 			r.e.log.Warn("reconciler lost the database", "error", err)
 		}
 		r.goodSince = time.Time{}
