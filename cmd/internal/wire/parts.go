@@ -152,7 +152,7 @@ func (p *Parts) buildSystems(ctx context.Context) error {
 	queue, work, happens := &exportQueue{}, &jobQueue{}, &events{bus: p.Bus}
 	p.Modules = all.Modules(admin.Deps{
 		DB: p.DB, Exports: queue, Jobs: work, Events: happens,
-		PublicURL: p.Config.PublicURL, Location: p.Config.Location, Now: p.now,
+		PublicURL: p.Config.PublicURL, Location: p.Config.Location, Now: p.now, Logger: p.Log,
 	})
 	happens.listen(p.Modules)
 	var sets []dataset.Dataset
@@ -204,7 +204,6 @@ func (p *Parts) exportService() (*export.Service, error) {
 		Limits:    export.Limits{Active: p.Config.ExportQueueLimit, Daily: p.Config.ExportDailyLimit},
 		Retention: p.Config.ExportRetention, PublicURL: p.Config.PublicURL, SpoolDir: p.Config.SpoolDir,
 		Location: p.Config.Location, Now: p.now, Logger: p.Log, UploadDelay: p.Config.UploadRetryDelay,
-		Wait: p.Config.ExportWait,
 		Observe: p.Metrics.ExportRequest,
 	})
 }
