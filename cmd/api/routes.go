@@ -63,6 +63,7 @@ func handler(p *wire.Parts, realtime http.Handler) http.Handler {
 		})
 	})
 	r.Handle("/export/*", http.NotFoundHandler()) // no page hides there
+	r.Handle("/media/*", http.NotFoundHandler())
 	r.NotFound(web.Handler().ServeHTTP)
 	return r
 }

@@ -181,6 +181,7 @@ func (c *Config) checkLimits(bad report) {
 		min, max time.Duration
 	}{
 		{"EXPORT_RETENTION", c.ExportRetention, time.Second, 10 * 365 * 24 * time.Hour},
+		{"EXPORT_WAIT", c.ExportWait, time.Millisecond, time.Minute},
 		{"LEASE", c.Lease, 300 * time.Millisecond, 10 * time.Minute},
 		{"LEADER_LEASE", c.LeaderLease, 100 * time.Millisecond, 10 * time.Minute},
 		{"RECONCILE_EVERY", c.ReconcileEvery, 10 * time.Millisecond, time.Minute},

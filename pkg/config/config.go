@@ -58,6 +58,7 @@ type Config struct {
 	ExportQueueLimit int           `env:"EXPORT_QUEUE_LIMIT" envDefault:"1"`
 	ExportDailyLimit int           `env:"EXPORT_DAILY_LIMIT" envDefault:"50"`
 	ExportRetention  time.Duration `env:"EXPORT_RETENTION" envDefault:"168h"`
+	ExportWait       time.Duration `env:"EXPORT_WAIT" envDefault:"25s"`
 	ExportRate       int           `env:"EXPORT_RATE" envDefault:"300"`
 
 	WorkerConcurrency int           `env:"WORKER_CONCURRENCY" envDefault:"4"`

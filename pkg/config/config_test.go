@@ -76,6 +76,7 @@ func TestRefused(t *testing.T) {
 		"metrics address without port":  {production("METRICS_ADDR=localhost"), Mode{}, "METRICS_ADDR"},
 		"public url of another scheme":  {production("PUBLIC_URL=ftp://hub.example.com"), Mode{}, "PUBLIC_URL"},
 		"limit below one":               {production("EXPORT_QUEUE_LIMIT=0"), Mode{}, "EXPORT_QUEUE_LIMIT"},
+		"a wait nobody sits through":    {production("EXPORT_WAIT=10m"), Mode{}, "EXPORT_WAIT"},
 		"lease too short to renew":      {production("LEASE=1ms"), Mode{}, "LEASE"},
 		"log level nobody knows":        {production("LOG_LEVEL=loud"), Mode{}, "LOG_LEVEL"},
 		"flag that is neither":          {production("DEMO=perhaps"), Mode{}, "DEMO"},

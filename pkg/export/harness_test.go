@@ -168,6 +168,8 @@ type hubOptions struct {
 	limits export.Limits
 	work   bool // run a worker
 	rate   export.RateLimiter
+
+	wait, fileWait time.Duration // how long Wait and the links that wait do
 }
 
 func newHub(t testing.TB, db *database.DB, o hubOptions) *hub {
@@ -208,6 +210,7 @@ func newHub(t testing.TB, db *database.DB, o hubOptions) *hub {
 		Formats: append([]dataset.Format{xlsx.Format(xlsx.Options{})}, csv.Formats()...),
 		Limits:  o.limits, Retention: 7 * 24 * time.Hour, PublicURL: "https://hub.example.com", SpoolDir: h.spool,
 		Location: shanghai, Now: h.clock.Now, Logger: log, UploadTries: 3, UploadDelay: time.Millisecond,
+		Wait: o.wait, FileWait: o.fileWait,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -37,6 +37,7 @@ func (s *Service) Routes(address func(r *http.Request) string) []httpapi.Route {
 			Summary: "下载导出文件", Tag: tag,
 			Detail: "链接自带签名(参数 s),在保留期内有效,过期返回 410。",
 		}, s.handleFile(address)),
+		s.waitRoute(address),
 	}
 }
 
@@ -160,39 +161,44 @@ const linkTTL = 5 * time.Minute
 
 func (s *Service) handleFile(address func(r *http.Request) string) func(w http.ResponseWriter, r *http.Request) error {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		ctx := r.Context()
-		d, err := s.openLink(ctx, chi.URLParam(r, "name"), r.URL.Query().Get("s"))
+		d, err := s.openLink(r.Context(), chi.URLParam(r, "name"), r.URL.Query().Get("s"))
 		if err != nil {
 			return err
 		}
-		if err := s.audit(ctx, d, address(r)); err != nil {
-			return err
-		}
-		h := w.Header()
-		h.Set("Cache-Control", "private, no-store")
-		link, err := s.o.Store.Link(ctx, d.ObjectKey, storage.LinkOptions{Filename: d.Filename, TTL: linkTTL})
-		if err != nil {
-			return fmt.Errorf("link to %s: %w", d.ObjectKey, err)
-		}
-		if link != "" {
-			http.Redirect(w, r, link, http.StatusFound)
-			return nil
-		}
-		file, info, err := s.o.Store.Open(ctx, d.ObjectKey)
-		if errs.Is(err, errs.NotFound) {
-			return errs.Wrap(errs.Gone, "文件已被清理,请重新导出", err)
-		}
-		if err != nil {
-			return fmt.Errorf("open %s: %w", d.ObjectKey, err)
-		}
-		defer file.Close()
-		h.Set("Content-Type", d.ContentType)
-		h.Set("Content-Disposition", contentDisposition(d.Filename, path.Base(d.ObjectKey)))
-		h.Set("X-Content-Type-Options", "nosniff")
-		// Names, types and lengths are set above; what is left is ranges and conditions.
-		http.ServeContent(w, r, "", info.Modified, file)
+		return s.serveFile(w, r, d, address(r))
+	}
+}
+
+// serveFile answers with a file somebody may fetch, and records that they did.
+func (s *Service) serveFile(w http.ResponseWriter, r *http.Request, d download, address string) error {
+	ctx := r.Context()
+	if err := s.audit(ctx, d, address); err != nil {
+		return err
+	}
+	h := w.Header()
+	h.Set("Cache-Control", "private, no-store")
+	link, err := s.o.Store.Link(ctx, d.ObjectKey, storage.LinkOptions{Filename: d.Filename, TTL: linkTTL})
+	if err != nil {
+		return fmt.Errorf("link to %s: %w", d.ObjectKey, err)
+	}
+	if link != "" {
+		http.Redirect(w, r, link, http.StatusFound)
 		return nil
 	}
+	file, info, err := s.o.Store.Open(ctx, d.ObjectKey)
+	if errs.Is(err, errs.NotFound) {
+		return errs.Wrap(errs.Gone, "文件已被清理,请重新导出", err)
+	}
+	if err != nil {
+		return fmt.Errorf("open %s: %w", d.ObjectKey, err)
+	}
+	defer file.Close()
+	h.Set("Content-Type", d.ContentType)
+	h.Set("Content-Disposition", contentDisposition(d.Filename, path.Base(d.ObjectKey)))
+	h.Set("X-Content-Type-Options", "nosniff")
+	// Names, types and lengths are set above; what is left is ranges and conditions.
+	http.ServeContent(w, r, "", info.Modified, file)
+	return nil
 }
 
 // contentDisposition names a download for every browser: a plain name for old ones, the real one in filename* (RFC 6266).

@@ -45,28 +45,35 @@ func (s *Service) openLink(ctx context.Context, name, signature string) (downloa
 	if err != nil {
 		return d, err
 	}
-	j, err := s.store.Get(ctx, id)
+	d.owner, err = s.permit(ctx, d.exportRow)
+	return d, err
+}
+
+// permit returns who an export belongs to, when they may still export that list and see the columns they asked for.
+func (s *Service) permit(ctx context.Context, r exportRow) (*auth.Principal, error) {
+	j, err := s.store.Get(ctx, r.UUID)
 	if err != nil {
-		return d, err
+		return nil, err
 	}
 	e, err := readJob(j)
 	if err != nil {
-		return d, err
+		return nil, err
 	}
-	set, ok := s.o.Registry.Get(d.Dataset)
+	set, ok := s.o.Registry.Get(r.Dataset)
 	if !ok {
-		return d, errs.New(errs.Gone, "该列表已不能导出")
+		return nil, errs.New(errs.Gone, "该列表已不能导出")
 	}
-	if d.owner, err = s.o.People.Person(ctx, d.UserID); err != nil {
-		return d, err
+	owner, err := s.o.People.Person(ctx, r.UserID)
+	if err != nil {
+		return nil, err
 	}
-	if !d.owner.Can(set.Permission) {
-		return d, errs.New(errs.Forbidden, "导出人已没有该列表的导出权限")
+	if !owner.Can(set.Permission) {
+		return nil, errs.New(errs.Forbidden, "导出人已没有该列表的导出权限")
 	}
-	if _, err := set.Pick(e.payload.Columns, d.owner.Can); err != nil {
-		return d, errs.New(errs.Forbidden, "导出人已没有查看其中某些列的权限")
+	if _, err := set.Pick(e.payload.Columns, owner.Can); err != nil {
+		return nil, errs.New(errs.Forbidden, "导出人已没有查看其中某些列的权限")
 	}
-	return d, nil
+	return owner, nil
 }
 
 // audit records that a file was fetched.

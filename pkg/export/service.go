@@ -75,6 +75,9 @@ type Options struct {
 	Now       func() time.Time
 	Logger    *slog.Logger
 
+	// Wait is how long Service.Wait waits, FileWait how long a link waits for its file; 0 is 25 s and 10 minutes.
+	Wait, FileWait time.Duration
+
 	UploadTries int           // tries to store a file within an attempt; 0 is 4
 	UploadDelay time.Duration // before the second try, doubling; 0 is 2 s
 
@@ -89,6 +92,9 @@ type Service struct {
 	store   *job.Store
 	formats map[string]dataset.Format
 	names   []string
+
+	draining context.Context // ends with Drain; requests' own contexts are other ones
+	drain    context.CancelFunc
 }
 
 // New returns a Service. It can run and tell jobs as it is; to queue and wait it must be attached to the job engine, which
@@ -100,11 +106,18 @@ func New(o Options) (*Service, error) {
 	if o.UploadDelay == 0 {
 		o.UploadDelay = 2 * time.Second
 	}
+	if o.Wait == 0 {
+		o.Wait = 25 * time.Second
+	}
+	if o.FileWait == 0 {
+		o.FileWait = 10 * time.Minute
+	}
 	if o.Observe == nil {
 		o.Observe = func(string) {}
 	}
 	o.PublicURL = strings.TrimRight(o.PublicURL, "/")
 	s := &Service{o: o, store: job.NewStore(o.DB), formats: map[string]dataset.Format{}}
+	s.draining, s.drain = context.WithCancel(context.Background())
 	for _, f := range o.Formats {
 		if _, taken := s.formats[f.Name]; taken {
 			return nil, fmt.Errorf("export: format %q is registered twice", f.Name)

@@ -204,6 +204,7 @@ func (p *Parts) exportService() (*export.Service, error) {
 		Limits:    export.Limits{Active: p.Config.ExportQueueLimit, Daily: p.Config.ExportDailyLimit},
 		Retention: p.Config.ExportRetention, PublicURL: p.Config.PublicURL, SpoolDir: p.Config.SpoolDir,
 		Location: p.Config.Location, Now: p.now, Logger: p.Log, UploadDelay: p.Config.UploadRetryDelay,
+		Wait: p.Config.ExportWait,
 		Observe: p.Metrics.ExportRequest,
 	})
 }
