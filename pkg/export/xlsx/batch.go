@@ -17,9 +17,6 @@ const (
 	batchText  = 512 << 10
 )
 
-// chunkBytes is how much XML is encoded before it is compressed: little enough to be still in the processor's cache.
-const chunkBytes = 64 << 10
-
 // batch is a run of rows on its way into the file. One goroutine has it at a time.
 type batch struct {
 	// What the caller puts in.
@@ -33,15 +30,16 @@ type batch struct {
 	last  bool   // ends the entry
 
 	// What becomes of it.
-	packed bytes.Buffer // deflated: a part of a stream, or its end when it is the last
+	packed []byte // deflated: a part of a stream, or its end when it is the last
 	crc    uint32
 	size   int64 // bytes of XML
 	report dataset.Report
 
 	// What it works with.
-	xml     []byte
-	deflate *flate.Writer
 	zone    zone
+	own     deflater
+	places  []place
+	general generalDeflater
 	done    chan struct{} // closed once it is in the file
 }
 
@@ -50,64 +48,108 @@ func (b *batch) reset() {
 	clear(b.cells) // lets go of the texts
 	b.name, b.head, b.tail, b.last = "", nil, nil, false
 	b.cells, b.text, b.rows, b.first = b.cells[:0], 0, 0, 0
-	b.packed.Reset()
+	b.packed = nil
 	b.crc, b.size, b.report = 0, 0, dataset.Report{}
-	if cap(b.xml) > 4*chunkBytes { // a very long row made it so
-		b.xml = nil
-	}
-	if b.packed.Cap() > 2*batchText {
-		b.packed = bytes.Buffer{}
+	if cap(b.own.xml) > 8*batchText { // very long rows made it so
+		b.own.xml, b.own.out = nil, nil
 	}
 }
 
 func (b *batch) isFull() bool { return len(b.cells) >= batchCells || b.text >= batchText }
 
-// encode makes the batch's part of the compressed stream. The parts share no history, so that they can be made at once
-// and in any order; each ends on a byte.
+// encode makes the batch's part of the compressed stream: by our own compressor, or by a general one at a level. The parts
+// share no history, so that they can be made at once and in any order; each ends on a byte.
 func (b *batch) encode(columns []column, level int) error {
-	if b.deflate == nil {
-		w, err := flate.NewWriter(&b.packed, level)
-		if err != nil {
-			return err
-		}
-		b.deflate = w
-	} else {
-		b.deflate.Reset(&b.packed)
+	d := &b.own
+	d.reset(len(columns))
+	d.xml = append(d.xml, b.head...)
+	if level == 0 {
+		d.text(len(d.xml))
 	}
-	b.xml = append(b.xml[:0], b.head...)
 	for i := range b.rows {
-		b.xml = appendRow(b.xml, columns, b.cells[i*len(columns):][:len(columns)], b.first+i, &b.zone, &b.report)
-		if len(b.xml) >= chunkBytes {
-			if err := b.pack(); err != nil {
-				return err
-			}
+		at := len(d.xml)
+		b.appendRow(columns, b.cells[i*len(columns):][:len(columns)], b.first+i)
+		if level == 0 {
+			b.compressRow(at)
 		}
 	}
-	b.xml = append(b.xml, b.tail...)
-	if err := b.pack(); err != nil {
-		return err
+	d.xml = append(d.xml, b.tail...)
+	b.crc, b.size = crc32.ChecksumIEEE(d.xml), int64(len(d.xml))
+	if level == 0 {
+		d.finish(b.last)
+		b.packed = d.out
+		return nil
 	}
-	if b.last {
-		return b.deflate.Close()
-	}
-	return b.deflate.Flush()
-}
-
-func (b *batch) pack() error {
-	b.crc = crc32.Update(b.crc, crc32.IEEETable, b.xml)
-	b.size += int64(len(b.xml))
-	_, err := b.deflate.Write(b.xml)
-	b.xml = b.xml[:0]
+	var err error
+	b.packed, err = b.general.pack(d.xml, level, b.last)
 	return err
 }
 
-// appendRow appends a row of data.
-func appendRow(dst []byte, columns []column, cells []cell, row int, z *zone, r *dataset.Report) []byte {
+// appendRow appends a row of data, and tells in places where its cells are.
+func (b *batch) appendRow(columns []column, cells []cell, row int) {
 	var scratch [8]byte
 	digits := strconv.AppendInt(scratch[:0], int64(row), 10) // at most 7
-	dst = append(append(append(dst, `<row r="`...), digits...), `">`...)
+	dst := append(append(b.own.xml, `<row r="`...), digits...)
+	head := place{digits: len(dst)}
+	dst = append(dst, `">`...)
+	head.value = len(dst)
+	b.places = append(b.places[:0], head)
 	for i := range cells {
-		dst = columns[i].append(dst, digits, &cells[i], z, r)
+		c := &columns[i]
+		start := len(dst)
+		dst = c.append(dst, digits, &cells[i], &b.zone, &b.report)
+		if len(dst) == start {
+			continue
+		}
+		p := place{column: i + 1, digits: start + len(c.ref) + len(digits), value: len(dst) - len("</v></c>")}
+		switch cells[i].op {
+		case opShared:
+			p.key = uint32(cells[i].num)<<8 + uint32(i) + 1
+		case opText:
+			p.text, p.value = true, len(dst)-len("</t></is></c>")
+		}
+		b.places = append(b.places, p)
 	}
-	return append(dst, "</row>"...)
+	b.own.xml = append(dst, "</row>"...)
+}
+
+// compressRow makes tokens of the row that was appended last.
+func (b *batch) compressRow(start int) {
+	joint := max(start-b.own.behind, 0)
+	before := 0
+	for _, p := range b.places {
+		p.joint = joint
+		b.own.cell(p, before)
+		joint, before = p.value, p.digits
+	}
+	b.own.behind = len(b.own.xml) - joint
+}
+
+// generalDeflater compresses with klauspost/compress: what our own is compared with, and for who wants the smallest file.
+type generalDeflater struct {
+	out   bytes.Buffer
+	flate *flate.Writer
+}
+
+func (g *generalDeflater) pack(xml []byte, level int, last bool) ([]byte, error) {
+	g.out.Reset()
+	if g.flate == nil {
+		w, err := flate.NewWriter(&g.out, level)
+		if err != nil {
+			return nil, err
+		}
+		g.flate = w
+	} else {
+		g.flate.Reset(&g.out)
+	}
+	if _, err := g.flate.Write(xml); err != nil {
+		return nil, err
+	}
+	var err error
+	if last {
+		err = g.flate.Close()
+	} else {
+		err = g.flate.Flush()
+	}
+	return g.out.Bytes(), err
 }

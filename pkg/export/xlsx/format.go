@@ -22,7 +22,8 @@ const (
 
 // Options tune how workbooks are written. The zero value is right for the engine.
 type Options struct {
-	// Level is the deflate level, 1 (fastest) to 9 (smallest); 0 is 3.
+	// Level is the deflate level of a general compressor, 1 (fastest) to 9 (smallest). 0 is the compressor of this package,
+	// which knows what rows are made of: faster than 1 and smaller than 6.
 	Level int
 	// SheetRows is how many rows a sheet takes, its header included, before a new one is begun. 0 is Excel's limit,
 	// 1,048,576, which is also the most; the least is 2.
@@ -47,8 +48,8 @@ const zip32 = math.MaxUint32 - 64<<20
 
 func (o Options) limits() limits {
 	l := limits{level: o.Level, sheetRows: o.SheetRows, shared: maxShared, sheetBytes: zip32, archiveBytes: zip32}
-	if l.level < 1 || l.level > 9 {
-		l.level = 3
+	if l.level < 0 || l.level > 9 {
+		l.level = 0
 	}
 	l.workers = o.Workers
 	if l.workers < 1 {

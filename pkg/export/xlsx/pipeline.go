@@ -81,7 +81,7 @@ func (p *pipeline) write(b *batch) error {
 			return err
 		}
 	}
-	if err := p.archive.add(b.packed.Bytes(), b.crc, b.size); err != nil {
+	if err := p.archive.add(b.packed, b.crc, b.size); err != nil {
 		return err
 	}
 	p.report.Rows += int64(b.rows)

@@ -1,10 +1,6 @@
 package xlsx
 
-import (
-	"slices"
-
-	"exporthub/pkg/dataset"
-)
+import "slices"
 
 // room is how much of a sheet's XML is used up. What rows take is known only once they are encoded, which happens behind
 // the caller: so the most they could take is counted, and made exact when that passes the limit. Only where the limit is
@@ -76,7 +72,7 @@ func (x *writer) takeBack() []cell {
 
 // measure returns how many bytes of XML the row at the end of the batch takes.
 func (x *writer) measure() int64 {
-	z := zone{location: x.sheet.Location}
-	var uncounted dataset.Report
-	return int64(len(appendRow(nil, x.columns, x.lastRow(), x.row+1, &z, &uncounted)))
+	b := batch{zone: zone{location: x.sheet.Location}}
+	b.appendRow(x.columns, x.lastRow(), x.row+1)
+	return int64(len(b.own.xml))
 }

@@ -106,7 +106,7 @@ func (x *writer) addFile(name string, pieces ...[]byte) error {
 	if err := x.archive.begin(name); err != nil {
 		return err
 	}
-	if err := x.archive.add(b.packed.Bytes(), b.crc, b.size); err != nil {
+	if err := x.archive.add(b.packed, b.crc, b.size); err != nil {
 		return err
 	}
 	return x.archive.end()

@@ -21,10 +21,10 @@ func TestFormat(t *testing.T) {
 		in   Options
 		want limits
 	}{
-		{Options{Workers: 1}, limits{3, 1, maxShared, 1048576, zip32, zip32}},
+		{Options{Workers: 1}, limits{0, 1, maxShared, 1048576, zip32, zip32}},
 		{Options{Level: 9, SheetRows: 5, Workers: 7}, limits{9, 7, maxShared, 5, zip32, zip32}},
-		{Options{Level: 10, SheetRows: 1 << 30, Workers: 1000}, limits{3, 16, maxShared, 1048576, zip32, zip32}},
-		{Options{Level: -2, SheetRows: 1, Workers: 2}, limits{3, 2, maxShared, 2, zip32, zip32}},
+		{Options{Level: 10, SheetRows: 1 << 30, Workers: 1000}, limits{0, 16, maxShared, 1048576, zip32, zip32}},
+		{Options{Level: -2, SheetRows: 1, Workers: 2}, limits{0, 2, maxShared, 2, zip32, zip32}},
 	} {
 		if got := c.in.limits(); got != c.want {
 			t.Errorf("%+v: limits %+v, want %+v", c.in, got, c.want)
