@@ -181,7 +181,11 @@ func (a *attempt) write(ctx context.Context, spool *os.File) error {
 		if err := a.r.Advance(ctx, job.StateWritingFile, progressStart, a.detail); err != nil {
 			return err
 		}
-		return a.copyRows(ctx, tx, w, count)
+		if err := a.copyRows(ctx, tx, w, count); err != nil {
+			return err
+		}
+		// The last rows are told at once, however soon they came: the bar of a short export moves too.
+		return a.r.Advance(ctx, job.StateWritingFile, progressWritten, a.detail)
 	})
 	if err != nil {
 		if w != nil {
