@@ -189,6 +189,10 @@ func (c *Config) checkLimits(bad report) {
 		{"TASK_CHECK_EVERY", c.taskCheckEvery(), time.Millisecond, time.Minute},
 		{"UPLOAD_RETRY_DELAY", c.UploadRetryDelay, time.Millisecond, 10 * time.Minute},
 		{"DRAIN_TIMEOUT", c.DrainTimeout, 100 * time.Millisecond, time.Hour},
+		{"RETRY_DELAY", c.RetryDelay, time.Millisecond, time.Hour},
+		{"CLEANUP_EVERY", c.CleanupEvery, 100 * time.Millisecond, 24 * time.Hour},
+		{"CLEANUP_GRACE", c.CleanupGrace, 100 * time.Millisecond, 30 * 24 * time.Hour},
+		{"JOB_RETENTION", c.JobRetention, 24 * time.Hour, 100 * 365 * 24 * time.Hour},
 		{"FAYE_TIMEOUT", c.FayeTimeout, 100 * time.Millisecond, 10 * time.Minute},
 		{"FAYE_PING", c.FayePing, 100 * time.Millisecond, 10 * time.Minute},
 	} {

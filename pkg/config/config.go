@@ -69,6 +69,10 @@ type Config struct {
 	TaskCheckEvery    time.Duration `env:"TASK_CHECK_EVERY"`
 	UploadRetryDelay  time.Duration `env:"UPLOAD_RETRY_DELAY" envDefault:"2s"`
 	DrainTimeout      time.Duration `env:"DRAIN_TIMEOUT" envDefault:"25s"`
+	RetryDelay        time.Duration `env:"RETRY_DELAY" envDefault:"2s"`
+	CleanupEvery      time.Duration `env:"CLEANUP_EVERY" envDefault:"1m"`
+	CleanupGrace      time.Duration `env:"CLEANUP_GRACE" envDefault:"1h"`
+	JobRetention      time.Duration `env:"JOB_RETENTION" envDefault:"2160h"`
 	FayeTimeout       time.Duration `env:"FAYE_TIMEOUT" envDefault:"45s"`
 	FayePing          time.Duration `env:"FAYE_PING" envDefault:"25s"`
 

@@ -135,7 +135,7 @@ func (s *Service) view(ctx context.Context, j job.Job) (jobOut, error) {
 		out.Filename = &f.Filename
 		out.ExpiresAt = httpapi.NullTime(ctx, httpapi.Native, f.ExpiresAt)
 		if out.Expired = !s.o.Now().Before(f.ExpiresAt); out.Expired {
-			out.FileURL, out.Why = nil, "文件已过保留期,请重新导出"
+			out.Status, out.FileURL, out.Why = statusExpired, nil, "文件已过保留期,请重新导出"
 		}
 	}
 	return out, nil

@@ -32,7 +32,7 @@ const largeFile = 4 << 20
 func (s *Service) Kind() job.Kind {
 	return job.Kind{
 		Name: KindName, Run: s.run, Render: render,
-		Admit: s.admitRun, Ended: s.ended,
+		Admit: s.admitRun, Ended: s.ended, Forget: s.forget,
 	}
 }
 

@@ -75,6 +75,8 @@ type Options struct {
 	Now       func() time.Time
 	Logger    *slog.Logger
 
+	CleanupGrace time.Duration // how old what was left behind has to be before Clean removes it; 0 is 1 h
+
 	// Wait is how long Service.Wait waits, FileWait how long a link waits for its file; 0 is 25 s and 10 minutes.
 	Wait, FileWait time.Duration
 
@@ -111,6 +113,9 @@ func New(o Options) (*Service, error) {
 	}
 	if o.FileWait == 0 {
 		o.FileWait = 10 * time.Minute
+	}
+	if o.CleanupGrace == 0 {
+		o.CleanupGrace = time.Hour
 	}
 	if o.Observe == nil {
 		o.Observe = func(string) {}

@@ -26,6 +26,9 @@ type Kind struct {
 	Admit func(ctx context.Context, tx *database.Tx, j Job) error
 	// Ended runs in the transaction that ends the job, once: places are given back and others' reactions happen here.
 	Ended func(ctx context.Context, tx *database.Tx, j Job) error
+	// Forget runs in the transaction that removes an old job's row; it removes what hangs on it and returns true, or false
+	// while something of the job is still needed. Nil: nothing hangs on it.
+	Forget func(ctx context.Context, tx *database.Tx, j Job) (bool, error)
 	// Render turns the job as it stands into what its followers receive and the streams it is published under. It is a
 	// pure function of the row, so that an event can be told again at any time.
 	Render func(j Job) (data json.RawMessage, streams []string)

@@ -48,19 +48,25 @@ func waitingJobs(ctx context.Context, tx *database.Tx, after waiting, age time.D
 // leadName is the reconciler's row in leases.
 const leadName = "reconciler"
 
-// takeLead takes or keeps the reconciler's lead for owner and reports whether owner has it.
-func takeLead(ctx context.Context, tx *database.Tx, owner string, lease time.Duration) (bool, error) {
+// takeLead takes or keeps a lead for owner and reports whether owner has it.
+func takeLead(ctx context.Context, tx *database.Tx, name, owner string, lease time.Duration) (bool, error) {
 	now := tx.NowMicros()
 	n, err := tx.Exec(ctx, "UPDATE leases SET owner = ?, until = "+now+" + ? WHERE name = ? AND (owner = ? OR until < "+now+")",
-		owner, lease.Microseconds(), leadName, owner)
+		owner, lease.Microseconds(), name, owner)
 	if err != nil {
-		return false, fmt.Errorf("take the reconciler's lead: %w", err)
+		return false, fmt.Errorf("take the lead of %s: %w", name, err)
 	}
 	return n > 0, nil
 }
 
-// dropLead gives the lead up, so that another process has it at once.
-func dropLead(ctx context.Context, tx *database.Tx, owner string) error {
-	_, err := tx.Exec(ctx, "UPDATE leases SET owner = '', until = 0 WHERE name = ? AND owner = ?", leadName, owner)
+// dropLead gives a lead up: nobody has it for rest, then whoever comes first.
+func dropLead(ctx context.Context, tx *database.Tx, name, owner string, rest time.Duration) error {
+	_, err := tx.Exec(ctx, "UPDATE leases SET owner = '', until = "+tx.NowMicros()+" + ? - 1 WHERE name = ? AND owner = ?",
+		rest.Microseconds(), name, owner)
 	return err
+}
+
+// makeLead makes a lead's row where it is missing.
+func makeLead(ctx context.Context, tx *database.Tx, name string) error {
+	return tx.InsertIgnore(ctx, "INSERT INTO leases (name, owner, until) VALUES (?, '', 0)", name)
 }

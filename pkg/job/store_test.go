@@ -290,7 +290,7 @@ func TestStoreLead(t *testing.T) {
 		t.Parallel()
 		lead := func(owner string, lease time.Duration) (leads bool) {
 			write(t, db, func(ctx context.Context, tx *database.Tx) (err error) {
-				leads, err = takeLead(ctx, tx, owner, lease)
+				leads, err = takeLead(ctx, tx, leadName, owner, lease)
 				return err
 			})
 			return leads
@@ -310,7 +310,7 @@ func TestStoreLead(t *testing.T) {
 				t.Errorf("%d: takeLead(%s) = %v, want %v", i, c.owner, got, c.want)
 			}
 		}
-		write(t, db, func(ctx context.Context, tx *database.Tx) error { return dropLead(ctx, tx, "b") })
+		write(t, db, func(ctx context.Context, tx *database.Tx) error { return dropLead(ctx, tx, leadName, "b", 0) })
 		if !lead("a", time.Minute) {
 			t.Error("a lead that was given up is not free")
 		}

@@ -96,3 +96,27 @@ func failureText(f *Failure) (string, error) {
 	}
 	return string(text), nil
 }
+
+// oldJob is a job that has ended, as Forget passes it.
+type oldJob struct {
+	uuid     string
+	finished int64
+}
+
+// oldJobs returns jobs that ended longer ago than age, after the given one, the oldest first.
+func oldJobs(ctx context.Context, tx *database.Tx, after oldJob, age time.Duration, limit int) ([]oldJob, error) {
+	rows, err := database.All(ctx, tx, func(row database.Scanner) (o oldJob, err error) {
+		return o, row.Scan(&o.uuid, &o.finished)
+	}, "SELECT uuid, finished_at FROM jobs WHERE finished_at < "+tx.NowMicros()+" - ?"+
+		" AND (finished_at > ? OR (finished_at = ? AND uuid > ?)) ORDER BY finished_at, uuid LIMIT ?",
+		age.Microseconds(), after.finished, after.finished, after.uuid, limit)
+	if err != nil {
+		return nil, fmt.Errorf("find old jobs: %w", err)
+	}
+	return rows, nil
+}
+
+func deleteJob(ctx context.Context, tx *database.Tx, uuid string) error {
+	_, err := tx.Exec(ctx, "DELETE FROM jobs WHERE uuid = ?", uuid)
+	return err
+}

@@ -179,7 +179,7 @@ func (p *Parts) buildSystems(ctx context.Context) error {
 		DB: p.DB, HeartbeatDB: heartbeat, Bell: jobs.NewBell(p.Redis, jobs.DefaultQueue), Publisher: publisher{p.Bus},
 		Kinds: append(kinds, tellingEnds(p.Exports.Kind(), p.Registry, happens)), Concurrency: p.Config.WorkerConcurrency,
 		Lease: p.Config.Lease, LeaderLease: p.Config.LeaderLease, ReconcileEvery: p.Config.ReconcileEvery,
-		ProgressEvery: p.Config.ProgressEvery, DrainTimeout: p.Config.DrainTimeout,
+		ProgressEvery: p.Config.ProgressEvery, DrainTimeout: p.Config.DrainTimeout, RetryDelay: p.Config.RetryDelay,
 		Logger: p.Log, Attempt: p.Metrics.Attempt,
 	})
 	if err != nil {
@@ -205,7 +205,7 @@ func (p *Parts) exportService() (*export.Service, error) {
 		Retention: p.Config.ExportRetention, PublicURL: p.Config.PublicURL, SpoolDir: p.Config.SpoolDir,
 		Location: p.Config.Location, Now: p.now, Logger: p.Log, UploadDelay: p.Config.UploadRetryDelay,
 		Wait: p.Config.ExportWait,
-		Observe: p.Metrics.ExportRequest,
+		CleanupGrace: p.Config.CleanupGrace, Observe: p.Metrics.ExportRequest,
 	})
 }
 

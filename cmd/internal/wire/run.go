@@ -10,9 +10,12 @@ import (
 	"net/http"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"exporthub/jobs"
 	"exporthub/pkg/bayeux"
 	"exporthub/pkg/config"
+	"exporthub/pkg/job"
 	"exporthub/pkg/telemetry"
 )
 
@@ -28,7 +31,7 @@ func Logger(cfg config.Config, w io.Writer) (*slog.Logger, error) {
 	return telemetry.NewLogger(w, level), nil
 }
 
-// RunWorker takes doorbells from the queue and has the engine answer them, until ctx ends.
+// RunWorker takes doorbells from the queue and has the engine answer them, and takes part in the clean-up, until ctx ends.
 func (p *Parts) RunWorker(ctx context.Context) error {
 	server, err := jobs.NewServer(jobs.Options{
 		Redis: p.Redis, Engine: p.Engine, Concurrency: p.Config.WorkerConcurrency,
@@ -37,7 +40,40 @@ func (p *Parts) RunWorker(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return server.Run(ctx)
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return server.Run(ctx) })
+	g.Go(func() error { return p.cleanUp(ctx) })
+	g.Go(func() error { return p.cleanSpool(ctx) })
+	return g.Wait()
+}
+
+// cleanUp takes part in what one worker at a time does.
+func (p *Parts) cleanUp(ctx context.Context) error {
+	return p.Engine.RunDuty(ctx, job.Duty{Name: "cleanup", Every: p.Config.CleanupEvery, Do: func(ctx context.Context) error {
+		err := p.Exports.Clean(ctx)
+		_, forgetErr := p.Engine.Forget(ctx, max(p.Config.JobRetention, p.Config.ExportRetention))
+		return errors.Join(err, forgetErr)
+	}})
+}
+
+// cleanSpool sweeps this machine's spool folder, which no other worker may see.
+func (p *Parts) cleanSpool(ctx context.Context) error {
+	tick := time.NewTicker(p.Config.CleanupEvery)
+	defer tick.Stop()
+	for {
+		removed, err := p.Exports.CleanSpool(ctx)
+		switch {
+		case err != nil && ctx.Err() == nil:
+			p.Log.Warn("the spool was not swept", "error", err)
+		case removed > 0:
+			p.Log.Info("cleaned up", "what", "spool files", "removed", removed)
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return nil
+		}
+	}
 }
 
 // Health tells of the parts: without the database nothing works; without the others exports are still accepted.
