@@ -29,6 +29,12 @@ type Deps struct {
 // words: Forbidden, Conflict while one is active, Quota when the day's are used up, TooMany, Invalid.
 type Exports interface {
 	Queue(ctx context.Context, r dataset.Request) (dataset.Ticket, error)
+	// Wait waits for the end of an export of the caller's, as long as the configuration allows (EXPORT_WAIT), and returns
+	// how far it has come. One that is unknown or another's is NotFound.
+	Wait(ctx context.Context, uuid string) (dataset.Outcome, error)
+	// WaitLink returns a link to the file of an accepted export that is good from now on: a GET waits for the file where it
+	// has to, checks the owner's rights and is audited. filename is the request's, with the format's extension.
+	WaitLink(uuid, filename string) string
 }
 
 // Jobs accepts durable work of the kinds that modules declare.
