@@ -23,6 +23,7 @@ var arrows = map[string][]string{
 	"ratelimit":               {"errs"},
 	"storage":                 {"errs"},
 	"storage/disk":            {"storage", "errs"},
+	"storage/qiniu":           {"storage", "errs"},
 	"httpapi":                 {"page", "errs", "telemetry"},
 	"auth":                    {"database", "httpapi", "page", "errs"},
 	"dataset":                 {"database", "page", "errs"},
@@ -40,10 +41,14 @@ var arrows = map[string][]string{
 	"testkit/services":        {"testkit", "testkit/internal/server"},
 	"database/dbtest":         {"database", "testkit"},
 	"storage/storagetest":     {"storage", "errs"},
+	"storage/qiniu/standin":   {},
+
+	"storage/qiniu/standin/cmd": {"storage/qiniu/standin"},
 }
 
 // forTests are the packages that only tests, and commands made for tests, may import.
-var forTests = []string{"testkit", "testkit/internal/server", "database/dbtest", "storage/storagetest"}
+var forTests = []string{"testkit", "testkit/internal/server", "database/dbtest", "storage/storagetest",
+	"storage/qiniu/standin", "storage/qiniu/standin/cmd"}
 
 // source is one Go file: its package's name as in arrows, its path, and what it imports.
 type source struct {

@@ -1,0 +1,528 @@
+package qiniu
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"exporthub/pkg/errs"
+	"exporthub/pkg/storage"
+	"exporthub/pkg/storage/qiniu/standin"
+	"exporthub/pkg/testkit"
+)
+
+// operations are what a store does, with which of Kodo's operations they need.
+var operations = []struct {
+	name string
+	op   standin.Op
+	do   func(ctx context.Context, s *Store) error
+}{
+	{"put small", standin.OpForm, func(ctx context.Context, s *Store) error { return put(ctx, s, content(10, 1)) }},
+	{"put large: begin", standin.OpInit, func(ctx context.Context, s *Store) error { return put(ctx, s, content(block+1, 1)) }},
+	{"put large: part", standin.OpPart, func(ctx context.Context, s *Store) error { return put(ctx, s, content(block+1, 1)) }},
+	{"put large: complete", standin.OpComplete, func(ctx context.Context, s *Store) error { return put(ctx, s, content(block+1, 1)) }},
+	{"put: confirm", standin.OpStat, func(ctx context.Context, s *Store) error { return put(ctx, s, content(10, 1)) }},
+	{"stat", standin.OpStat, func(ctx context.Context, s *Store) error { _, err := s.Stat(ctx, "there"); return err }},
+	{"copy", standin.OpCopy, func(ctx context.Context, s *Store) error { return s.Copy(ctx, "there", "b") }},
+	{"delete", standin.OpDelete, func(ctx context.Context, s *Store) error { return s.Delete(ctx, "there") }},
+	{"list", standin.OpList, func(ctx context.Context, s *Store) error { _, _, err := s.List(ctx, "", "", 10); return err }},
+	{"check: up", standin.OpInit, func(ctx context.Context, s *Store) error { return s.Check(ctx) }},
+	{"check: rs", standin.OpStat, func(ctx context.Context, s *Store) error { return s.Check(ctx) }},
+	{"read", standin.OpDownload, func(ctx context.Context, s *Store) error {
+		r, _, err := s.Open(ctx, "there")
+		if err != nil {
+			return err
+		}
+		defer r.Close()
+		_, err = io.ReadAll(r)
+		return err
+	}},
+}
+
+func withObject(t *testing.T) (*standin.Running, *Store) {
+	t.Helper()
+	k := kodo(t)
+	s := open(t, options(k))
+	if err := s.Put(t.Context(), "there", strings.NewReader("there"), 5, storage.PutOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	k.Forget()
+	return k, s
+}
+
+func TestEveryAnswerHasItsKind(t *testing.T) {
+	for status, want := range map[int]struct {
+		kind  errs.Kind
+		tries int
+	}{
+		401: {errs.Forbidden, 1}, 403: {errs.Forbidden, 1}, 419: {errs.Forbidden, 1}, 402: {errs.Forbidden, 1},
+		631: {errs.NotFound, 1}, 579: {errs.Unavailable, 1}, 413: {errs.TooLarge, 1}, 614: {errs.Conflict, 1}, 405: {errs.Internal, 1},
+		500: {errs.Unavailable, 3}, 502: {errs.Unavailable, 3}, 503: {errs.Unavailable, 3}, 504: {errs.Unavailable, 3},
+		573: {errs.Unavailable, 3}, 599: {errs.Unavailable, 3}, 429: {errs.Unavailable, 3}, 406: {errs.Unavailable, 3},
+	} {
+		for _, o := range operations {
+			t.Run(fmt.Sprint(o.name, " ", status), func(t *testing.T) {
+				k, s := withObject(t)
+				fail(t, k, standin.Fault{Op: o.op, Kind: standin.Refuse, Status: status})
+				err := o.do(t.Context(), s)
+				if !errs.Is(err, want.kind) {
+					t.Fatalf("%v, want %v", err, want.kind)
+				}
+				if e := errs.As(err); e != nil && want.kind != errs.Internal && e.Message == "" {
+					t.Errorf("%v says nothing to people", err)
+				}
+				if n := len(k.Requests(o.op)); n < want.tries || want.tries == 1 && n > 2 {
+					t.Errorf("%d tries, want %d", n, want.tries)
+				}
+				s.Close()
+				noUploads(t, k)
+			})
+		}
+	}
+}
+
+func TestABadRequestIsTriedAgainOnlyWithData(t *testing.T) {
+	for _, o := range operations {
+		k, s := withObject(t)
+		fail(t, k, standin.Fault{Op: o.op, Kind: standin.Refuse, Status: 400})
+		want := errs.Internal
+		if o.op == standin.OpForm || o.op == standin.OpPart || o.op == standin.OpComplete {
+			want = errs.Unavailable
+		}
+		if err := o.do(t.Context(), s); !errs.Is(err, want) {
+			t.Errorf("%s: %v, want %v", o.name, err, want)
+		}
+	}
+}
+
+func TestFaultsThatPassAreNotNoticed(t *testing.T) {
+	for _, f := range []standin.Fault{
+		{Kind: standin.Refuse, Status: 503, Times: 2}, {Kind: standin.Refuse, Status: 599, Times: 2},
+		{Kind: standin.Refuse, Status: 573, Times: 1}, {Kind: standin.Cut, Times: 2}, {Kind: standin.Hijack, Times: 2},
+		{Kind: standin.Drop, Times: 1},
+	} {
+		for _, o := range operations {
+			if o.op == standin.OpDownload && f.Kind == standin.Hijack {
+				continue // a download is known by its hash, not by a header
+			}
+			t.Run(fmt.Sprint(o.name, " ", f.Kind, f.Status), func(t *testing.T) {
+				k, s := withObject(t)
+				f.Op = o.op
+				fail(t, k, f)
+				if err := o.do(t.Context(), s); err != nil {
+					t.Errorf("%v", err)
+				}
+				if strings.HasPrefix(o.name, "put large") {
+					holds(t, k, content(block+1, 1))
+				}
+				// An upload whose beginning was not answered can't be known, and expires.
+				if f.Kind != standin.Drop {
+					noUploads(t, k)
+				}
+			})
+		}
+	}
+}
+
+// TestLies: the answers say success, and are wrong.
+func TestLies(t *testing.T) {
+	for _, size := range []int{10, block + 10} {
+		for _, f := range []standin.Fault{
+			{Op: standin.OpForm, Kind: standin.Lie}, {Op: standin.OpForm, Kind: standin.Lose}, {Op: standin.OpForm, Kind: standin.Damage},
+			{Op: standin.OpPart, Kind: standin.Lie}, {Op: standin.OpPart, Kind: standin.Lose}, {Op: standin.OpPart, Kind: standin.Damage},
+			{Op: standin.OpInit, Kind: standin.Lose},
+			{Op: standin.OpComplete, Kind: standin.Lie}, {Op: standin.OpComplete, Kind: standin.Lose},
+			{Op: standin.OpStat, Kind: standin.Lie}, {Op: standin.OpForm, Kind: standin.Hijack}, {Op: standin.OpPart, Kind: standin.Hijack},
+		} {
+			if (f.Op == standin.OpForm) != (size == 10) && f.Op != standin.OpStat {
+				continue
+			}
+			t.Run(fmt.Sprint(f.Op, " ", f.Kind, " ", size), func(t *testing.T) {
+				k := kodo(t)
+				s := open(t, options(k))
+				fail(t, k, f)
+				if err := put(t.Context(), s, content(size, 1)); !errs.Is(err, errs.Unavailable) {
+					t.Errorf("%v, want unavailable", err)
+				}
+				k.Heal()
+				if err := put(t.Context(), s, content(size, 1)); err != nil {
+					t.Errorf("when it is honest again: %v", err)
+				}
+				holds(t, k, content(size, 1))
+				noUploads(t, k)
+			})
+		}
+	}
+}
+
+func TestTheAnswerToTheLastRequestIsLost(t *testing.T) {
+	k := kodo(t)
+	s := open(t, options(k))
+	fail(t, k, standin.Fault{Op: standin.OpComplete, Kind: standin.Drop, Times: 1})
+	data := content(2*block, 1)
+	if err := put(t.Context(), s, data); err != nil {
+		t.Fatal(err)
+	}
+	holds(t, k, data)
+	noUploads(t, k)
+	if got := len(k.Requests(standin.OpPart)); got != 2 {
+		t.Errorf("%d parts were sent, want 2", got)
+	}
+}
+
+func TestAPartThatBreaksOffIsSentAgainByItself(t *testing.T) {
+	k := kodo(t)
+	s := open(t, options(k))
+	fail(t, k, standin.Fault{Op: standin.OpPart, Part: 3, Kind: standin.Cut, Times: 2})
+	data := content(5*block+1, 1)
+	if err := put(t.Context(), s, data); err != nil {
+		t.Fatal(err)
+	}
+	holds(t, k, data)
+	if got := fmt.Sprint(sentParts(k)); got != "[1 2 3 4 5 6]" || len(k.Requests(standin.OpPart)) != 8 {
+		t.Errorf("parts %s of %d requests", got, len(k.Requests(standin.OpPart)))
+	}
+}
+
+func TestStallsEnd(t *testing.T) {
+	for _, o := range operations {
+		t.Run(o.name, func(t *testing.T) {
+			t.Parallel()
+			k := kodo(t)
+			opts := options(k)
+			opts.IdleTimeout = 150 * time.Millisecond
+			s := open(t, opts)
+			if err := s.Put(t.Context(), "there", strings.NewReader("there"), 5, storage.PutOptions{}); err != nil {
+				t.Fatal(err)
+			}
+			fail(t, k, standin.Fault{Op: o.op, Kind: standin.Stall})
+			if err := o.do(t.Context(), s); !errs.Is(err, errs.Unavailable) {
+				t.Errorf("%v, want unavailable", err)
+			}
+			k.Heal()
+			if err := o.do(t.Context(), s); err != nil && !errs.Is(err, errs.NotFound) {
+				t.Errorf("when it moves again: %v", err)
+			}
+		})
+	}
+}
+
+func TestSlowAnswersAreWaitedFor(t *testing.T) {
+	k := kodo(t)
+	o := options(k)
+	o.IdleTimeout = 300 * time.Millisecond
+	s := open(t, o)
+	fail(t, k, standin.Fault{Kind: standin.Slow, Delay: 40 * time.Millisecond})
+	if err := put(t.Context(), s, content(10, 1)); err != nil {
+		t.Errorf("eight pieces, 40 ms apart: %v", err)
+	}
+	o.RequestTimeout = 100 * time.Millisecond
+	if _, err := open(t, o).Stat(t.Context(), key); !errs.Is(err, errs.Unavailable) {
+		t.Errorf("an answer that takes longer than a request may: %v", err)
+	}
+}
+
+func TestNobodyListens(t *testing.T) {
+	k := kodo(t)
+	o := options(k)
+	o.UpHosts, o.RSHost = []string{"http://" + closedAddress(t)}, "http://"+closedAddress(t)
+	s := open(t, o)
+	for _, c := range operations[:1] {
+		if err := c.do(t.Context(), s); !errs.Is(err, errs.Unavailable) {
+			t.Errorf("%s: %v, want unavailable", c.name, err)
+		}
+	}
+	if _, err := s.Stat(t.Context(), key); !errs.Is(err, errs.Unavailable) {
+		t.Errorf("stat: %v, want unavailable", err)
+	}
+}
+
+func closedAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+func TestTheNextUpHostIsUsed(t *testing.T) {
+	k := kodo(t)
+	o := options(k)
+	dead := closedAddress(t)
+	o.UpHosts = []string{"http://" + dead, k.URL}
+	dials := 0
+	dialer := &net.Dialer{}
+	o.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+		if address == dead {
+			dials++
+		}
+		return dialer.DialContext(ctx, network, address)
+	}
+	s := open(t, o)
+	for range 3 {
+		if err := put(t.Context(), s, content(10, 1)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if dials != 1 {
+		t.Errorf("the dead host was dialed %d times, want once", dials)
+	}
+}
+
+func TestResumeSendsOnlyTheMissingParts(t *testing.T) {
+	k := kodo(t)
+	s := open(t, options(k))
+	data := content(6*block+100, 1)
+	fail(t, k, standin.Fault{Op: standin.OpPart, Part: 4, Kind: standin.Refuse, Status: 503})
+	if err := put(t.Context(), s, data); !errs.Is(err, errs.Unavailable) {
+		t.Fatalf("%v, want unavailable", err)
+	}
+	arrived := sentParts(k)
+	if len(arrived) < 3 || slices.Contains(arrived, 4) {
+		t.Fatalf("parts %v have arrived", arrived)
+	}
+	k.Heal()
+	k.Forget()
+	if err := put(t.Context(), s, data); err != nil {
+		t.Fatal(err)
+	}
+	holds(t, k, data)
+	var want []int
+	for n := 1; n <= 7; n++ {
+		if !slices.Contains(arrived, n) {
+			want = append(want, n)
+		}
+	}
+	if got := sentParts(k); !slices.Equal(got, want) || len(k.Requests(standin.OpInit)) != 0 {
+		t.Errorf("sent %v, want %v, with %d new uploads", got, want, len(k.Requests(standin.OpInit)))
+	}
+	noUploads(t, k)
+}
+
+// TestResumeOfAnotherSource: a key may come back with another content.
+func TestResumeOfAnotherSource(t *testing.T) {
+	for name, second := range map[string][]byte{
+		"changed": append(content(block, 9), content(4*block, 1)[block:]...), "shorter": content(4*block, 1)[:2*block+5],
+		"longer": content(6*block, 1), "a small one": content(10, 1),
+	} {
+		t.Run(name, func(t *testing.T) {
+			k := kodo(t)
+			s := open(t, options(k))
+			fail(t, k, standin.Fault{Op: standin.OpComplete, Kind: standin.Refuse, Status: 503})
+			if err := put(t.Context(), s, content(4*block, 1)); !errs.Is(err, errs.Unavailable) {
+				t.Fatal(err)
+			}
+			k.Heal()
+			if err := put(t.Context(), s, second); err != nil {
+				t.Fatal(err)
+			}
+			holds(t, k, second)
+			if _, err := s.Sweep(t.Context(), 0); err != nil {
+				t.Fatal(err)
+			}
+			noUploads(t, k)
+		})
+	}
+}
+
+func TestAnUploadThatKodoForgotBeginsAnew(t *testing.T) {
+	k := kodo(t)
+	s := open(t, options(k))
+	data := content(3*block, 1)
+	fail(t, k, standin.Fault{Op: standin.OpPart, Part: 3, Kind: standin.Refuse, Status: 503, Times: 3},
+		standin.Fault{Op: standin.OpPart, Part: 3, Kind: standin.Refuse, Status: 612, Times: 1})
+	for try, want := range []bool{false, false, true} {
+		if err := put(t.Context(), s, data); (err == nil) != want || err != nil && !errs.Is(err, errs.Unavailable) {
+			t.Fatalf("try %d: %v", try+1, err)
+		}
+	}
+	holds(t, k, data)
+	noUploads(t, k)
+	if n := len(k.Requests(standin.OpInit)); n != 2 {
+		t.Errorf("%d uploads were begun, want 2", n)
+	}
+}
+
+func TestNothingIsLeftUnfinished(t *testing.T) {
+	data := content(5*block, 1)
+	for name, c := range map[string]struct {
+		fault standin.Fault
+		after func(ctx context.Context, s *Store) error
+	}{
+		"refused for good":   {standin.Fault{Op: standin.OpPart, Part: 3, Kind: standin.Refuse, Status: 403}, nil},
+		"refused at the end": {standin.Fault{Op: standin.OpComplete, Kind: standin.Refuse, Status: 401}, nil},
+		"deleted after it gave up": {standin.Fault{Op: standin.OpPart, Part: 3, Kind: standin.Refuse, Status: 503},
+			func(ctx context.Context, s *Store) error { return s.Delete(ctx, key) }},
+		"swept": {standin.Fault{Op: standin.OpPart, Part: 3, Kind: standin.Refuse, Status: 503},
+			func(ctx context.Context, s *Store) error { _, err := s.Sweep(ctx, 0); return err }},
+		"closed": {standin.Fault{Op: standin.OpPart, Part: 3, Kind: standin.Refuse, Status: 503},
+			func(_ context.Context, s *Store) error { return s.Close() }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			k := kodo(t)
+			s := open(t, options(k))
+			fail(t, k, c.fault)
+			if err := put(t.Context(), s, data); err == nil {
+				t.Fatal("it worked")
+			}
+			if c.after != nil {
+				if len(k.Uploads()) != 1 {
+					t.Errorf("%d uploads wait to be resumed, want 1", len(k.Uploads()))
+				}
+				if err := c.after(t.Context(), s); err != nil {
+					t.Fatal(err)
+				}
+			}
+			nothing(t, k)
+		})
+	}
+}
+
+func TestCancellationLeavesNothing(t *testing.T) {
+	for _, op := range []standin.Op{standin.OpForm, standin.OpInit, standin.OpPart, standin.OpComplete, standin.OpStat} {
+		t.Run(string(op), func(t *testing.T) {
+			t.Parallel()
+			k := kodo(t)
+			s := open(t, options(k))
+			size := 6 * block
+			if op == standin.OpForm {
+				size = 1000
+			}
+			fault := standin.Fault{Op: op, Kind: standin.Stall}
+			if op == standin.OpPart {
+				fault.After = 2
+			}
+			fail(t, k, fault)
+			reason := errors.New("the job was cancelled")
+			ctx, cancel := context.WithCancelCause(t.Context())
+			done := make(chan error, 1)
+			go func() { done <- put(ctx, s, content(size, 1)) }()
+			testkit.Eventually(t, 10*time.Second, func() bool { return k.Stalled() > 0 }, "a request to stand still")
+			cancelled := time.Now()
+			cancel(reason)
+			if err := <-done; !errors.Is(err, reason) {
+				t.Errorf("%v, want the reason", err)
+			}
+			if took := time.Since(cancelled); took > time.Second {
+				t.Errorf("it ended %v after it was cancelled", took)
+			}
+			noUploads(t, k)
+			if op != standin.OpStat && len(k.Objects(private)) != 0 {
+				t.Error("an object is left")
+			}
+		})
+	}
+}
+
+func TestAnAbortThatFailsIsMadeUpFor(t *testing.T) {
+	k := kodo(t)
+	s := open(t, options(k))
+	fail(t, k, standin.Fault{Op: standin.OpPart, Part: 2, Kind: standin.Refuse, Status: 403},
+		standin.Fault{Op: standin.OpAbort, Kind: standin.Refuse, Status: 503})
+	if err := put(t.Context(), s, content(3*block, 1)); !errs.Is(err, errs.Forbidden) {
+		t.Fatal(err)
+	}
+	if n, err := s.Sweep(t.Context(), time.Hour); n != 0 || !errs.Is(err, errs.Unavailable) || len(k.Uploads()) != 1 {
+		t.Errorf("swept %d of %d, %v", n, len(k.Uploads()), err)
+	}
+	k.Heal()
+	if n, err := s.Sweep(t.Context(), time.Hour); n != 1 || err != nil {
+		t.Errorf("swept %d, %v", n, err)
+	}
+	noUploads(t, k)
+}
+
+func TestSweepSparesWhatMayComeBack(t *testing.T) {
+	k, s, clock := timed(t)
+	fail(t, k, standin.Fault{Op: standin.OpComplete, Kind: standin.Refuse, Status: 503, Times: 3})
+	data := content(2*block, 1)
+	if err := put(t.Context(), s, data); !errs.Is(err, errs.Unavailable) {
+		t.Fatal(err)
+	}
+	clock.Advance(30 * time.Minute)
+	if n, err := s.Sweep(t.Context(), time.Hour); n != 0 || err != nil {
+		t.Errorf("swept %d, %v", n, err)
+	}
+	clock.Advance(31 * time.Minute)
+	if n, err := s.Sweep(t.Context(), time.Hour); n != 1 || err != nil {
+		t.Errorf("swept %d, %v", n, err)
+	}
+	noUploads(t, k)
+}
+
+func TestRememberedUploadsAreBounded(t *testing.T) {
+	us := newUploads()
+	out := 0
+	for i := range maxUploads + 10 {
+		if old := us.pause(&upload{key: fmt.Sprint(i), touched: time.Unix(int64(i), 0)}); old != nil {
+			if old.key != fmt.Sprint(out) {
+				t.Errorf("%s has to go, want the oldest, %d", old.key, out)
+			}
+			out++
+		}
+		us.strays(&upload{})
+	}
+	if out != 10 || len(us.paused) != maxUploads || len(us.stray) != maxUploads {
+		t.Errorf("%d went, %d and %d are kept", out, len(us.paused), len(us.stray))
+	}
+}
+
+func TestAWrongKeyIsRefused(t *testing.T) {
+	k := kodo(t)
+	for name, change := range map[string]func(*Options){
+		"secret key": func(o *Options) { o.SecretKey = "another-secret-key" },
+		"access key": func(o *Options) { o.AccessKey = "another-access-key" },
+		"clock":      func(o *Options) { o.Now = func() time.Time { return time.Now().Add(-24 * time.Hour) } },
+	} {
+		o := options(k)
+		change(&o)
+		s := open(t, o)
+		for _, size := range []int{10, 2 * block} {
+			err := put(t.Context(), s, content(size, 1))
+			if !errs.Is(err, errs.Forbidden) || !strings.Contains(err.Error(), "QINIU_SECRET_KEY") {
+				t.Errorf("%s: %v, want forbidden with advice", name, err)
+			}
+			for _, secret := range []string{o.SecretKey, o.AccessKey} {
+				if strings.Contains(fmt.Sprintf("%v %+v %#v", err, err, err), secret) {
+					t.Errorf("%s: %v tells a key", name, err)
+				}
+			}
+		}
+		if err := s.Check(t.Context()); !errs.Is(err, errs.Forbidden) {
+			t.Errorf("%s: check: %v", name, err)
+		}
+		s.Close()
+	}
+	nothing(t, k)
+	o := options(k)
+	o.PrivateBucket = "another-bucket"
+	s := open(t, o)
+	if err := s.Check(t.Context()); !errs.Is(err, errs.NotFound) || errs.CodeOf(err) != codeBucket {
+		t.Errorf("another bucket: %v", err)
+	}
+	if err := put(t.Context(), s, content(2*block, 1)); !errs.Is(err, errs.NotFound) || errs.CodeOf(err) != codeBucket {
+		t.Errorf("put into another bucket: %v", err)
+	}
+}
+
+func TestErrorsTellNoSecret(t *testing.T) {
+	k := kodo(t)
+	s := open(t, options(k))
+	token := s.o.upToken(t, private)
+	fail(t, k, standin.Fault{Kind: standin.Refuse, Status: 400, Text: "bad\nrequest " + token + " " + secretKey + strings.Repeat("x", 5000)})
+	for _, o := range operations {
+		err := o.do(t.Context(), s)
+		if text := fmt.Sprint(err); err == nil || strings.Contains(text, secretKey) || strings.Contains(text, accessKey) ||
+			strings.Contains(text, token[len(accessKey)+1:][:20]) || strings.Contains(text, "\n") || len(text) > 700 {
+			t.Errorf("%s: %v", o.name, err)
+		}
+	}
+}

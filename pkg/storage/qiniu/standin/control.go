@@ -1,0 +1,43 @@
+package standin
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+)
+
+// control is the server's own interface, for tests in other processes and for people:
+//
+//	GET    /_standin/objects?bucket=B   what is stored
+//	GET    /_standin/uploads            what is unfinished
+//	GET    /_standin/requests           what was asked
+//	POST   /_standin/faults             a JSON array of Fault to add
+//	DELETE /_standin/faults             remove all
+func (s *Server) control(w http.ResponseWriter, r *http.Request) {
+	switch r.Method + " " + strings.TrimPrefix(r.URL.Path, control) {
+	case "GET objects":
+		answerJSON(w, http.StatusOK, s.Objects(r.URL.Query().Get("bucket")))
+	case "GET uploads":
+		answerJSON(w, http.StatusOK, s.Uploads())
+	case "GET requests":
+		answerJSON(w, http.StatusOK, s.Requests())
+	case "POST faults":
+		var faults []Fault
+		decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<20))
+		decoder.DisallowUnknownFields()
+		err := decoder.Decode(&faults)
+		if err == nil {
+			err = s.Fail(faults...)
+		}
+		if err != nil {
+			answerJSON(w, http.StatusBadRequest, map[string]string{"error": err.Error()})
+			return
+		}
+		answerJSON(w, http.StatusOK, map[string]int{"added": len(faults)})
+	case "DELETE faults":
+		s.Heal()
+		answerJSON(w, http.StatusOK, struct{}{})
+	default:
+		answerJSON(w, http.StatusNotFound, map[string]string{"error": "no such interface"})
+	}
+}
