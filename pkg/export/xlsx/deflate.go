@@ -12,8 +12,11 @@ const (
 	window       = 32 << 10
 )
 
-// blockTokens is how many tokens share their Huffman codes.
-const blockTokens = 1 << 16
+// A block, whose tokens share their Huffman codes, ends with so many tokens, or bytes.
+const (
+	blockTokens = 1 << 15
+	blockBytes  = 1 << 19
+)
 
 // deflater compresses rows. Where a general compressor has to search for what repeats, this one is told: a row repeats
 // the one before but for its values, a shared string its last use, a row's number the cell before. What it is told are
@@ -26,7 +29,8 @@ type deflater struct {
 	// behind is how much of a row stands behind its last value.
 	behind int
 
-	tokens    []uint32 // a byte, or matchFlag | length-3 << 16 | distance-1
+	tokens    []uint32 // so many literal bytes, or matchFlag | length-3 << 16 | distance-1
+	begun     int      // where the first of them begins
 	literals  [literalSymbols]uint32
 	distances [distanceSymbols]uint32
 
@@ -46,7 +50,7 @@ const matchFlag = 1 << 31
 
 func (d *deflater) reset(columns int) {
 	d.out, d.acc, d.have = d.out[:0], 0, 0
-	d.xml, d.at, d.behind = d.xml[:0], 0, 0
+	d.xml, d.at, d.begun, d.behind = d.xml[:0], 0, 0, 0
 	d.tokens = d.tokens[:0]
 	clear(d.literals[:])
 	clear(d.distances[:])
@@ -101,11 +105,11 @@ func distanceSymbol(less1 uint32) *symbol {
 // literal makes the bytes up to there literals.
 func (d *deflater) literal(until int) {
 	for d.at < until {
-		n := min(until-d.at, blockTokens-len(d.tokens))
+		n := min(until-d.at, blockBytes)
 		for _, b := range d.xml[d.at : d.at+n] {
-			d.tokens = append(d.tokens, uint32(b))
 			d.literals[b]++
 		}
+		d.tokens = append(d.tokens, uint32(n))
 		d.at += n
 		d.room()
 	}
@@ -122,7 +126,7 @@ func (d *deflater) match(from, n int) {
 }
 
 func (d *deflater) room() {
-	if len(d.tokens) >= blockTokens {
+	if len(d.tokens) >= blockTokens || d.at-d.begun >= blockBytes {
 		d.block(false)
 	}
 }
@@ -212,38 +216,66 @@ func (d *deflater) middle(hint *cellHint, p place, before int) {
 	}
 }
 
-// Text is looked up by its next four bytes.
+// Text is looked up by its next four bytes, where a character begins that is no digit: numbers take fewer bits as they
+// are than as short matches.
 const (
-	textBits  = 13
-	textBytes = 4
-	// leastPlain is how long a match of ASCII text has to be: digits take fewer bits than a short match.
-	leastPlain = 6
+	textBits   = 13
+	textBytes  = 4
+	leastASCII = 6 // the shortest match of ASCII text
 )
+
+func (d *deflater) textHint(i int) *int32 {
+	return &d.texts[binary.LittleEndian.Uint32(d.xml[i:])*0x9E3779B1>>(32-textBits)]
+}
 
 // text makes tokens up to there, searching for what repeats.
 func (d *deflater) text(until int) {
-	for i := d.at; i < until; {
-		if i+textBytes > len(d.xml) {
-			break
-		}
-		four := binary.LittleEndian.Uint32(d.xml[i:])
-		last := &d.texts[four*0x9E3779B1>>(32-textBits)]
-		from := int(*last)
-		*last = int32(i)
-		n := d.common(from, i)
-		if n < textBytes || n < leastPlain && d.xml[i] < 0x80 {
+	end := min(until, len(d.xml)-textBytes+1)
+	for i := d.at; i < end; {
+		step := int(steps[d.xml[i]])
+		if step == 0 {
 			i++
+			continue
+		}
+		hint := d.textHint(i)
+		from := int(*hint)
+		*hint = int32(i)
+		n := d.common(from, i)
+		if n < textBytes || n < leastASCII && step == 1 {
+			i += step
 			continue
 		}
 		d.literal(i)
 		d.match(from, n)
-		for i++; i < min(d.at, len(d.xml)-textBytes); i++ {
-			d.texts[binary.LittleEndian.Uint32(d.xml[i:])*0x9E3779B1>>(32-textBits)] = int32(i)
+		for i += step; i < min(d.at, end); i += max(int(steps[d.xml[i]]), 1) {
+			if steps[d.xml[i]] > 0 {
+				*d.textHint(i) = int32(i)
+			}
 		}
 		i = d.at
 	}
 	d.literal(until)
 }
+
+// steps is how many bytes a character has by its first; 0 for what no match begins with.
+var steps = func() (t [256]uint8) {
+	for b := range t {
+		switch {
+		case b < 0x80:
+			t[b] = 1
+		case b >= 0xF0:
+			t[b] = 4
+		case b >= 0xE0:
+			t[b] = 3
+		case b >= 0xC0:
+			t[b] = 2
+		}
+	}
+	for b := '0'; b <= '9'; b++ {
+		t[b] = 0
+	}
+	return t
+}()
 
 // finish makes the stream end on a byte: for good, or so that another part can follow.
 func (d *deflater) finish(last bool) {
@@ -271,32 +303,60 @@ func (d *deflater) block(last bool) {
 		usedDistances, distances[0] = 1, code{n: 1}
 	}
 	d.putHeader(literals[:usedLiterals], distances[:usedDistances], last)
-	for _, t := range d.tokens {
-		if t&matchFlag == 0 {
-			c := literals[t]
-			d.put(uint64(c.bits), uint(c.n))
-			if d.have >= 33 {
-				d.settle()
-			}
-			continue
-		}
-		length := &codeOfLength[t>>16&0xFF]
-		c := literals[length.symbol]
-		d.put(uint64(c.bits), uint(c.n))
-		d.put(uint64(t>>16&0xFF-uint32(length.least)), uint(length.extra))
-		if d.have >= 16 {
-			d.settle()
-		}
-		less1 := t & (window - 1)
-		distance := distanceSymbol(less1)
-		c = distances[distance.symbol]
-		d.put(uint64(c.bits), uint(c.n))
-		d.put(uint64(less1-uint32(distance.least)), uint(distance.extra))
-		d.settle()
-	}
+	d.putTokens(&literals, &distances)
 	d.put(uint64(literals[endOfBlock].bits), uint(literals[endOfBlock].n))
 	d.settle()
-	d.tokens = d.tokens[:0]
+	d.tokens, d.begun = d.tokens[:0], d.at
 	clear(d.literals[:])
 	clear(d.distances[:])
+}
+
+// putTokens writes what the tokens stand for. Its variables are copies: this is where the time goes.
+func (d *deflater) putTokens(literals *[literalSymbols]code, distances *[distanceSymbols]code) {
+	type wide struct{ bits, n uint32 }
+	var bytes, lengths [256]wide // lengths with their extra bits
+	for i := range lengths {
+		bytes[i] = wide{uint32(literals[i].bits), uint32(literals[i].n)}
+		s := codeOfLength[i]
+		c := literals[s.symbol]
+		lengths[i] = wide{uint32(c.bits) | uint32(i-int(s.least))<<c.n, uint32(c.n + s.extra)}
+	}
+	out, acc, have := d.out, d.acc, uint32(d.have)
+	at := d.begun
+	for _, t := range d.tokens {
+		if t&matchFlag == 0 {
+			for _, b := range d.xml[at : at+int(t)] {
+				c := bytes[b]
+				acc |= uint64(c.bits) << have
+				if have += c.n; have >= 48 {
+					out = append(out, byte(acc), byte(acc>>8), byte(acc>>16), byte(acc>>24), byte(acc>>32), byte(acc>>40))
+					acc, have = acc>>48, have-48
+				}
+			}
+			at += int(t)
+			continue
+		}
+		if have >= 16 { // room for the 48 bits of a match
+			out = binary.LittleEndian.AppendUint64(out, acc)
+			whole := have >> 3
+			out = out[:len(out)-8+int(whole)]
+			acc, have = acc>>(whole*8), have&7
+		}
+		length := t >> 16 & 0xFF
+		at += int(length) + leastMatch
+		c := lengths[length]
+		less1 := t & (window - 1)
+		s := distanceSymbol(less1)
+		far := distances[s.symbol]
+		acc |= uint64(c.bits) << have
+		have += c.n
+		acc |= (uint64(far.bits) | uint64(less1-uint32(s.least))<<far.n) << have
+		have += uint32(far.n + s.extra)
+		if have >= 48 {
+			out = append(out, byte(acc), byte(acc>>8), byte(acc>>16), byte(acc>>24), byte(acc>>32), byte(acc>>40))
+			acc, have = acc>>48, have-48
+		}
+	}
+	d.out, d.acc, d.have = out, acc, uint(have)
+	d.settle()
 }
