@@ -11,7 +11,7 @@ import (
 const tag = "邀请"
 
 func (s *service) routes() []httpapi.Route {
-	return []httpapi.Route{
+	return append([]httpapi.Route{
 		httpapi.Handle("GET", "/api/admin/invitations", httpapi.A, permissionRead, httpapi.Doc{
 			Summary: "邀请记录列表", Tag: tag,
 			Detail: "带 export_format 时不返回列表,而是把全部匹配的记录加入导出队列,返回任务的 uuid 和 channel。",
@@ -23,7 +23,7 @@ func (s *service) routes() []httpapi.Route {
 		httpapi.Handle("GET", "/api/admin/exhibitions", httpapi.A, permissionRead, httpapi.Doc{
 			Summary: "展会列表", Tag: tag, Detail: "供邀请列表的筛选使用。",
 		}, s.handleExhibitions),
-	}
+	}, s.approvalRoutes()...)
 }
 
 type listIn struct {
@@ -32,7 +32,7 @@ type listIn struct {
 	httpapi.ExportParams
 }
 
-// row is an invitation as the documented list shows it.
+// row is an invitation as the documented list shows it, with who decided behind it.
 type row struct {
 	ID                 int64         `json:"id"`
 	CreatedAt          string        `json:"created_at" doc:"注册时间"`
@@ -41,6 +41,14 @@ type row struct {
 	User               userRow       `json:"user" doc:"被邀请人"`
 	RecommendUser      recommendRow  `json:"recommend_user" doc:"邀请人"`
 	Exhibition         exhibitionRow `json:"exhibition" doc:"展会"`
+	Decision           *string       `json:"decision" doc:"已做出的决定:approved、rejected;执行完成前 approve_status 仍是 applying"`
+	DecidedBy          *deciderRow   `json:"decided_by" doc:"审批人"`
+	DecidedAt          *string       `json:"decided_at" doc:"审批时间"`
+}
+
+type deciderRow struct {
+	ID   int64  `json:"id"`
+	Name string `json:"name"`
 }
 
 type userRow struct {
@@ -63,7 +71,7 @@ type exhibitionRow struct {
 }
 
 func newRow(ctx context.Context, v Invitation) row {
-	return row{
+	r := row{
 		ID: v.ID, CreatedAt: httpapi.FormatTime(ctx, httpapi.A, v.CreatedAt),
 		ApproveStatus: v.Status, ApproveDescription: orNull(v.ApproveDescription),
 		User: userRow{
@@ -72,7 +80,12 @@ func newRow(ctx context.Context, v Invitation) row {
 		},
 		RecommendUser: recommendRow{ID: v.RecommendUser.ID, Phone: v.RecommendUser.Phone},
 		Exhibition:    exhibitionRow{ID: v.Exhibition.ID, Name: v.Exhibition.Name},
+		Decision:      orNull(string(v.Decision)), DecidedAt: httpapi.NullTime(ctx, httpapi.A, v.DecidedAt),
 	}
+	if v.DecidedBy.ID != 0 {
+		r.DecidedBy = &deciderRow{ID: v.DecidedBy.ID, Name: v.DecidedBy.Name}
+	}
+	return r
 }
 
 // orNull shows an unset text as null.

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"exporthub/pkg/admin"
+	"exporthub/pkg/auth"
 	"exporthub/pkg/database"
 	"exporthub/pkg/dataset"
 	"exporthub/pkg/errs"
@@ -43,6 +44,7 @@ type User struct {
 	Department  string
 	Position    string
 	Area        string
+	PersonID    int64 // of the staff, who is linked to an inviter; 0 is nobody
 }
 
 // Invitation is one user bringing another to an exhibition.
@@ -54,6 +56,16 @@ type Invitation struct {
 	User               User // who is invited
 	RecommendUser      User // who invites
 	Exhibition         Exhibition
+
+	Decision  Status    // what was decided, from the moment it was, and before Status says so; empty is nothing yet
+	DecidedBy Decider   // the zero value where nobody did, or it is not known
+	DecidedAt time.Time // zero likewise
+}
+
+// Decider is the person of the staff who decided.
+type Decider struct {
+	ID   int64
+	Name string
 }
 
 // Filter is what the list and its export are narrowed by. Absent fields narrow nothing.
@@ -96,7 +108,7 @@ type creation struct {
 }
 
 // create stores an invitation in state applying. Users are found by phone; an unknown one is added, a known one keeps
-// what is recorded of them.
+// what is recorded of them. Whoever may approve it is told.
 func (s *service) create(ctx context.Context, c creation) (Invitation, error) {
 	var made Invitation
 	err := s.DB.Write(ctx, func(ctx context.Context, tx *database.Tx) error {
@@ -119,7 +131,18 @@ func (s *service) create(ctx context.Context, c creation) (Invitation, error) {
 			return &errs.Error{Kind: errs.Conflict, Code: "invitation_exists",
 				Message: "该邀请人已邀请此人参加该展会,请勿重复创建", Cause: err}
 		}
-		return err
+		if err != nil {
+			return err
+		}
+		return s.awaited(ctx, tx, made, creator(ctx))
 	})
 	return made, err
+}
+
+// creator returns who creates: the caller, or the system for work nobody asked for.
+func creator(ctx context.Context) int64 {
+	if who := auth.From(ctx); who != nil {
+		return who.UserID
+	}
+	return 0
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"exporthub/pkg/admin"
+	"exporthub/pkg/auth"
 	"exporthub/pkg/database"
 	"exporthub/pkg/database/dbtest"
 	"exporthub/pkg/dataset"
@@ -26,8 +27,8 @@ var shanghai = time.FixedZone("UTC+8", 8*3600)
 
 func onEach(t *testing.T, fn func(t *testing.T, s *service)) {
 	t.Helper()
-	dbtest.Each(t, []fs.FS{migrations}, func(t *testing.T, db *database.DB) {
-		fn(t, &service{Deps: admin.Deps{DB: db, Location: shanghai, Now: time.Now}})
+	dbtest.Each(t, []fs.FS{auth.Migrations, migrations}, func(t *testing.T, db *database.DB) {
+		fn(t, &service{Deps: admin.Deps{DB: db, Events: &happenings{}, Location: shanghai, Now: time.Now}})
 	})
 }
 
@@ -105,14 +106,6 @@ func TestFiltersAgainstBruteForce(t *testing.T) {
 			t.Errorf("export of ticked rows (-want +got):\n%s", diff)
 		}
 	})
-}
-
-func ids(all []Invitation) []int64 {
-	found := make([]int64, len(all))
-	for i, v := range all {
-		found[i] = v.ID
-	}
-	return found
 }
 
 // exported runs the dataset as the engine does and returns the ids in the file's order.

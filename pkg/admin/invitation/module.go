@@ -6,31 +6,36 @@ import (
 	"exporthub/pkg/admin"
 	"exporthub/pkg/auth"
 	"exporthub/pkg/dataset"
+	"exporthub/pkg/job"
 )
 
 //go:embed migrations/*.sql
 var migrations embed.FS
 
 const (
-	permissionRead   = "invitation.read"
-	permissionWrite  = "invitation.write"
-	permissionExport = "invitation.export"
+	permissionRead    = "invitation.read"
+	permissionWrite   = "invitation.write"
+	permissionExport  = "invitation.export"
+	permissionApprove = "invitation.approve"
 )
 
 // Module is the system of invitations.
 func Module(d admin.Deps) admin.Module {
 	s := &service{Deps: d}
 	return admin.Module{
-		Name: "invitation",
+		Name: systemName,
 		Permissions: []auth.Permission{
 			{Name: permissionRead, Title: "查看邀请", Defaults: auth.Everyone},
 			{Name: permissionExport, Title: "导出邀请", Defaults: auth.StaffAndAbove},
 			{Name: permissionWrite, Title: "新建邀请", Defaults: auth.AdministratorsOnly},
+			{Name: permissionApprove, Title: "审批邀请", Defaults: auth.AdministratorsOnly},
 		},
 		Routes:       s.routes(),
 		Datasets:     []dataset.Dataset{s.dataset()},
 		Dictionaries: []dataset.Dictionary{statuses},
 		Migrations:   migrations,
+		Jobs:         []job.Kind{s.approval()},
+		Channels:     []auth.ChannelRule{admin.PersonChannels(approvalPrefix)},
 		Demo:         seedDemo,
 	}
 }

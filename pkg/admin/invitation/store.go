@@ -16,7 +16,8 @@ import (
 // columns are what an Invitation is read from, in the order of scan.
 const columns = `i.id, i.created_at, i.approve_status, COALESCE(i.approve_description, ''),
 	u.id, u.phone, COALESCE(u.company_name, ''), COALESCE(u.department, ''), COALESCE(u.position, ''), COALESCE(u.area, ''),
-	r.id, r.phone, e.id, e.name`
+	r.id, r.phone, COALESCE(r.person_id, 0), e.id, e.name, COALESCE(i.decision, ''), COALESCE(i.decided_by, 0),
+	COALESCE(NULLIF(p.name, ''), NULLIF(p.nickname, ''), p.account, ''), i.decided_at`
 
 // query is the invitations that are wanted, as SQL to be: the list and the export build the same one.
 type query struct {
@@ -75,7 +76,8 @@ func (q query) rows() *sqlbuilder.SelectBuilder {
 	b.Select(columns).From("invitations i").
 		Join("exhibition_users u", "u.id = i.user_id").
 		Join("exhibition_users r", "r.id = i.recommend_user_id").
-		Join("exhibitions e", "e.id = i.exhibition_id")
+		Join("exhibitions e", "e.id = i.exhibition_id").
+		JoinWithOption(sqlbuilder.LeftJoin, "people p", "p.id = i.decided_by")
 	q.where(b)
 	return b.OrderBy("i.created_at DESC", "i.id DESC")
 }
@@ -108,12 +110,14 @@ func scan(ctx context.Context, tx *database.Tx, b *sqlbuilder.SelectBuilder, int
 	for rows.Next() {
 		var v Invitation
 		var created int64
+		var decided database.NullTime
 		if err := rows.Scan(&v.ID, &created, &v.Status, &v.ApproveDescription,
 			&v.User.ID, &v.User.Phone, &v.User.CompanyName, &v.User.Department, &v.User.Position, &v.User.Area,
-			&v.RecommendUser.ID, &v.RecommendUser.Phone, &v.Exhibition.ID, &v.Exhibition.Name); err != nil {
+			&v.RecommendUser.ID, &v.RecommendUser.Phone, &v.RecommendUser.PersonID, &v.Exhibition.ID, &v.Exhibition.Name,
+			&v.Decision, &v.DecidedBy.ID, &v.DecidedBy.Name, &decided); err != nil {
 			return into, fmt.Errorf("read invitations: %w", err)
 		}
-		v.CreatedAt = database.Time(created)
+		v.CreatedAt, v.DecidedAt = database.Time(created), decided.Time
 		into = append(into, v)
 	}
 	if err := rows.Err(); err != nil {

@@ -1,0 +1,192 @@
+package invitation
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"exporthub/pkg/admin"
+	"exporthub/pkg/database"
+	"exporthub/pkg/errs"
+	"exporthub/pkg/job"
+)
+
+// applyBatch is how many invitations one transaction of a bulk decision applies, unless they are all of one inviter.
+const applyBatch = 50
+
+// applied is how far an approval job is; the job's row keeps it.
+type applied struct {
+	Done   int `json:"done"`   // of the order's invitations, the failed ones among them
+	Failed int `json:"failed"` // that could not be decided because they are gone
+	// InviterID is the person who is linked to the inviter, for the order of one invitation; 0 is nobody.
+	InviterID int64 `json:"inviter_id,omitempty"`
+}
+
+// approval is how the job engine runs decisions.
+func (s *service) approval() job.Kind {
+	return job.Kind{Name: approvalKind, Run: s.runApproval, Ended: s.approvalEnded, Render: renderApproval}
+}
+
+func readOrder(j job.Job) (o order, err error) {
+	if err := json.Unmarshal(j.Payload, &o); err != nil {
+		return o, errs.Wrap(errs.Invalid, "审批任务的参数无法读取,请重新审批", err)
+	}
+	return o, nil
+}
+
+// runApproval applies what was claimed for the job and is not applied yet. What another attempt has applied before is
+// left alone, and told to nobody again.
+func (s *service) runApproval(ctx context.Context, r *job.Run) (any, error) {
+	o, err := readOrder(r.Job())
+	if err != nil {
+		return nil, err
+	}
+	var claimed []Invitation
+	err = s.DB.Read(ctx, func(ctx context.Context, tx *database.Tx) (err error) {
+		claimed, err = claimedFor(ctx, tx, r.Job().UUID)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if o.Bulk {
+		return s.applyAll(ctx, r, o, claimed)
+	}
+	if len(claimed) == 0 {
+		return nil, errs.New(errs.NotFound, "这条邀请已不存在")
+	}
+	v := claimed[0]
+	notices := []admin.Notice{o.notice(r.Job().OwnerID, "邀请", v)}
+	if inviter := v.RecommendUser.PersonID; inviter != 0 && inviter != r.Job().OwnerID {
+		notices = append(notices, o.notice(inviter, "您的邀请", v))
+	}
+	if err := s.apply(ctx, r.Job(), o, claimed, notices, nil); err != nil {
+		return nil, err
+	}
+	return applied{Done: 1, InviterID: v.RecommendUser.PersonID}, nil
+}
+
+// applyAll applies a bulk decision, one inviter's invitations or a batch of others' at a time, and tells how far it is.
+func (s *service) applyAll(ctx context.Context, r *job.Run, o order, claimed []Invitation) (any, error) {
+	owner := r.Job().OwnerID
+	left := slices.DeleteFunc(slices.Clone(claimed), func(v Invitation) bool { return v.Status != Applying })
+	at := applied{Done: len(o.IDs) - len(left), Failed: len(o.IDs) - len(claimed)}
+	if err := r.Advance(ctx, job.StateStart, percent(at.Done, len(o.IDs)), at); err != nil {
+		return nil, err
+	}
+	for _, group := range groups(left, owner) {
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		var notices []admin.Notice
+		inviter := group[0].RecommendUser.PersonID
+		if inviter != 0 && inviter != owner {
+			notices = append(notices, o.notice(inviter, "您的邀请", group...))
+		}
+		tell := func(ctx context.Context) { s.tellInviter(ctx, o, group) }
+		if err := s.apply(ctx, r.Job(), o, group, notices, tell); err != nil {
+			return nil, err
+		}
+		at.Done += len(group)
+		if err := r.Advance(ctx, job.StateStart, percent(at.Done, len(o.IDs)), at); err != nil {
+			return nil, err
+		}
+	}
+	return at, nil
+}
+
+// apply gives claimed invitations their new state and raises what was decided, in one transaction. What is applied
+// already changes nothing and tells nobody. after runs once the transaction is committed, unless nothing changed.
+func (s *service) apply(ctx context.Context, j job.Job, o order, group []Invitation, notices []admin.Notice, after func(context.Context)) error {
+	return s.DB.Write(ctx, func(ctx context.Context, tx *database.Tx) error {
+		changed, err := applyDecision(ctx, tx, j.UUID, ids(group), o.Status)
+		if err != nil || changed == 0 {
+			return err
+		}
+		if after != nil {
+			tx.AfterCommit(after)
+		}
+		if len(notices) == 0 {
+			return nil
+		}
+		return s.Events.Raise(ctx, tx, admin.ApprovalDecided, admin.Decided{
+			System: systemName, Key: j.UUID, ActorID: j.OwnerID, Notices: notices,
+		})
+	})
+}
+
+// groups splits what is to be decided so that all invitations of one inviter who is linked to a person, and not the
+// decider, are together: that person is told once, in the transaction that decides.
+func groups(claimed []Invitation, owner int64) [][]Invitation {
+	var all [][]Invitation
+	var others []Invitation
+	of := map[int64]int{}
+	for _, v := range claimed {
+		person := v.RecommendUser.PersonID
+		if person == 0 || person == owner {
+			others = append(others, v)
+			continue
+		}
+		at, ok := of[person]
+		if !ok {
+			at = len(all)
+			of[person], all = at, append(all, nil)
+		}
+		all[at] = append(all[at], v)
+	}
+	for batch := range slices.Chunk(others, applyBatch) {
+		all = append(all, batch)
+	}
+	return all
+}
+
+func ids(list []Invitation) []int64 {
+	all := make([]int64, len(list))
+	for i, v := range list {
+		all[i] = v.ID
+	}
+	return all
+}
+
+// percent is where a bulk decision's bar stands; only the job's end is 100.
+func percent(done, total int) int { return min(done*100/max(total, 1), 99) }
+
+// approvalEnded closes what a job leaves: a bulk decision is told to its decider, and what a job that failed has claimed
+// and not applied waits for a decision again.
+func (s *service) approvalEnded(ctx context.Context, tx *database.Tx, j job.Job) error {
+	o, err := readOrder(j)
+	if err != nil {
+		// A job that nobody can read claimed nothing that could be given back, and it has to come to its end.
+		return nil
+	}
+	if j.State == job.StateSuccess {
+		if !o.Bulk {
+			return nil
+		}
+		return s.tellDecider(ctx, tx, j, o.summary(j))
+	}
+	released, err := release(ctx, tx, j.UUID)
+	if err != nil {
+		return err
+	}
+	for _, v := range released {
+		if err := s.awaited(ctx, tx, v, 0); err != nil {
+			return err
+		}
+	}
+	if len(released) == 0 && !o.Bulk {
+		return nil // it was applied after all
+	}
+	notice := admin.Notice{To: j.OwnerID, Head: "审批未完成", Title: fmt.Sprintf("%d 条邀请", len(released)), Content: "请重新审批"}
+	if j.Failure != nil {
+		notice.Content = j.Failure.Message
+	}
+	return s.tellDecider(ctx, tx, j, notice)
+}
+
+func (s *service) tellDecider(ctx context.Context, tx *database.Tx, j job.Job, notice admin.Notice) error {
+	return s.Events.Raise(ctx, tx, admin.ApprovalDecided, admin.Decided{
+		System: systemName, Key: j.UUID, ActorID: j.OwnerID, Notices: []admin.Notice{notice},
+	})
+}

@@ -1,0 +1,155 @@
+package invitation
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"strings"
+
+	"exporthub/pkg/admin"
+	"exporthub/pkg/job"
+)
+
+// decidedEvent is what the decider's and the inviter's pages receive of a decision.
+type decidedEvent struct {
+	Status             string   `json:"status"` // approved, rejected; failure when it could not be applied
+	ID                 int64    `json:"id"`
+	ApproveDescription *string  `json:"approve_description"`
+	Error              *problem `json:"error,omitempty"`
+}
+
+// progressEvent is what the decider's page receives of a bulk decision. Done counts the failed ones too, so that a bar
+// of Done in Total always comes to its end.
+type progressEvent struct {
+	Status string   `json:"status"` // progress; failure when the job failed
+	UUID   string   `json:"uuid"`
+	Done   int      `json:"done"`
+	Total  int      `json:"total"`
+	Failed int      `json:"failed"`
+	Error  *problem `json:"error,omitempty"`
+}
+
+// problem is why a decision could not be applied.
+type problem struct {
+	Code    string `json:"code"`
+	Message string `json:"message"`
+}
+
+const statusProgress = "progress"
+
+// renderApproval is the kind's Render: a bulk decision tells every step, a single one only its end.
+func renderApproval(j job.Job) (json.RawMessage, []string) {
+	o, err := readOrder(j)
+	if err != nil {
+		return nil, nil // whoever asked sees the invitation unchanged
+	}
+	var at applied
+	if len(j.Detail) > 0 && json.Unmarshal(j.Detail, &at) != nil {
+		at = applied{} // how far it is, is told again with the next step
+	}
+	failed := j.State == job.StateFailure || j.State == job.StateCancelled
+	var why *problem
+	if failed && j.Failure != nil {
+		why = &problem{Code: j.Failure.Code, Message: j.Failure.Message}
+	}
+	status := func(usual string) string {
+		if failed {
+			return string(job.StateFailure)
+		}
+		return usual
+	}
+	streams := []string{admin.PersonChannel(approvalPrefix, j.OwnerID)}
+	if o.Bulk {
+		return encoded(progressEvent{
+			Status: status(statusProgress), UUID: j.UUID, Done: at.Done, Total: len(o.IDs), Failed: at.Failed, Error: why,
+		}), streams
+	}
+	if !j.State.Ended() {
+		return nil, nil
+	}
+	if !failed && at.InviterID != 0 && at.InviterID != j.OwnerID {
+		streams = append(streams, admin.PersonChannel(approvalPrefix, at.InviterID))
+	}
+	return encoded(decidedEvent{
+		Status: status(string(o.Status)), ID: o.IDs[0], ApproveDescription: orNull(o.Reason), Error: why,
+	}), streams
+}
+
+func encoded(event any) json.RawMessage {
+	data, err := json.Marshal(event)
+	if err != nil {
+		panic(err) // a struct of plain fields always marshals
+	}
+	return data
+}
+
+// tellInviter pushes each decision of a bulk one to the person linked to its inviter. The decider follows the progress.
+func (s *service) tellInviter(ctx context.Context, o order, group []Invitation) {
+	for _, v := range group {
+		if v.RecommendUser.PersonID == 0 {
+			continue
+		}
+		event := decidedEvent{Status: string(o.Status), ID: v.ID, ApproveDescription: orNull(o.Reason)}
+		if err := s.Events.Publish(ctx, admin.PersonChannel(approvalPrefix, v.RecommendUser.PersonID), event); err != nil {
+			// The bus is away: the others would only wait for the same answer, and pages read the list when they come back.
+			cmp.Or(s.Logger, slog.Default()).WarnContext(ctx, "decisions not pushed", "error", err)
+			return
+		}
+	}
+}
+
+// named are how many invitations a message names one by one.
+const named = 5
+
+// notice tells a person of decided invitations, all of one decision.
+func (o order) notice(to int64, what string, decided ...Invitation) admin.Notice {
+	n := admin.Notice{To: to, Head: what + o.outcome(), Title: decided[0].User.Phone, Project: decided[0].Exhibition.Name}
+	var content []string
+	if len(decided) > 1 {
+		n.Title = fmt.Sprintf("%d 条邀请", len(decided))
+		var phones []string
+		for _, v := range decided[:min(named, len(decided))] {
+			phones = append(phones, v.User.Phone)
+		}
+		text := "被邀请人 " + strings.Join(phones, "、")
+		if len(decided) > named {
+			text += " 等"
+		}
+		content = append(content, text)
+		for _, v := range decided {
+			if v.Exhibition.ID != decided[0].Exhibition.ID {
+				n.Project = ""
+			}
+		}
+	}
+	if o.Reason != "" {
+		content = append(content, "审批原因:"+o.Reason)
+	}
+	n.Content = strings.Join(content, ";")
+	return n
+}
+
+func (o order) outcome() string {
+	if o.Status == Rejected {
+		return "已被拒绝"
+	}
+	return "已通过"
+}
+
+// summary tells a decider what became of a bulk decision.
+func (o order) summary(j job.Job) admin.Notice {
+	var at applied
+	_ = json.Unmarshal(j.Detail, &at) // an unreadable detail counts nothing as failed
+	n := admin.Notice{To: j.OwnerID, Head: "批量审批已完成", Title: fmt.Sprintf("%d 条邀请%s", len(o.IDs)-at.Failed, o.outcome())}
+	var content []string
+	if at.Failed > 0 {
+		content = append(content, fmt.Sprintf("%d 条已不存在,未能审批", at.Failed))
+	}
+	if o.Reason != "" {
+		content = append(content, "审批原因:"+o.Reason)
+	}
+	n.Content = strings.Join(content, ";")
+	return n
+}
