@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -41,6 +42,13 @@ func (h *hosts) pick() (host string, failed func()) {
 	n := h.first.Load()
 	return h.all[int(n)%len(h.all)], func() { h.first.CompareAndSwap(n, n+1) }
 }
+
+// silence ends the SDK's telemetry, which is on by default.
+var silence = sync.OnceFunc(func() {
+	uplog.DisableUplog()
+	// It would still look, once a minute, for what other programs' SDKs have left to be sent; there is nothing here.
+	uplog.SetUplogFileBufferDirPath(filepath.Join(os.DevNull, "telemetry"))
+})
 
 // client speaks to Kodo. Requests are made by the SDK's generated layer; hosts, retries and errors are ours, because the
 // SDK waits without looking at the context and reads a body again while the transport may still be reading it.
@@ -74,9 +82,7 @@ func newClient(o Options) (*client, error) {
 		},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
-	uplog.DisableUplog()
-	// It would still look, once a minute, for what other programs' SDKs have left to be sent; there is nothing here.
-	uplog.SetUplogFileBufferDirPath(filepath.Join(os.DevNull, "telemetry"))
+	silence()
 	c.api = apis.NewStorage(&http_client.Options{
 		BasicHTTPClient: c.http,
 		Credentials:     c.credentials,
