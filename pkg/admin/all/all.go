@@ -3,6 +3,7 @@ package all
 
 import (
 	"exporthub/pkg/admin"
+	"exporthub/pkg/admin/contact"
 	"exporthub/pkg/admin/invitation"
 	"exporthub/pkg/admin/message"
 )
@@ -11,6 +12,7 @@ import (
 func Modules(d admin.Deps) []admin.Module {
 	return []admin.Module{
 		invitation.Module(d),
+		contact.Module(d),
 		message.Module(d),
 	}
 }

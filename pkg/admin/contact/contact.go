@@ -1,0 +1,216 @@
+package contact
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"exporthub/pkg/admin"
+	"exporthub/pkg/database"
+	"exporthub/pkg/dataset"
+	"exporthub/pkg/errs"
+	"exporthub/pkg/httpapi"
+	"exporthub/pkg/page"
+	"exporthub/pkg/search"
+)
+
+// notReplied is the status of a record that says nothing else.
+const notReplied = "未回复"
+
+// replyStatuses are the documented states of reply. Records may hold any other text too.
+var replyStatuses = dataset.Dictionary{Name: "reply_status", Entries: []dataset.Entry{
+	{Value: "已回复", Label: "已回复"}, {Value: notReplied, Label: notReplied},
+}}
+
+// Contact is one record. Empty texts, account 0 and zero times are unset.
+type Contact struct {
+	ID              int64
+	Name            string
+	Position        string
+	Contact         string // phone or WeChat, as it was collected
+	ReplyStatus     string
+	WechatExchanged bool
+	AccountID       int64
+	WorkerID        string
+	Notes           string
+	ContactedAt     time.Time
+	CreatedAt       time.Time
+	Version         int64 // counts the changes, from 1
+}
+
+// text is what a record is searched by.
+func (v Contact) text() string { return search.Text(v.Name, v.Position, v.Contact) }
+
+// Filter is what the list and its export are narrowed by. Absent fields narrow nothing.
+type Filter struct {
+	Search          string         `json:"search,omitempty" maxLength:"100" doc:"搜索关键词:姓名、岗位、联系方式中的任意一段文字,不分大小写和全角半角"`
+	ReplyStatus     string         `json:"reply_status,omitempty" maxLength:"32" doc:"回复状态" example:"已回复"`
+	WechatExchanged *bool          `json:"wechat_exchanged,omitempty" doc:"是否交换微信"`
+	StartDate       *httpapi.Bound `json:"start_date,omitempty" doc:"创建时间从这一天 00:00:00 起"`
+	EndDate         *httpapi.Bound `json:"end_date,omitempty" doc:"创建时间到这一天 23:59:59 止"`
+}
+
+// Details are what a request may say of a record beside its name and its contact. What it does not carry stays as it is;
+// null clears.
+type Details struct {
+	Position        httpapi.Opt[string]        `json:"position" maxLength:"100" doc:"应聘岗位"`
+	ReplyStatus     httpapi.Opt[string]        `json:"reply_status" maxLength:"32" doc:"回复状态,默认未回复" example:"已回复"`
+	WechatExchanged httpapi.Opt[bool]          `json:"wechat_exchanged" doc:"是否交换微信"`
+	AccountID       httpapi.Opt[int64]         `json:"account_id" minimum:"1" doc:"账号"`
+	WorkerID        httpapi.Opt[string]        `json:"worker_id" maxLength:"100" doc:"Worker 标识"`
+	Notes           httpapi.Opt[string]        `json:"notes" maxLength:"1000" doc:"备注信息"`
+	ContactedAt     httpapi.Opt[httpapi.Bound] `json:"contacted_at" doc:"联系时间"`
+}
+
+// apply changes v as the details say. Times without a zone are read in zone.
+func (d Details) apply(v *Contact, zone *time.Location) {
+	trimmed(&v.Position, d.Position)
+	trimmed(&v.ReplyStatus, d.ReplyStatus)
+	trimmed(&v.WorkerID, d.WorkerID)
+	if v.ReplyStatus == "" {
+		v.ReplyStatus = notReplied
+	}
+	if d.Notes.Set {
+		v.Notes = d.Notes.Value
+	}
+	if d.WechatExchanged.Set {
+		v.WechatExchanged = d.WechatExchanged.Value
+	}
+	if d.AccountID.Set {
+		v.AccountID = d.AccountID.Value
+	}
+	if d.ContactedAt.Set {
+		v.ContactedAt = instant(d.ContactedAt.Value, zone)
+	}
+}
+
+// trimmed sets text to what was carried, without the blanks around it.
+func trimmed(text *string, o httpapi.Opt[string]) {
+	if o.Set {
+		*text = strings.TrimSpace(o.Value)
+	}
+}
+
+// instant is a time as it is stored: in microseconds, so that what was read back equals what was said.
+func instant(b httpapi.Bound, zone *time.Location) time.Time {
+	if b.IsZero() {
+		return time.Time{}
+	}
+	return b.From(zone).UTC().Truncate(time.Microsecond)
+}
+
+// check reports what a record can't be without.
+func (v Contact) check() error {
+	var fields []errs.Field
+	if v.Name == "" {
+		fields = append(fields, errs.Field{Name: "name", Reason: "不能为空"})
+	}
+	if v.Contact == "" {
+		fields = append(fields, errs.Field{Name: "contact", Reason: "不能为空"})
+	}
+	if len(fields) > 0 {
+		return &errs.Error{Kind: errs.Invalid, Fields: fields}
+	}
+	return nil
+}
+
+// service is the system's use cases.
+type service struct {
+	admin.Deps
+}
+
+// list returns a page of the records that match, newest first.
+func (s *service) list(ctx context.Context, f Filter, r page.Request) (page.Result[Contact], error) {
+	q := s.query(f, nil)
+	result := page.Result[Contact]{Request: r}
+	var err error
+	if q.text.Empty() {
+		result.Total, result.Estimated, err = admin.Total(ctx, s.DB, table, q.countUpTo)
+		if err != nil {
+			return result, err
+		}
+		err = s.DB.Read(ctx, func(ctx context.Context, tx *database.Tx) error {
+			result.Items, err = q.page(ctx, tx, r)
+			return err
+		})
+		return result, err
+	}
+	err = s.DB.Read(ctx, func(ctx context.Context, tx *database.Tx) error {
+		found, err := index.Find(ctx, tx, q.text, q.where, r.Size, r.Offset())
+		if err != nil {
+			return err
+		}
+		result.Total, result.Estimated = found.Total, found.Estimated
+		result.Items, err = byIDs(ctx, tx, found.IDs)
+		return err
+	})
+	return result, err
+}
+
+// duplicate is the refusal of a second record of one account for one way to reach somebody.
+func duplicate(err error) error {
+	if !database.IsUnique(err) {
+		return err
+	}
+	return &errs.Error{Kind: errs.Conflict, Code: "contact_exists", Message: "该账号已有此联系方式的记录", Cause: err}
+}
+
+// create stores a record.
+func (s *service) create(ctx context.Context, v Contact) (Contact, error) {
+	v.CreatedAt, v.Version = s.Now().UTC().Truncate(time.Microsecond), 1
+	if err := v.check(); err != nil {
+		return v, err
+	}
+	err := s.DB.Write(ctx, func(ctx context.Context, tx *database.Tx) (err error) {
+		v.ID, err = insert(ctx, tx, v)
+		return err
+	})
+	return v, duplicate(err)
+}
+
+// unknown is the answer for a record that is not there.
+func unknown() error { return errs.New(errs.NotFound, "没有这条联系记录") }
+
+// locked returns a record for a change. With a version it must be the one the caller has seen.
+func locked(ctx context.Context, tx *database.Tx, id int64, version *int64) (Contact, error) {
+	v, err := byID(ctx, tx, id)
+	switch {
+	case database.IsNoRows(err):
+		return v, unknown()
+	case err != nil:
+		return v, err
+	case version != nil && *version != v.Version:
+		return v, &errs.Error{Kind: errs.Conflict, Code: "contact_changed", Message: "该记录已被他人修改,请刷新后重试"}
+	}
+	return v, nil
+}
+
+// change applies fn to a record. Without a version the last write wins; a change that changes nothing is none.
+func (s *service) change(ctx context.Context, id int64, version *int64, fn func(v *Contact)) (Contact, error) {
+	var changed Contact
+	err := s.DB.Write(ctx, func(ctx context.Context, tx *database.Tx) error {
+		old, err := locked(ctx, tx, id, version)
+		if err != nil {
+			return err
+		}
+		changed = old
+		fn(&changed)
+		if err := changed.check(); err != nil || changed == old {
+			return err
+		}
+		changed.Version++
+		return update(ctx, tx, old, changed)
+	})
+	return changed, duplicate(err)
+}
+
+// remove deletes a record.
+func (s *service) remove(ctx context.Context, id int64, version *int64) error {
+	return s.DB.Write(ctx, func(ctx context.Context, tx *database.Tx) error {
+		old, err := locked(ctx, tx, id, version)
+		if err != nil {
+			return err
+		}
+		return remove(ctx, tx, old)
+	})
+}

@@ -1,0 +1,47 @@
+package contact
+
+import (
+	"context"
+
+	"exporthub/pkg/database"
+	"exporthub/pkg/dataset"
+)
+
+// DatasetName is what the export engine knows contact records by.
+const DatasetName = "contact"
+
+// header is the documented one: white on blue, bold as every header is.
+var header = dataset.HeaderStyle{Fill: "4472C4", Font: "FFFFFF"}
+
+func (s *service) dataset() dataset.Dataset {
+	type field = dataset.Field[Contact]
+	column := func(key, title string, t dataset.Type) dataset.Column {
+		return dataset.Column{Key: key, Title: title, Type: t}
+	}
+	return dataset.Define(dataset.Spec[Filter, Contact]{
+		Name: DatasetName, Service: "Exports::Contact", Title: "联系记录", Permission: permissionExport,
+		Header: header, NoInfo: true, // the workbook is documented, and has this one sheet
+		Fields: []field{
+			{Column: column("id", "ID", dataset.Int), Value: func(v *Contact) dataset.Value { return dataset.Number(v.ID) }},
+			{Column: column("name", "姓名", dataset.Text), Value: func(v *Contact) dataset.Value { return dataset.String(v.Name) }},
+			{Column: column("position", "岗位", dataset.Text), Value: func(v *Contact) dataset.Value { return text(v.Position) }},
+			{Column: column("contact", "联系方式", dataset.Text), Value: func(v *Contact) dataset.Value { return dataset.String(v.Contact) }},
+			{Column: column("reply_status", "回复状态", dataset.Text), Value: func(v *Contact) dataset.Value { return dataset.String(v.ReplyStatus) }},
+			{Column: column("wechat_exchanged", "是否交换微信", dataset.Bool), Value: func(v *Contact) dataset.Value { return dataset.Truth(v.WechatExchanged) }},
+			{Column: column("worker_id", "Worker ID", dataset.Text), Value: func(v *Contact) dataset.Value { return text(v.WorkerID) }},
+			{Column: column("notes", "备注", dataset.Text), Value: func(v *Contact) dataset.Value { return text(v.Notes) }},
+			{Column: column("contacted_at", "联系时间", dataset.DateTime), Value: func(v *Contact) dataset.Value { return dataset.Instant(v.ContactedAt) }},
+			{Column: column("created_at", "创建时间", dataset.DateTime), Value: func(v *Contact) dataset.Value { return dataset.Instant(v.CreatedAt) }},
+		},
+		Count: func(ctx context.Context, tx *database.Tx, q dataset.Query[Filter]) (int64, error) {
+			n, err := s.query(q.Filter, q.IDs).count(ctx, tx)
+			return int64(n), err
+		},
+		Page: func(ctx context.Context, tx *database.Tx, q dataset.Query[Filter], last *Contact, limit int, into []Contact) ([]Contact, error) {
+			return s.query(q.Filter, q.IDs).after(ctx, tx, last, limit, into)
+		},
+	})
+}
+
+// text is a cell that is empty when the text is unset.
+func text(s string) dataset.Value { return dataset.Value{Str: s, Null: s == ""} }

@@ -1,0 +1,211 @@
+package contact
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"strconv"
+	"strings"
+	"time"
+
+	"exporthub/pkg/admin"
+	"exporthub/pkg/dataset"
+	"exporthub/pkg/errs"
+	"exporthub/pkg/httpapi"
+	"exporthub/pkg/page"
+)
+
+const tag = "联系记录"
+
+func (s *service) routes() []httpapi.Route {
+	return []httpapi.Route{
+		httpapi.Handle("GET", "/api/contacts", httpapi.D, permissionRead, httpapi.Doc{
+			Summary: "联系记录列表", Tag: tag,
+			Detail: "带 export_format 时不返回列表,而是把全部匹配的记录加入导出队列,返回任务的 uuid 和 channel。",
+		}, s.handleList, httpapi.StartsWith("export_format")),
+		httpapi.Handle("GET", "/api/contacts/export", httpapi.D, permissionRead, httpapi.Doc{
+			Summary: "导出联系记录为 Excel", Tag: tag,
+			Detail: "加入导出队列并等待完成(EXPORT_WAIT)。被接受的导出总是返回 200 和下载链接:届时还没有完成的," +
+				"链接会等到文件生成;total_records 是目前所知的记录数。",
+		}, s.handleExport, httpapi.Starting()),
+		httpapi.Handle("POST", "/api/contacts", httpapi.D, permissionWrite, httpapi.Doc{
+			Summary: "新建联系记录", Tag: tag, Detail: "同一账号下同一联系方式只有一条记录,重复时返回 409。",
+		}, s.handleCreate),
+		httpapi.Handle("PUT", "/api/contacts/{id}", httpapi.D, permissionWrite, httpapi.Doc{
+			Summary: "修改联系记录", Tag: tag,
+			Detail: "只修改请求中出现的字段,null 表示清空。带 version 或 If-Match 时,记录已被修改过则返回 409。",
+		}, s.handleChange),
+		httpapi.Handle("DELETE", "/api/contacts/{id}", httpapi.D, permissionWrite, httpapi.Doc{
+			Summary: "删除联系记录", Tag: tag, Detail: "带 If-Match 时,记录已被修改过则返回 409。",
+		}, s.handleRemove),
+		s.importRoute(),
+	}
+}
+
+type listIn struct {
+	Filter
+	httpapi.PagingD
+	httpapi.ExportParams
+}
+
+// row is a record as the documented list shows it; version is ours.
+type row struct {
+	ID              int64   `json:"id"`
+	Name            string  `json:"name" doc:"姓名"`
+	Position        string  `json:"position" doc:"岗位"`
+	Contact         string  `json:"contact" doc:"联系方式"`
+	ReplyStatus     string  `json:"reply_status" doc:"回复状态"`
+	WechatExchanged bool    `json:"wechat_exchanged" doc:"是否交换微信"`
+	AccountID       *int64  `json:"account_id" doc:"账号"`
+	WorkerID        *string `json:"worker_id" doc:"Worker 标识"`
+	Notes           string  `json:"notes" doc:"备注信息"`
+	ContactedAt     *string `json:"contacted_at" doc:"联系时间"`
+	CreatedAt       string  `json:"created_at" doc:"创建时间"`
+	Version         int64   `json:"version" doc:"修改时带上,可避免覆盖他人的修改"`
+}
+
+func newRow(ctx context.Context, v Contact) row {
+	r := row{
+		ID: v.ID, Name: v.Name, Position: v.Position, Contact: v.Contact, ReplyStatus: v.ReplyStatus,
+		WechatExchanged: v.WechatExchanged, Notes: v.Notes, Version: v.Version,
+		ContactedAt: httpapi.NullTime(ctx, httpapi.D, v.ContactedAt),
+		CreatedAt:   httpapi.FormatTime(ctx, httpapi.D, v.CreatedAt),
+	}
+	if v.AccountID != 0 {
+		r.AccountID = &v.AccountID
+	}
+	if v.WorkerID != "" {
+		r.WorkerID = &v.WorkerID
+	}
+	return r
+}
+
+func (s *service) handleList(ctx context.Context, in listIn) (httpapi.Reply[admin.ListOrTicket[httpapi.PageD[row]]], error) {
+	return admin.List(ctx, s.Exports, DatasetName, &in.Filter, in.ExportParams, func() (httpapi.PageD[row], error) {
+		result, err := s.list(ctx, in.Filter, in.PageRequest())
+		if err != nil {
+			return httpapi.PageD[row]{}, err
+		}
+		return httpapi.ListD(page.Map(result, func(v Contact) row { return newRow(ctx, v) })), nil
+	})
+}
+
+type exportIn struct {
+	Filter
+}
+
+// exportOut is the documented answer, with the job's ticket behind it.
+type exportOut struct {
+	DownloadURL  string `json:"download_url" doc:"文件下载链接(完整 URL)"`
+	Filename     string `json:"filename" doc:"文件名"`
+	TotalRecords int64  `json:"total_records" doc:"导出的记录数,目前所知"`
+	GeneratedAt  string `json:"generated_at" doc:"文件生成时间;还没有生成时是提交时间"`
+	dataset.Ticket
+}
+
+const extension = ".xlsx"
+
+func (s *service) handleExport(ctx context.Context, in exportIn) (exportOut, error) {
+	now := s.Now()
+	name := "contacts_export_" + now.In(s.Location).Format("20060102_150405") + "_" + fourBytes()
+	ticket, err := s.Exports.Queue(ctx, dataset.Request{Dataset: DatasetName, Format: "xlsx", Filter: &in.Filter, Filename: name})
+	if err != nil {
+		return exportOut{}, err
+	}
+	// From here on the answer is a link: the page does nothing with any other, and whatever keeps this request from hearing
+	// of the export does not keep the link from waiting for it.
+	outcome, err := s.Exports.Wait(ctx, ticket.UUID)
+	if err != nil {
+		outcome = dataset.Outcome{}
+	}
+	if !outcome.FinishedAt.IsZero() {
+		now = outcome.FinishedAt
+	}
+	return exportOut{
+		DownloadURL: s.Exports.WaitLink(ticket.UUID, name+extension), Filename: name + extension,
+		TotalRecords: outcome.Count, GeneratedAt: now.In(s.Location).Format(time.DateTime), Ticket: ticket,
+	}, nil
+}
+
+// fourBytes is what tells files of one second apart.
+func fourBytes() string {
+	var b [4]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return hex.EncodeToString(b[:])
+}
+
+type createIn struct {
+	Name    string `json:"name" required:"true" minLength:"1" maxLength:"100" doc:"联系人姓名"`
+	Contact string `json:"contact" required:"true" minLength:"1" maxLength:"100" doc:"电话或微信" example:"13800000001"`
+	Details
+}
+
+func (s *service) handleCreate(ctx context.Context, in createIn) (row, error) {
+	v := Contact{Name: strings.TrimSpace(in.Name), Contact: strings.TrimSpace(in.Contact)}
+	in.apply(&v, s.Location)
+	v, err := s.create(ctx, v)
+	if err != nil {
+		return row{}, err
+	}
+	return newRow(ctx, v), nil
+}
+
+// Seen is what a caller says of the version it has seen: nothing, and the last write wins, or a number.
+type Seen struct {
+	IfMatch string `json:"-" header:"If-Match" maxLength:"40" doc:"见过的 version"`
+}
+
+// version returns the version that is to be changed, nil for any.
+func (s Seen) version(other httpapi.Opt[int64]) (*int64, error) {
+	text := strings.Trim(strings.TrimPrefix(strings.TrimSpace(s.IfMatch), "W/"), `"`)
+	if text == "" || text == "*" {
+		return other.Ptr(), nil
+	}
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		return nil, errs.Invalidf("If-Match", "应为记录的 version")
+	}
+	return &n, nil
+}
+
+type changeIn struct {
+	ID      int64               `json:"id" minimum:"1"`
+	Name    httpapi.Opt[string] `json:"name" maxLength:"100" doc:"联系人姓名"`
+	Contact httpapi.Opt[string] `json:"contact" maxLength:"100" doc:"电话或微信"`
+	Version httpapi.Opt[int64]  `json:"version" doc:"见过的 version;不带则直接覆盖"`
+	Details
+	Seen
+}
+
+func (s *service) handleChange(ctx context.Context, in changeIn) (row, error) {
+	version, err := in.version(in.Version)
+	if err != nil {
+		return row{}, err
+	}
+	v, err := s.change(ctx, in.ID, version, func(v *Contact) {
+		trimmed(&v.Name, in.Name)
+		trimmed(&v.Contact, in.Contact)
+		in.apply(v, s.Location)
+	})
+	if err != nil {
+		return row{}, err
+	}
+	return newRow(ctx, v), nil
+}
+
+type removeIn struct {
+	ID int64 `json:"id" minimum:"1"`
+	Seen
+}
+
+type removed struct {
+	ID int64 `json:"id" doc:"已删除的记录"`
+}
+
+func (s *service) handleRemove(ctx context.Context, in removeIn) (removed, error) {
+	version, err := in.version(httpapi.Opt[int64]{})
+	if err != nil {
+		return removed{}, err
+	}
+	return removed{in.ID}, s.remove(ctx, in.ID, version)
+}

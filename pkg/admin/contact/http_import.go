@@ -1,0 +1,147 @@
+package contact
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"strings"
+
+	"exporthub/pkg/errs"
+	"exporthub/pkg/httpapi"
+)
+
+const (
+	// importBytes is the largest body of an import.
+	importBytes = 20 << 20
+	// lineBytes is the longest line: several times what a record's fields can hold.
+	lineBytes = 64 << 10
+)
+
+// linesTypes are the content types of JSON Lines, and what command-line clients call a body they know nothing of.
+var linesTypes = []string{
+	"application/x-ndjson", "application/jsonl", "application/json-lines", "application/json", "text/plain",
+	"application/octet-stream", "application/x-www-form-urlencoded",
+}
+
+func (s *service) importRoute() httpapi.Route {
+	return httpapi.HandleHTTP("POST", "/api/contacts/import", httpapi.D, permissionWrite, httpapi.Doc{
+		Summary: "批量导入联系记录", Tag: tag,
+		Detail: "JSON Lines:每行一个对象,字段与新建相同,另可带 created_at。account_id(没有时算作无账号)与 contact 都相同的是同一条" +
+			"记录:没有则新建,有则只修改行中出现的字段。每 200 行一个事务;有误的行不影响其他行,在 errors 中按行号列出。" +
+			"重复提交同一内容不会重复创建。最多 20 MiB,每行最长 64 KiB。",
+	}, s.handleImport, httpapi.WithMaxBody(importBytes), httpapi.Takes[importLine](linesTypes...), httpapi.Gives("application/json"))
+}
+
+// handleImport reads the body line by line and never holds more of it than a chunk.
+func (s *service) handleImport(w http.ResponseWriter, r *http.Request) error {
+	if err := checkLines(r); err != nil {
+		return err
+	}
+	report := importReport{Errors: []lineError{}}
+	body := bufio.NewReaderSize(r.Body, lineBytes)
+	var chunk []importLine
+	flush := func() error {
+		err := s.importLines(r.Context(), chunk, &report)
+		chunk = chunk[:0]
+		return err
+	}
+	for number := 1; ; number++ {
+		text, err := readLine(body)
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil && errs.As(err) == nil {
+			return brokenOff(err, number-1)
+		}
+		if err == nil && len(text) == 0 {
+			continue
+		}
+		report.Total++
+		line := importLine{}
+		if err == nil {
+			err = httpapi.DecodeValues(text, &line)
+		}
+		if err != nil && !errs.Is(err, errs.Invalid) {
+			return err
+		}
+		if err != nil {
+			report.fail(number, err)
+			continue
+		}
+		line.number = number
+		if chunk = append(chunk, line); len(chunk) == importChunk {
+			if err := flush(); err != nil {
+				return err
+			}
+		}
+	}
+	if err := flush(); err != nil {
+		return err
+	}
+	return writeReport(w, report)
+}
+
+// checkLines refuses bodies that can't be JSON Lines.
+func checkLines(r *http.Request) error {
+	if e := r.Header.Get("Content-Encoding"); e != "" && !strings.EqualFold(e, "identity") {
+		return errs.Newf(errs.Unsupported, "不支持压缩的请求体(Content-Encoding: %s)", e)
+	}
+	kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	for _, known := range linesTypes {
+		if kind == "" || kind == known {
+			return nil
+		}
+	}
+	return errs.Newf(errs.Unsupported, "不支持的内容类型 %s,请使用 application/x-ndjson:每行一个 JSON 对象", kind)
+}
+
+// readLine returns the next line without the white space around it. A line that is too long is skipped, and an *errs.Error;
+// the end is io.EOF. The bytes are good until the next call.
+func readLine(r *bufio.Reader) ([]byte, error) {
+	text, err := r.ReadSlice('\n')
+	switch {
+	case errors.Is(err, bufio.ErrBufferFull):
+		for errors.Is(err, bufio.ErrBufferFull) {
+			_, err = r.ReadSlice('\n')
+		}
+		if err != nil && !errors.Is(err, io.EOF) {
+			return nil, err
+		}
+		return nil, errs.Newf(errs.Invalid, "一行最长 %d 字节", lineBytes)
+	case errors.Is(err, io.EOF) && len(text) > 0:
+		err = nil // the last line may go without its end
+	case err != nil:
+		return nil, err
+	}
+	return bytes.TrimSpace(bytes.TrimPrefix(text, []byte("\ufeff"))), err
+}
+
+// brokenOff is a body that did not arrive whole. What came before is in, except for at most a chunk.
+func brokenOff(err error, lines int) error {
+	var tooLarge *http.MaxBytesError
+	if errors.As(err, &tooLarge) {
+		return errs.Wrap(errs.TooLarge, fmt.Sprintf("请求体过大,最多 %d 字节;请分批导入,已收到的 %d 行可以重复提交", tooLarge.Limit, lines), err)
+	}
+	return errs.Wrap(errs.Invalid, fmt.Sprintf("请求体没有收完,只收到 %d 行,请重新提交;重复的行不会重复创建", lines), err)
+}
+
+func writeReport(w http.ResponseWriter, report importReport) error {
+	body, err := json.Marshal(struct {
+		Code int          `json:"code"`
+		Msg  string       `json:"msg"`
+		Data importReport `json:"data"`
+	}{http.StatusOK, "success", report})
+	if err != nil {
+		return fmt.Errorf("answer an import: %w", err)
+	}
+	h := w.Header()
+	h.Set("Content-Type", "application/json; charset=utf-8")
+	h.Set("Cache-Control", "no-store")
+	_, _ = w.Write(body) // a client that has gone is told nothing
+	return nil
+}

@@ -1,0 +1,189 @@
+package contact
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"exporthub/pkg/database"
+	"exporthub/pkg/errs"
+	"exporthub/pkg/httpapi"
+)
+
+const (
+	// importChunk is how many lines one transaction takes: below every engine's limit of placeholders.
+	importChunk = 200
+	// importErrors is how many bad lines are told; the others are counted.
+	importErrors = 100
+	// importTries is how often a chunk is tried while other imports add the same records.
+	importTries = 5
+)
+
+// importLine is one line of an import: the key, and what it says of the record.
+type importLine struct {
+	Name    httpapi.Opt[string] `json:"name" maxLength:"100" doc:"联系人姓名;新记录必填"`
+	Contact string              `json:"contact" required:"true" minLength:"1" maxLength:"100" doc:"电话或微信"`
+	Details
+	CreatedAt httpapi.Opt[httpapi.Bound] `json:"created_at" doc:"创建时间,只用于新记录;默认现在"`
+
+	number int // in the body, from 1
+}
+
+// key is what an import finds records by.
+type key struct {
+	account int64
+	contact string
+}
+
+func (l importLine) key() key { return key{l.AccountID.Value, strings.TrimSpace(l.Contact)} }
+
+// importReport is what became of an import. Every line that is not blank is counted once.
+type importReport struct {
+	Total     int         `json:"total" doc:"行数,不含空行"`
+	Created   int         `json:"created" doc:"新建"`
+	Updated   int         `json:"updated" doc:"修改"`
+	Unchanged int         `json:"unchanged" doc:"已有且内容相同"`
+	Failed    int         `json:"failed" doc:"有误,没有导入"`
+	Errors    []lineError `json:"errors" doc:"有误的行,最多列出 100 个问题"`
+}
+
+// lineError is one thing wrong with one line.
+type lineError struct {
+	Line   int    `json:"line" doc:"行号,从 1 开始"`
+	Field  string `json:"field" doc:"字段;整行有误时为空"`
+	Reason string `json:"reason" doc:"原因"`
+}
+
+// fail records a line that is not taken.
+func (r *importReport) fail(line int, err error) {
+	r.Failed++
+	add := func(field, reason string) {
+		if len(r.Errors) < importErrors {
+			r.Errors = append(r.Errors, lineError{line, field, reason})
+		}
+	}
+	e := errs.As(err)
+	if e == nil || len(e.Fields) == 0 {
+		message := "无法读取"
+		if e != nil && e.Message != "" {
+			message = e.Message
+		}
+		add("", message)
+		return
+	}
+	for _, f := range e.Fields {
+		add(f.Name, f.Reason)
+	}
+}
+
+// errRaced says that somebody else added one of the records in the meantime.
+var errRaced = errors.New("contact: a record was added by another import")
+
+// importLines takes one chunk of good lines in one transaction. A line is applied to the record of its key, or makes one.
+func (s *service) importLines(ctx context.Context, lines []importLine, report *importReport) error {
+	if len(lines) == 0 {
+		return nil
+	}
+	for try := 1; ; try++ {
+		var part importReport
+		err := s.DB.Write(ctx, func(ctx context.Context, tx *database.Tx) error {
+			c := chunk{now: s.Now().UTC().Truncate(time.Microsecond), zone: s.Location, lines: lines}
+			err := c.run(ctx, tx)
+			part = c.report
+			return err
+		})
+		if (errors.Is(err, errRaced) || database.IsUnique(err)) && try < importTries {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		report.Created += part.Created
+		report.Updated += part.Updated
+		report.Unchanged += part.Unchanged
+		report.Failed += part.Failed
+		report.Errors = append(report.Errors, part.Errors[:min(len(part.Errors), importErrors-len(report.Errors))]...)
+		return nil
+	}
+}
+
+// chunk is the work of one transaction.
+type chunk struct {
+	now    time.Time
+	zone   *time.Location
+	lines  []importLine
+	report importReport
+}
+
+// keys are those of the lines, each once, in one order for everybody: two imports of the same records then wait for each
+// other instead of deadlocking.
+func (c *chunk) keys() []key {
+	keys := make([]key, len(c.lines))
+	for i, l := range c.lines {
+		keys[i] = l.key()
+	}
+	slices.SortFunc(keys, compareKeys)
+	return slices.Compact(keys)
+}
+
+func (c *chunk) run(ctx context.Context, tx *database.Tx) error {
+	stored, err := byKeys(ctx, tx, c.keys())
+	if err != nil {
+		return err
+	}
+	now := make(map[key]Contact, len(stored))
+	for k, v := range stored {
+		now[k] = v
+	}
+	for _, l := range c.lines {
+		if err := c.apply(l, now); err != nil {
+			c.report.fail(l.number, err)
+		}
+	}
+	var fresh []Contact
+	for _, k := range c.keys() {
+		v, wanted := now[k]
+		old, there := stored[k]
+		switch {
+		case !wanted || there && v == old:
+		case !there:
+			fresh = append(fresh, v)
+		default:
+			v.Version = old.Version + 1
+			if err := update(ctx, tx, old, v); err != nil {
+				return err
+			}
+		}
+	}
+	return addAll(ctx, tx, fresh)
+}
+
+// apply lays a line over the record of its key as it stands after the lines before.
+func (c *chunk) apply(l importLine, now map[key]Contact) error {
+	v, there := now[l.key()]
+	if !there {
+		v = Contact{Contact: l.key().contact, AccountID: l.key().account, CreatedAt: c.now, Version: 1}
+		if at, ok := l.CreatedAt.Get(); ok && !at.IsZero() {
+			v.CreatedAt = instant(at, c.zone)
+		}
+	}
+	old := v
+	trimmed(&v.Name, l.Name)
+	l.Details.apply(&v, c.zone)
+	v.AccountID = l.key().account // absent is none here: it is a part of the key
+	if err := v.check(); err != nil {
+		return err
+	}
+	now[l.key()] = v
+	switch {
+	case !there:
+		c.report.Created++
+	case v != old:
+		c.report.Updated++
+	default:
+		c.report.Unchanged++
+	}
+	return nil
+}

@@ -1,0 +1,36 @@
+package contact
+
+import (
+	"embed"
+
+	"exporthub/pkg/admin"
+	"exporthub/pkg/auth"
+	"exporthub/pkg/dataset"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+const (
+	permissionRead   = "contact.read"
+	permissionWrite  = "contact.write"
+	permissionExport = "contact.export"
+)
+
+// Module is the system of contact records.
+func Module(d admin.Deps) admin.Module {
+	s := &service{Deps: d}
+	return admin.Module{
+		Name: "contact",
+		Permissions: []auth.Permission{
+			{Name: permissionRead, Title: "查看联系记录", Defaults: auth.Everyone},
+			{Name: permissionExport, Title: "导出联系记录", Defaults: auth.StaffAndAbove},
+			{Name: permissionWrite, Title: "编辑联系记录", Defaults: auth.StaffAndAbove},
+		},
+		Routes:       s.routes(),
+		Datasets:     []dataset.Dataset{s.dataset()},
+		Dictionaries: []dataset.Dictionary{replyStatuses},
+		Migrations:   migrations,
+		Demo:         seedDemo,
+	}
+}

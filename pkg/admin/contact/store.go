@@ -1,0 +1,201 @@
+package contact
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"exporthub/pkg/database"
+	"exporthub/pkg/page"
+	"exporthub/pkg/search"
+)
+
+const (
+	table = "contacts"
+	// columns are what a Contact is read from, in the order of scan.
+	columns = `id, name, position, contact, reply_status, wechat_exchanged, account_id, worker_id, notes, contacted_at,
+		created_at, version`
+	// newest is the list's order.
+	newest = " ORDER BY created_at DESC, id DESC"
+)
+
+// index is where records are searched.
+var index = search.Index{Table: table, Order: "created_at"}
+
+// query is the records that are wanted; the list and the export make the same one.
+type query struct {
+	where search.Where
+	text  search.Query
+	few   bool // where narrows to a handful by their ids
+}
+
+// query narrows by filter and, when there are any, by ids.
+func (s *service) query(f Filter, ids []int64) query {
+	var w search.Where
+	if f.ReplyStatus != "" {
+		w = w.And("reply_status = ?", f.ReplyStatus)
+	}
+	if f.WechatExchanged != nil {
+		w = w.And("wechat_exchanged = ?", *f.WechatExchanged)
+	}
+	if f.StartDate != nil && !f.StartDate.IsZero() {
+		w = w.And("created_at >= ?", database.Micros(f.StartDate.From(s.Location)))
+	}
+	if f.EndDate != nil && !f.EndDate.IsZero() {
+		w = w.And("created_at < ?", database.Micros(f.EndDate.Until(s.Location)))
+	}
+	if len(ids) > 0 {
+		w = w.And("id IN "+database.In(len(ids)), anys(ids)...)
+	}
+	return query{where: w, text: search.Parse(f.Search), few: len(ids) > 0}
+}
+
+func anys(ids []int64) []any {
+	args := make([]any, len(ids))
+	for i, id := range ids {
+		args[i] = id
+	}
+	return args
+}
+
+// count counts what matches.
+func (q query) count(ctx context.Context, tx *database.Tx) (int, error) {
+	return index.Count(ctx, tx, q.text, q.where)
+}
+
+// countUpTo counts what matches without a search, stopping at limit when limit is not 0.
+func (q query) countUpTo(ctx context.Context, tx *database.Tx, limit int) (int, error) {
+	if limit == 0 {
+		return q.count(ctx, tx)
+	}
+	n, err := database.One(ctx, tx, database.Scalar[int], "SELECT COUNT(*) FROM (SELECT 1 FROM "+table+q.where.Clause()+
+		" LIMIT ?) AS matching", append(slices.Clip(q.where.Args), limit)...)
+	if err != nil {
+		return 0, fmt.Errorf("count contacts: %w", err)
+	}
+	return n, nil
+}
+
+// page reads a page of what matches without a search.
+func (q query) page(ctx context.Context, tx *database.Tx, r page.Request) ([]Contact, error) {
+	return scan(ctx, tx, make([]Contact, 0, r.Size), q.where.Clause()+newest+" LIMIT ? OFFSET ?",
+		append(slices.Clip(q.where.Args), r.Size, r.Offset())...)
+}
+
+// after appends the next rows in the list's order that stand behind last. A search is compared row by row here: an export
+// walks through the whole list once, whatever it looks for, where an index would have to be asked again for every page.
+func (q query) after(ctx context.Context, tx *database.Tx, last *Contact, limit int, into []Contact) ([]Contact, error) {
+	w := q.text.Compare(q.where)
+	if !q.text.Empty() && !q.few {
+		if err := search.Walking(ctx, tx, true); err != nil {
+			return into, err
+		}
+	}
+	if last != nil {
+		at := database.Micros(last.CreatedAt)
+		w = w.And("created_at <= ? AND (created_at < ? OR id < ?)", at, at, last.ID)
+	}
+	return scan(ctx, tx, into, w.Clause()+newest+" LIMIT ?", append(slices.Clip(w.Args), limit)...)
+}
+
+// byIDs returns the records of these ids in their order.
+func byIDs(ctx context.Context, tx *database.Tx, ids []int64) ([]Contact, error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	found, err := scan(ctx, tx, make([]Contact, 0, len(ids)), " WHERE id IN "+database.In(len(ids)), anys(ids)...)
+	if err != nil {
+		return nil, err
+	}
+	place := make(map[int64]int, len(ids))
+	for i, id := range ids {
+		place[id] = i
+	}
+	slices.SortFunc(found, func(a, b Contact) int { return place[a.ID] - place[b.ID] })
+	return found, nil
+}
+
+// byID returns a record and keeps it locked until the transaction ends; IsNoRows knows the error of an unknown one.
+func byID(ctx context.Context, tx *database.Tx, id int64) (Contact, error) {
+	v, err := database.One(ctx, tx, scanOne, "SELECT "+columns+" FROM "+table+" WHERE id = ?"+tx.ForUpdate(), id)
+	if err != nil {
+		return v, fmt.Errorf("read contact: %w", err)
+	}
+	return v, nil
+}
+
+func scan(ctx context.Context, tx *database.Tx, into []Contact, rest string, args ...any) ([]Contact, error) {
+	rows, err := tx.Query(ctx, "SELECT "+columns+" FROM "+table+rest, args...)
+	if err != nil {
+		return into, fmt.Errorf("read contacts: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		v, err := scanOne(rows)
+		if err != nil {
+			return into, fmt.Errorf("read contacts: %w", err)
+		}
+		into = append(into, v)
+	}
+	if err := rows.Err(); err != nil {
+		return into, fmt.Errorf("read contacts: %w", err)
+	}
+	return into, nil
+}
+
+func scanOne(row database.Scanner) (v Contact, err error) {
+	var contacted database.NullTime
+	var created int64
+	err = row.Scan(&v.ID, &v.Name, &v.Position, &v.Contact, &v.ReplyStatus, &v.WechatExchanged, &v.AccountID, &v.WorkerID,
+		&v.Notes, &contacted, &created, &v.Version)
+	v.ContactedAt, v.CreatedAt = contacted.Time, database.Time(created)
+	return v, err
+}
+
+// written are the columns an INSERT names, beside those of the search.
+const written = `name, position, contact, reply_status, wechat_exchanged, account_id, worker_id, notes, contacted_at,
+	created_at, version`
+
+func insertHead(tx *database.Tx) string {
+	return "INSERT INTO " + table + " (" + written + ", " + index.Columns(tx) + ") VALUES "
+}
+
+func insertRow(tx *database.Tx) string {
+	return "(" + strings.Repeat("?, ", 11) + index.Values(tx) + ")"
+}
+
+func insertArgs(tx *database.Tx, v Contact) []any {
+	return append([]any{v.Name, v.Position, v.Contact, v.ReplyStatus, v.WechatExchanged, v.AccountID, v.WorkerID, v.Notes,
+		database.Nullable(v.ContactedAt), database.Micros(v.CreatedAt), v.Version}, index.Args(tx, v.text())...)
+}
+
+// insert adds a record and returns its id.
+func insert(ctx context.Context, tx *database.Tx, v Contact) (int64, error) {
+	id, err := tx.Insert(ctx, insertHead(tx)+insertRow(tx), insertArgs(tx, v)...)
+	if err != nil {
+		return 0, fmt.Errorf("add contact: %w", err)
+	}
+	return id, index.Put(ctx, tx, search.Change{ID: id, New: v.text()})
+}
+
+// update stores what became of a locked record.
+func update(ctx context.Context, tx *database.Tx, old, v Contact) error {
+	args := []any{v.Name, v.Position, v.Contact, v.ReplyStatus, v.WechatExchanged, v.AccountID, v.WorkerID, v.Notes,
+		database.Nullable(v.ContactedAt), v.Version}
+	args = append(append(args, index.Args(tx, v.text())...), v.ID)
+	_, err := tx.Exec(ctx, `UPDATE contacts SET name = ?, position = ?, contact = ?, reply_status = ?, wechat_exchanged = ?,
+		account_id = ?, worker_id = ?, notes = ?, contacted_at = ?, version = ?, `+index.Set(tx)+" WHERE id = ?", args...)
+	if err != nil {
+		return fmt.Errorf("change contact: %w", err)
+	}
+	return index.Put(ctx, tx, search.Change{ID: v.ID, Old: old.text(), New: v.text()})
+}
+
+// remove deletes a locked record.
+func remove(ctx context.Context, tx *database.Tx, old Contact) error {
+	if _, err := tx.Exec(ctx, "DELETE FROM contacts WHERE id = ?", old.ID); err != nil {
+		return fmt.Errorf("delete contact: %w", err)
+	}
+	return index.Put(ctx, tx, search.Change{ID: old.ID, Old: old.text()})
+}
