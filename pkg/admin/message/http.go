@@ -135,14 +135,6 @@ func number(b bool) int {
 	return 0
 }
 
-// numbers are the counts under the documents' names.
-type numbers struct {
-	UnreadMum     int `json:"unreadMum" doc:"消息未读数量"`
-	WaitHandleNum int `json:"waitHandleNum" doc:"消息待处理数量"`
-}
-
-func newNumbers(c Counts) numbers { return numbers{UnreadMum: c.Unread, WaitHandleNum: c.Awaits} }
-
 // pageOut is a page of a list with the counts behind it.
 type pageOut struct {
 	httpapi.PageE[row]
@@ -182,11 +174,15 @@ type oneIn struct {
 	BusinessID int64 `json:"business_id" minimum:"1" doc:"商户id:原样返回"`
 }
 
-// changedOut is a message as it is now, as pushes show it.
+// changedOut is a message as it is now with its recipient's counts: what a change is answered with, and what is pushed.
 type changedOut struct {
 	Message       row `json:"message"`
 	UnreadMum     int `json:"unreadMum" doc:"消息未读数量"`
 	WaitHandleNum int `json:"waitHandleNum" doc:"消息待处理数量"`
+}
+
+func newChangedOut(ctx context.Context, m Message, c Counts, business int64) changedOut {
+	return changedOut{Message: newRow(ctx, m, business), UnreadMum: c.Unread, WaitHandleNum: c.Awaits}
 }
 
 const doneText = "操作成功"
@@ -197,9 +193,7 @@ func (s *service) handleChange(do change) func(ctx context.Context, in oneIn) (h
 		if err != nil {
 			return httpapi.Reply[changedOut]{}, err
 		}
-		return httpapi.Reply[changedOut]{Msg: doneText, Data: changedOut{
-			Message: newRow(ctx, m, max(in.BusinessID, defaultBusiness)), UnreadMum: c.Unread, WaitHandleNum: c.Awaits,
-		}}, nil
+		return httpapi.Reply[changedOut]{Msg: doneText, Data: newChangedOut(ctx, m, c, max(in.BusinessID, defaultBusiness))}, nil
 	}
 }
 

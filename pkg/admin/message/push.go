@@ -11,12 +11,6 @@ import (
 // channelPrefix begins the channel of each person's messages.
 const channelPrefix = "/message/"
 
-// pushed is what a person's pages receive of a new message.
-type pushed struct {
-	Message row `json:"message"`
-	numbers
-}
-
 // push tells people of their new messages of an event, with the counts as they are now. It is best effort: a page reads
 // its lists when it opens and when it comes back.
 func (s *service) push(ctx context.Context, key string, people []int64) {
@@ -35,7 +29,7 @@ func (s *service) push(ctx context.Context, key string, people []int64) {
 	}
 	ctx = httpapi.WithLocation(ctx, s.Location)
 	for i, m := range rows {
-		data := pushed{Message: newRow(ctx, m, defaultBusiness), numbers: newNumbers(counts[m.RecipientID])}
+		data := newChangedOut(ctx, m, counts[m.RecipientID], defaultBusiness)
 		if err := s.Events.Publish(ctx, admin.PersonChannel(channelPrefix, m.RecipientID), data); err != nil {
 			// The bus is away: the others would only wait for the same answer.
 			s.log().WarnContext(ctx, "new messages not pushed", "event", key, "left", len(rows)-i, "error", err)

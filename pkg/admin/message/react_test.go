@@ -1,0 +1,144 @@
+package message
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"exporthub/pkg/admin"
+	"exporthub/pkg/database"
+)
+
+func TestWhatMessagesSay(t *testing.T) {
+	rows := int64(6)
+	onEach(t, func(t *testing.T, d *desk) {
+		for _, c := range []struct {
+			event admin.Event
+			data  any
+			want  Message
+		}{
+			{admin.ExportEnded, admin.Export{UUID: "1", Status: "success", Title: "邀请记录", Filename: "a.xlsx", Count: &rows},
+				Message{Plugin: "export", Type: "1", Head: "导出已完成", Title: "邀请记录", Content: "文件 a.xlsx 已生成,共 6 行,请在导出任务中下载"}},
+			{admin.ExportEnded, admin.Export{UUID: "2", Status: "success", Title: "邀请记录", Filename: "a.xlsx"},
+				Message{Plugin: "export", Type: "1", Head: "导出已完成", Title: "邀请记录", Content: "文件 a.xlsx 已生成,请在导出任务中下载"}},
+			{admin.ExportEnded, admin.Export{UUID: "3", Status: "failure", Title: "邀请记录", Reason: "文件上传失败"},
+				Message{Plugin: "export", Type: "1", Head: "导出失败", Title: "邀请记录", Content: "文件上传失败"}},
+			{admin.ExportEnded, admin.Export{UUID: "4", Status: "cancelled", Title: "邀请记录"},
+				Message{Plugin: "export", Type: "1", Head: "导出已取消", Title: "邀请记录", Content: "该导出任务已取消,没有生成文件"}},
+			{admin.ApprovalAwaited, admin.Awaited{System: "invitation", ID: 5, Permission: "invitation.approve", ActorID: d.people[1],
+				Notice: admin.Notice{Head: "头", Title: "题", Content: "文", Project: "展"}},
+				Message{Plugin: "invitation", Type: "3", Awaits: true, Head: "头", Title: "题", Content: "文", Project: "展",
+					Sender: Sender{ID: d.people[1], Name: "李四", Nickname: "李四", Phone: "13800000002"}}},
+			{admin.ApprovalDecided, admin.Decided{System: "invitation", Key: "6", ActorID: d.people[2],
+				Notices: []admin.Notice{{To: d.people[0], Head: "头", Title: strings.Repeat("长", 300), Content: strings.Repeat("文", 2000)}}},
+				Message{Plugin: "invitation", Type: "4", Head: "头", Title: strings.Repeat("长", 199) + "…", Content: strings.Repeat("文", 999) + "…",
+					Sender: Sender{ID: d.people[2], Name: "wang", Phone: "13800000003", Disabled: true}}},
+		} {
+			if e, ok := c.data.(admin.Export); ok {
+				e.OwnerID = d.people[0]
+				c.data = e
+			}
+			d.raise(c.event, c.data)
+			d.raise(c.event, c.data) // told again, it is the same message
+			got := d.everything()[0]
+			c.want.ID, c.want.RecipientID, c.want.CreatedAt = got.ID, d.people[0], got.CreatedAt
+			if diff := cmp.Diff(c.want, got); diff != "" {
+				t.Errorf("%s (-want +got):\n%s", c.event, diff)
+			}
+		}
+		if n := len(d.everything()); n != 6 {
+			t.Errorf("%d messages of six events told twice, the disabled approver's among them?", n)
+		}
+	})
+}
+
+// A decision that is taken clears what waits for everybody; one that is given back lets it wait again.
+func TestWaitingIsForAll(t *testing.T) {
+	onEach(t, func(t *testing.T, d *desk) {
+		awaited := admin.Awaited{System: "invitation", ID: 7, Permission: "invitation.approve"}
+		d.write(func(ctx context.Context, tx *database.Tx) error { // the disabled one may come back
+			_, err := tx.Exec(ctx, "UPDATE people SET status = 1 WHERE id = ?", d.people[2])
+			return err
+		})
+		waiting := func() (n int) {
+			for _, m := range d.everything() {
+				if m.Awaits {
+					n++
+				}
+			}
+			return n
+		}
+		d.raise(admin.ApprovalAwaited, awaited)
+		d.raise(admin.ApprovalAwaited, admin.Awaited{System: "invitation", ID: 77, Permission: "invitation.approve"})
+		if n := waiting(); n != 4 {
+			t.Fatalf("%d wait, want two things for two people", n)
+		}
+		d.raise(admin.ApprovalClaimed, admin.Claimed{System: "invitation", IDs: []int64{7}, ActorID: d.people[0]})
+		if n := waiting(); n != 2 {
+			t.Errorf("%d wait after one was decided, want the other's two", n)
+		}
+		d.raise(admin.ApprovalAwaited, awaited)
+		if n, all := waiting(), len(d.everything()); n != 4 || all != 4 {
+			t.Errorf("%d of %d wait after it was given back", n, all)
+		}
+	})
+}
+
+func TestPushes(t *testing.T) {
+	onEach(t, func(t *testing.T, d *desk) {
+		channel := admin.PersonChannel(channelPrefix, d.people[0])
+		d.raise(admin.ApprovalAwaited, admin.Awaited{System: "invitation", ID: 1, Permission: "invitation.approve", ActorID: d.people[0]})
+		for range 2 {
+			d.raise(admin.ExportEnded, admin.Export{UUID: "1", OwnerID: d.people[0], Status: "cancelled"})
+		}
+		sent := d.wire.on(channel)
+		if len(sent) != 2 {
+			t.Fatalf("pushed %v, want each message once", sent)
+		}
+		var last struct {
+			Message                  row
+			UnreadMum, WaitHandleNum int
+		}
+		if err := json.Unmarshal([]byte(sent[1]), &last); err != nil {
+			t.Fatal(err)
+		}
+		want := newRow(t.Context(), d.everything()[0], 1)
+		want.CreatedAt = d.everything()[0].CreatedAt.In(shanghai).Format("2006-01-02 15:04:05")
+		want.MessageBody.NoticeTime = want.CreatedAt
+		if diff := cmp.Diff(want, last.Message); diff != "" || last.UnreadMum != 2 || last.WaitHandleNum != 1 {
+			t.Errorf("pushed %s (-want +got):\n%s", sent[1], diff)
+		}
+
+		// What is rolled back is told to nobody.
+		undone := errors.New("undone")
+		err := d.DB.Write(t.Context(), func(ctx context.Context, tx *database.Tx) error {
+			return errors.Join(d.exportEnded(ctx, tx, admin.Export{UUID: "2", OwnerID: d.people[0], Status: "success"}), undone)
+		})
+		if !errors.Is(err, undone) || len(d.wire.on(channel)) != 2 || len(d.everything()) != 2 {
+			t.Errorf("%v; %d pushes, %d messages", err, len(d.wire.on(channel)), len(d.everything()))
+		}
+
+		// A bus that is away costs one try, and no message.
+		d.wire.away = true
+		asks := d.wire.asks
+		d.raise(admin.ApprovalDecided, admin.Decided{System: "invitation", Key: "3", Notices: []admin.Notice{{To: d.people[0]}, {To: d.people[1]}}})
+		if n := len(d.everything()); n != 4 || d.wire.asks != asks+1 {
+			t.Errorf("%d messages after %d tries", n, d.wire.asks-asks)
+		}
+	})
+}
+
+func TestAReactionRefusesOtherData(t *testing.T) {
+	onEach(t, func(t *testing.T, d *desk) {
+		for event, react := range d.reactions() {
+			err := d.DB.Write(t.Context(), func(ctx context.Context, tx *database.Tx) error { return react(ctx, tx, "text") })
+			if err == nil || len(d.everything()) != 0 {
+				t.Errorf("%s took a text: %v", event, err)
+			}
+		}
+	})
+}
