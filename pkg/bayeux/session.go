@@ -38,10 +38,13 @@ type session struct {
 	poll  *poll // the connect held over HTTP
 	turns turns
 
-	via  carrier // the websocket or event stream that carries deliveries
-	held *heldConnect
-	sent flight
-	acks *ackLog // nil unless the client acknowledges what connect replies bring
+	via carrier // the websocket or event stream that carries deliveries
+	// standby is an event stream that stays open while polls or a websocket carry the session: the stock client shakes hands anew with
+	// a stream already open, polls once, and then goes on with the stream.
+	standby *stream
+	held    *heldConnect
+	sent    flight
+	acks    *ackLog // nil unless the client acknowledges what connect replies bring
 
 	outbox outbox // has a lock of its own
 }
@@ -51,7 +54,6 @@ type session struct {
 type carrier interface {
 	kick() // there is something to take
 	push(reply []byte)
-	detach()          // another connection carries the session now
 	close(why ending) // the session is over
 }
 
@@ -174,6 +176,9 @@ func (s *session) unbind(k carrier) {
 		s.held = nil
 		s.releaseLocked(replaced)
 	}
+	if s.standby == k {
+		s.standby = nil
+	}
 }
 
 // carriedBy reports whether k carries the session's deliveries.
@@ -190,7 +195,9 @@ func (s *session) releaseLocked(why ending) {
 		return
 	}
 	s.answerHeldLocked(why)
-	s.via.detach()
+	if k, isStream := s.via.(*stream); isStream {
+		s.standby = k
+	}
 	s.via = nil
 	s.out.putBack(s.sent.all())
 	s.sent.clear()
@@ -281,6 +288,10 @@ func (s *session) close(why ending) ([]*subscription, bool) {
 		s.answerHeldLocked(why)
 		k.close(why)
 		s.via = nil
+	}
+	if s.standby != nil {
+		s.standby.close(why)
+		s.standby = nil
 	}
 	subs := make([]*subscription, 0, len(s.subs))
 	for _, sub := range s.subs {

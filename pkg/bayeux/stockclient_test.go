@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -19,7 +20,7 @@ import (
 
 const nodeDir = "testdata/node"
 
-// installStockClient brings the npm package where it is missing.
+// installStockClient brings the npm packages where they are missing.
 var installStockClient = sync.OnceValue(func() error {
 	if _, err := exec.LookPath("node"); err != nil {
 		return errors.New("this test needs Node.js: install node and npm")
@@ -35,26 +36,40 @@ var installStockClient = sync.OnceValue(func() error {
 	return nil
 })
 
-// stockClient is a node process with the stock client in it.
+// stockClient is one client in a node process.
 type stockClient struct {
 	t     testing.TB
-	in    io.WriteCloser
+	page  string
+	in    *json.Encoder
 	lines chan stockEvent
 }
 
 type stockEvent struct {
-	Event, Channel, Message string
-	Code                    int
-	Data                    any
+	Page, Event, Channel, Message string
+	Code                          int
+	Data                          any
 }
 
-func startStockClient(t testing.TB, url, transport string) *stockClient {
+type command struct {
+	Page     string   `json:"page,omitempty"`
+	Op       string   `json:"op"`
+	Channel  string   `json:"channel,omitempty"`
+	Channels []string `json:"channels,omitempty"`
+	Data     any      `json:"data,omitempty"`
+	Replay   *int     `json:"replay,omitempty"`
+	Address  string   `json:"address,omitempty"`
+	Endpoint string   `json:"endpoint,omitempty"`
+	Disabled []string `json:"disabled,omitempty"`
+}
+
+// startNode runs a script that takes commands and tells events, each given to hear, until the test ends.
+func startNode(t testing.TB, hear func(stockEvent), dir string, args ...string) *json.Encoder {
 	t.Helper()
 	if err := installStockClient(); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command("node", "client.js", url, transport)
-	cmd.Dir = nodeDir
+	cmd := exec.Command("node", args...)
+	cmd.Dir = dir
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
 	if err != nil {
@@ -67,32 +82,40 @@ func startStockClient(t testing.TB, url, transport string) *stockClient {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	c := &stockClient{t: t, in: in, lines: make(chan stockEvent, 10_000)}
 	read := make(chan struct{})
 	go func() {
 		defer close(read)
 		for scan := bufio.NewScanner(out); scan.Scan(); {
 			var e stockEvent
 			if err := json.Unmarshal(scan.Bytes(), &e); err != nil {
-				t.Errorf("client.js said %q", scan.Text())
+				t.Errorf("%s said %q", args[0], scan.Text())
+				_, _ = io.Copy(io.Discard, out)
 				return
 			}
-			c.lines <- e
+			hear(e)
 		}
 	}()
 	t.Cleanup(func() {
 		in.Close() // at which it exits
 		<-read
 		if err := cmd.Wait(); err != nil {
-			t.Errorf("client.js: %v", err)
+			t.Errorf("%s: %v", args[0], err)
 		}
 	})
+	return json.NewEncoder(in)
+}
+
+func startStockClient(t testing.TB, url, disabled string) *stockClient {
+	t.Helper()
+	c := &stockClient{t: t, lines: make(chan stockEvent, 10_000)}
+	c.in = startNode(t, func(e stockEvent) { c.lines <- e }, nodeDir, "client.js", url, disabled)
 	return c
 }
 
-func (c *stockClient) do(op, channel string) {
+func (c *stockClient) do(cmd command) {
 	c.t.Helper()
-	if err := json.NewEncoder(c.in).Encode(map[string]string{"op": op, "channel": channel}); err != nil {
+	cmd.Page = c.page
+	if err := c.in.Encode(cmd); err != nil {
 		c.t.Fatal(err)
 	}
 }
@@ -100,14 +123,14 @@ func (c *stockClient) do(op, channel string) {
 // want waits for an event of that kind; messages can't be passed over on the way.
 func (c *stockClient) want(kind string) stockEvent {
 	c.t.Helper()
-	timeout := time.After(20 * time.Second)
+	timeout := time.After(30 * time.Second)
 	for {
 		select {
 		case e := <-c.lines:
 			if e.Event == kind {
 				return e
 			}
-			if e.Event == "message" || e.Event == "refused" {
+			if e.Event == "message" || e.Event == "refused" || e.Event == "broken" {
 				c.t.Fatalf("got %+v, want %s", e, kind)
 			}
 		case <-timeout:
@@ -116,11 +139,33 @@ func (c *stockClient) want(kind string) stockEvent {
 	}
 }
 
-// replicaAt runs a server at an address, so that it can end and another take its place.
-func replicaAt(t testing.TB, addr string) (srv *Server, bus *LocalBus, url string, end func()) {
+// wantMessages waits for these messages of one channel, in this order.
+func (c *stockClient) wantMessages(channel string, list ...string) {
+	c.t.Helper()
+	for _, text := range list {
+		if e := c.want("message"); e.Channel != channel || e.Data != text {
+			c.t.Fatalf("got %+v, want %q on %s", e, text, channel)
+		}
+	}
+}
+
+// replica is a server at an address, so that it can end and another take its place.
+type replica struct {
+	t   testing.TB
+	srv *Server
+	bus *LocalBus
+	url string // of the mount
+	end func()
+}
+
+func replicaAt(t testing.TB, addr string) *replica {
 	t.Helper()
-	bus = &LocalBus{}
-	srv, err := New(&door{dead: map[string]bool{}}, bus, Options{Timeout: 2 * time.Second, DrainSpread: time.Millisecond})
+	r := &replica{t: t, bus: &LocalBus{}}
+	auth := talker{door: &door{dead: map[string]bool{}}}
+	var err error
+	r.srv, err = New(auth, r.bus, Options{
+		Timeout: 2 * time.Second, DrainSpread: time.Millisecond, AllowPatterns: true, AnonymousFromAnyOrigin: true, Client: os.DirFS(clientFiles),
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -129,83 +174,154 @@ func replicaAt(t testing.TB, addr string) (srv *Server, bus *LocalBus, url strin
 		listener, err = net.Listen("tcp", addr)
 		return err == nil
 	})
-	web := &http.Server{Handler: srv, ReadHeaderTimeout: 5 * time.Second}
+	r.url = "http://" + listener.Addr().String() + "/faye"
+	mux := http.NewServeMux()
+	mux.Handle("/", r.srv)
+	mux.Handle("/page", page(r.url))
+	web := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
 	ctx, cancel := context.WithCancel(context.Background())
 	var work sync.WaitGroup
 	work.Go(func() {
-		if err := srv.Run(ctx); err != nil {
+		if err := r.srv.Run(ctx); err != nil {
 			t.Errorf("Run: %v", err)
 		}
 	})
 	work.Go(func() { _ = web.Serve(listener) }) // ends by Close below
-	end = sync.OnceFunc(func() {
+	r.end = sync.OnceFunc(func() {
 		cancel()
-		eventually(t, "clients are told", func() bool { return srv.Stats() == Stats{} })
+		eventually(t, "clients are told", func() bool { return r.srv.Stats() == Stats{} })
 		_ = web.Close()
 		work.Wait()
 	})
-	t.Cleanup(end)
-	return srv, bus, "http://" + listener.Addr().String() + "/faye", end
+	t.Cleanup(r.end)
+	eventually(t, "the bus is up", func() bool {
+		r.bus.mu.Lock()
+		defer r.bus.mu.Unlock()
+		return len(r.bus.servers) == 1
+	})
+	return r
 }
 
-func TestStockClient(t *testing.T) {
-	for _, transport := range []string{"websocket", "long-polling"} {
+func (r *replica) publish(stream string, list ...string) {
+	r.t.Helper()
+	for _, text := range list {
+		if err := r.bus.Publish(context.Background(), say(stream, text)); err != nil {
+			r.t.Fatal(err)
+		}
+	}
+}
+
+// page is a page that has the stock client.
+func page(endpoint string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		fmt.Fprintf(w, `<!doctype html><title>page</title><link rel="icon" href="data:,"><script src=%q></script>`, endpoint+"/client.js")
+	})
+}
+
+func count(n int) []string {
+	list := make([]string, n)
+	for i := range list {
+		list[i] = strconv.Itoa(i)
+	}
+	return list
+}
+
+// exercise takes a stock client through all that a page does.
+func (r *replica) exercise(c *stockClient, transport string) {
+	t := c.t
+	c.do(command{Op: "subscribe", Channel: "/export/1"})
+	c.want("subscribed")
+	r.publish("/export/1", count(100)...) // in order, however they are cut into frames and polls
+	c.wantMessages("/export/1", count(100)...)
+	c.do(command{Op: "transport"})
+	if e := c.want("transport"); e.Message != transport {
+		t.Fatalf("the client went by %s", e.Message)
+	}
+
+	for _, channel := range []string{"/secret/1", "/secret/*", "/service/x", "/meta/connect"} {
+		c.do(command{Op: "subscribe", Channel: channel})
+		if e := c.want("refused"); e.Code != 403 || e.Message != "Forbidden channel" || e.Channel != channel {
+			t.Fatalf("refusal: %+v", e)
+		}
+	}
+
+	c.do(command{Op: "subscribe", Channel: "/team/*"})
+	c.want("subscribed")
+	r.publish("/team/7/8", "too deep")
+	r.publish("/team/7", "of a set")
+	c.wantMessages("/team/7", "of a set")
+	c.do(command{Op: "unsubscribe", Channel: "/team/*"})
+	if e := c.want("unsubscribed"); e.Code != 403 { // a publish where no rule allows it, and comes after
+		t.Fatalf("publish: %+v", e)
+	}
+	eventually(t, "it is unsubscribed", func() bool { return r.srv.Stats().Subscriptions == 1 })
+	r.publish("/team/7", "unheard")
+	r.publish("/export/1", "heard")
+	c.wantMessages("/export/1", "heard")
+
+	batch := []string{"/chat/1", "/chat/2", "/chat/3"}
+	c.do(command{Op: "batch", Channels: batch, Data: "said"})
+	heard := map[string]bool{}
+	for done := 0; done < 2 || len(heard) < len(batch); {
+		select {
+		case e := <-c.lines:
+			switch e.Event {
+			case "message":
+				heard[e.Channel] = true
+			case "subscribed", "published":
+				done++
+			case "refused", "broken":
+				t.Fatalf("batch: %+v", e)
+			}
+		case <-time.After(20 * time.Second):
+			t.Fatalf("batch: heard %v", heard)
+		}
+	}
+
+	r.publish("/past/1", "before", "between")
+	zero := 0
+	c.do(command{Op: "subscribe", Channel: "/past/1", Replay: &zero})
+	c.wantMessagesBeside("subscribed", "/past/1", "before", "between")
+
+	r.end()
+	next := replicaAt(t, r.url[len("http://"):len(r.url)-len("/faye")])
+	next.publish("/past/1", "while away")
+	eventually(t, "the client subscribes anew", func() bool { return next.srv.Stats().Subscriptions == 5 })
+	c.wantMessages("/past/1", "while away")
+	next.publish("/export/1", "after the restart")
+	c.wantMessages("/export/1", "after the restart")
+
+	c.do(command{Op: "disconnect"})
+	c.want("disconnected")
+	eventually(t, "all is gone", func() bool { return next.srv.Stats() == Stats{} })
+}
+
+// wantMessagesBeside waits for messages and an event, in whatever order it comes among them.
+func (c *stockClient) wantMessagesBeside(kind, channel string, list ...string) {
+	c.t.Helper()
+	for beside := false; len(list) > 0 || !beside; {
+		select {
+		case e := <-c.lines:
+			switch {
+			case e.Event == kind:
+				beside = true
+			case e.Event == "message" && len(list) > 0 && e.Channel == channel && e.Data == list[0]:
+				list = list[1:]
+			case e.Event == "message" || e.Event == "refused" || e.Event == "broken":
+				c.t.Fatalf("got %+v, want %v", e, list)
+			}
+		case <-time.After(20 * time.Second):
+			c.t.Fatalf("%v never came", list)
+		}
+	}
+}
+
+func TestStockClientInNode(t *testing.T) {
+	for transport, disabled := range map[string]string{"websocket": "", "long-polling": "websocket"} {
 		t.Run(transport, func(t *testing.T) {
-			srv, bus, url, end := replicaAt(t, "127.0.0.1:0")
-			publish := func(stream, text string) {
-				t.Helper()
-				if err := bus.Publish(t.Context(), say(stream, text)); err != nil {
-					t.Fatal(err)
-				}
-			}
-			c := startStockClient(t, url, transport)
-			wantMessage := func(channel string, text string) {
-				t.Helper()
-				if e := c.want("message"); e.Channel != channel || e.Data != text {
-					t.Fatalf("got %+v, want %q on %s", e, text, channel)
-				}
-			}
-
-			c.do("subscribe", "/export/1")
-			c.want("subscribed")
-			for i := range 100 { // in order, however they are cut into frames and polls
-				publish("/export/1", fmt.Sprint(i))
-			}
-			for i := range 100 {
-				wantMessage("/export/1", fmt.Sprint(i))
-			}
-			if sockets := srv.Stats().Sockets; (sockets == 1) != (transport == "websocket") {
-				t.Fatalf("%d sockets on %s", sockets, transport)
-			}
-
-			for _, channel := range []string{"/secret/1", "/**", "/service/x"} {
-				c.do("subscribe", channel)
-				if e := c.want("refused"); e.Code != 403 || e.Message != "Forbidden channel" || e.Channel != channel {
-					t.Fatalf("refusal: %+v", e)
-				}
-			}
-
-			c.do("subscribe", "/export/2")
-			c.want("subscribed")
-			c.do("unsubscribe", "/export/2")
-			if e := c.want("unsubscribed"); e.Code != 403 { // a publish is refused, and comes after
-				t.Fatalf("publish: %+v", e)
-			}
-			eventually(t, "it is unsubscribed", func() bool { return srv.Stats().Subscriptions == 1 })
-			publish("/export/2", "unheard")
-			publish("/export/1", "heard")
-			wantMessage("/export/1", "heard")
-
-			end()
-			addr := url[len("http://") : len(url)-len("/faye")]
-			srv, bus, _, _ = replicaAt(t, addr)
-			eventually(t, "the client subscribes anew", func() bool { return srv.Stats().Subscriptions == 1 })
-			publish("/export/1", "after the restart")
-			wantMessage("/export/1", "after the restart")
-
-			c.do("disconnect", "")
-			c.want("disconnected")
-			eventually(t, "all is gone", func() bool { return srv.Stats() == Stats{} })
+			r := replicaAt(t, "127.0.0.1:0")
+			r.exercise(startStockClient(t, r.url, disabled), transport)
 		})
 	}
 }

@@ -25,7 +25,7 @@ type stream struct {
 	wake chan struct{} // holds one token when there is something to look for
 
 	mu       sync.Mutex
-	over     bool   // the session is carried otherwise, or has ended
+	over     bool   // another stream has taken its place, or the session has ended
 	farewell []byte // the last message, nil for none
 }
 
@@ -80,7 +80,7 @@ func (s *Server) serveStream(w http.ResponseWriter, r *http.Request, o origin) {
 	k.run(r.Context(), out, s.opt.StreamPing)
 }
 
-// run writes what comes until the client goes or the session is carried otherwise. Nothing tells a server what has arrived on a stream,
+// run writes what comes until the client goes, another stream takes over or the session ends. Nothing tells a server what has arrived on a stream,
 // short of the Last-Event-ID with which a browser comes back: what was written a whole pause before a comment that could still be
 // written is taken for arrived.
 func (k *stream) run(ctx context.Context, out *streamWriter, every time.Duration) {
@@ -153,9 +153,6 @@ func (k *stream) kick() {
 // push implements carrier. A stream holds no connect, so there is never a reply for it.
 func (k *stream) push([]byte) {}
 
-// detach implements carrier.
-func (k *stream) detach() { k.end(nil) }
-
 // close implements carrier. The client of a session that has ended would notice only with its next connect, a whole timeout
 // later, so it is told.
 func (k *stream) close(why ending) {
@@ -195,6 +192,10 @@ func (s *session) bindStream(k *stream, received uint64, told bool) bool {
 		s.poll = nil
 	}
 	s.releaseLocked(replaced)
+	if s.standby != nil {
+		s.standby.end(nil)
+		s.standby = nil
+	}
 	if told {
 		s.out.forget(received)
 	}
@@ -205,7 +206,8 @@ func (s *session) bindStream(k *stream, received uint64, told bool) bool {
 	return true
 }
 
-// streamConnect is a connect of a client whose messages come on an event stream: it only says that the client lives.
+// streamConnect is a connect of a client whose messages come on an event stream: it says that the client lives, and that what
+// was polled in between was received.
 func (s *session) streamConnect(c connectRequest) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -214,6 +216,14 @@ func (s *session) streamConnect(c connectRequest) bool {
 	}
 	s.touchLocked()
 	s.turnLocked(c)
+	if k := s.standby; k != nil {
+		if s.poll != nil {
+			s.poll.end(replaced)
+			s.poll = nil
+		}
+		s.releaseLocked(replaced)
+		s.via, s.standby = k, nil
+	}
 	if len(s.out.items) > 0 {
 		s.wakeLocked()
 	}

@@ -227,7 +227,9 @@ func TestNewConnectionTakesOverFromStream(t *testing.T) {
 	if got := s.pollNow(id, "p"); len(got) != 1 || got[0] != "2" { // whether 2 has arrived is not known
 		t.Errorf("polled %v", got)
 	}
-	young.wantEnd()
+	s.publish(say("/a", "3")) // waits for the next connect, which says that the stream is in use
+	s.post(streamConnect(id, "q"))
+	young.want("3")
 }
 
 func TestEndedSessionTellsItsStream(t *testing.T) {

@@ -239,9 +239,6 @@ func (k *socket) close(why ending) {
 	}
 }
 
-// detach implements carrier: a socket stays open, for another session or for this one again.
-func (k *socket) detach() {}
-
 func (k *socket) closeWith(code int) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
