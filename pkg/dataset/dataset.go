@@ -38,19 +38,23 @@ type Dataset struct {
 
 	// NewFilter returns a pointer to a fresh filter: the struct whose fields the list takes too.
 	NewFilter func() any
-	// Count returns how many rows match, inside the snapshot tx.
+	// Count returns how many rows match, inside the snapshot tx. It is given up where it takes long.
 	Count func(ctx context.Context, tx *database.Tx, s Selection) (int64, error)
+	// Estimate returns at once about how many rows match, for when counting them takes too long. It may be nil.
+	Estimate func(ctx context.Context, tx *database.Tx, s Selection) (int64, error)
 	// Rows streams the matching rows in a unique order, inside the snapshot tx, with the values of columns in their
-	// order. The yielded slice is reused. An error ends the iteration and is its last element.
+	// order, hidden where a column is Masked. The yielded slice is reused. An error ends the iteration and is its last
+	// element. The transaction is the iteration's until it ends: it may read ahead.
 	Rows func(ctx context.Context, tx *database.Tx, s Selection, columns []Column) iter.Seq2[[]Value, error]
 }
 
-// Visible returns the columns a viewer may see, in declared order. Without can, these are the ones for everybody.
+// Visible returns the columns a viewer may see, in declared order, each told whether it is masked for them. Without can,
+// these are the ones for everybody.
 func (d Dataset) Visible(can func(permission string) bool) []Column {
 	var seen []Column
 	for _, c := range d.Columns {
 		if c.Permission == "" || can != nil && can(c.Permission) {
-			seen = append(seen, c)
+			seen = append(seen, c.For(can))
 		}
 	}
 	return seen
@@ -148,6 +152,9 @@ func (d Dataset) check() error {
 		}
 		if !(c.Width >= 0 && c.Width <= maxWidth) {
 			return fmt.Errorf("column %q: width %v, want 0 to %d characters", c.Key, c.Width, maxWidth)
+		}
+		if err := c.Mask.check(c.Type); err != nil {
+			return fmt.Errorf("column %q: %w", c.Key, err)
 		}
 		keys[c.Key] = true
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"iter"
-	"slices"
 
 	"exporthub/pkg/database"
 )
@@ -28,6 +27,8 @@ type Spec[F, R any] struct {
 
 	// Count counts the rows that match.
 	Count func(ctx context.Context, tx *database.Tx, q Query[F]) (int64, error)
+	// Estimate tells about how many rows match, at once; it may be left out.
+	Estimate func(ctx context.Context, tx *database.Tx, q Query[F]) (int64, error)
 	// Page appends to into the next limit rows after the row last (nil for the first page), in a unique order.
 	Page func(ctx context.Context, tx *database.Tx, q Query[F], last *R, limit int, into []R) ([]R, error)
 }
@@ -47,15 +48,7 @@ func Define[F, R any](s Spec[F, R]) Dataset {
 		Header: s.Header, NoInfo: s.NoInfo,
 		NewFilter: func() any { return new(F) },
 	}
-	if s.Count != nil {
-		d.Count = func(ctx context.Context, tx *database.Tx, sel Selection) (int64, error) {
-			q, err := query[F](sel)
-			if err != nil {
-				return 0, err
-			}
-			return s.Count(ctx, tx, q)
-		}
-	}
+	d.Count, d.Estimate = counter(s.Count), counter(s.Estimate)
 	readable := s.Page != nil
 	for _, f := range s.Fields {
 		d.Columns = append(d.Columns, f.Column)
@@ -67,6 +60,20 @@ func Define[F, R any](s Spec[F, R]) Dataset {
 		}
 	}
 	return d
+}
+
+// counter makes what counts a selection of what counts a query.
+func counter[F any](count func(context.Context, *database.Tx, Query[F]) (int64, error)) func(context.Context, *database.Tx, Selection) (int64, error) {
+	if count == nil {
+		return nil
+	}
+	return func(ctx context.Context, tx *database.Tx, sel Selection) (int64, error) {
+		q, err := query[F](sel)
+		if err != nil {
+			return 0, err
+		}
+		return count(ctx, tx, q)
+	}
 }
 
 // query makes the typed query of a selection. Without a filter everything matches, so that a filter of another type is
@@ -85,55 +92,4 @@ func query[F any](s Selection) (Query[F], error) {
 		return q, fmt.Errorf("dataset: filter is a %T, want a %T", s.Filter, &q.Filter)
 	}
 	return q, nil
-}
-
-// readers returns how the values of the columns are read, in their order.
-func readers[R any](fields []Field[R], columns []Column) ([]func(*R) Value, error) {
-	read := make([]func(*R) Value, len(columns))
-	for i, c := range columns {
-		at := slices.IndexFunc(fields, func(f Field[R]) bool { return f.Key == c.Key })
-		if at < 0 {
-			return nil, fmt.Errorf("dataset: there is no column %q", c.Key)
-		}
-		read[i] = fields[at].Value
-	}
-	return read, nil
-}
-
-func stream[F, R any](ctx context.Context, tx *database.Tx, s Spec[F, R], sel Selection, columns []Column) iter.Seq2[[]Value, error] {
-	return func(yield func([]Value, error) bool) {
-		q, err := query[F](sel)
-		if err != nil {
-			yield(nil, err)
-			return
-		}
-		read, err := readers(s.Fields, columns)
-		if err != nil {
-			yield(nil, err)
-			return
-		}
-		rows := make([]R, 0, pageRows)
-		values := make([]Value, len(columns))
-		var last *R
-		for {
-			if rows, err = s.Page(ctx, tx, q, last, pageRows, rows[:0]); err != nil {
-				yield(nil, err)
-				return
-			}
-			for i := range rows {
-				for j, value := range read {
-					values[j] = value(&rows[i])
-				}
-				if !yield(values, nil) {
-					return
-				}
-			}
-			if len(rows) < pageRows {
-				return
-			}
-			// A copy: the next page is read into the same rows.
-			keep := rows[len(rows)-1]
-			last = &keep
-		}
-	}
 }

@@ -111,8 +111,9 @@ func TestPages(t *testing.T) {
 					t.Errorf("page %d was asked as %q, want %q", i, asked, want)
 				}
 			}
-			if len(s.asked) != c.pages {
-				t.Errorf("%d pages were read, want %d", len(s.asked), c.pages)
+			// One page more may have been read ahead of somebody who stops.
+			if n := len(s.asked); n != c.pages && (c.stop < 0 || n != c.pages+1) {
+				t.Errorf("%d pages were read, want %d", n, c.pages)
 			}
 		})
 	}
@@ -295,4 +296,37 @@ func TestRowsAllocateByThePage(t *testing.T) {
 	if n > 5*pages {
 		t.Errorf("%v allocations for %d rows", n, pages*pageRows)
 	}
+}
+
+// TestAPanicIsAnErrorOfItsRow reads a column that panics.
+func TestAPanicIsAnErrorOfItsRow(t *testing.T) {
+	s := &table{total: 10}
+	spec := s.spec()
+	spec.Fields[1].Value = func(r *row) Value {
+		if r.ID == 7 {
+			panic("no such thing")
+		}
+		return Null
+	}
+	d := Define(spec)
+	ids, err := read(t, d, Selection{}, d.Columns, -1)
+	if len(ids) != 6 || err == nil || !strings.Contains(err.Error(), fmt.Sprintf("row 7, column %q: no such thing", d.Columns[1].Key)) {
+		t.Errorf("%d rows, then %v, want an error that names row 7 and its column", len(ids), err)
+	}
+}
+
+// TestAPanicOfThePageIsTheCallers, who recovers it: the page is read by another goroutine.
+func TestAPanicOfThePageIsTheCallers(t *testing.T) {
+	spec := (&table{total: 10}).spec()
+	spec.Page = func(context.Context, *database.Tx, Query[filter], *row, int, []row) ([]row, error) {
+		panic("lost")
+	}
+	defer func() {
+		if p := recover(); p != "lost" {
+			t.Errorf("recovered %v", p)
+		}
+	}()
+	d := Define(spec)
+	_, err := read(t, d, Selection{}, d.Columns, -1)
+	t.Errorf("read without a panic: %v", err)
 }

@@ -11,6 +11,8 @@ type Column struct {
 	Title      string            // header, in the page's language
 	Type       Type              // how values are written
 	Permission string            // who may see it; empty means whoever may export the dataset
+	Mask       Mask              // from whom the middle of its texts is hidden; the zero Mask hides nothing
+	Masked     bool              // this viewer's texts are hidden; set by Visible and Pick
 	Width      float64           // in characters; 0 lets the format choose by type
 	Labels     map[string]string // Code: label by code. Bool: labels of "1" and "0", 是 and 否 when nil
 }

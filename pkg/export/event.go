@@ -16,9 +16,11 @@ type detail struct {
 	ETASeconds    *int64      `json:"eta_seconds,omitempty"`
 	FileSize      *int64      `json:"file_size,omitempty"`
 	UploadAttempt int         `json:"upload_attempt,omitempty"`
-	File          *storedFile `json:"file,omitempty"` // once it can be fetched
+	File          *storedFile `json:"file,omitempty"`            // once it can be fetched
+	Estimated     bool        `json:"count_estimated,omitempty"` // of Count
 	Cut           int64       `json:"cut,omitempty"`
 	Replaced      int64       `json:"replaced,omitempty"`
+	OutOfSpan     int64       `json:"out_of_span,omitempty"`
 }
 
 // storedFile is a finished file in the store.
@@ -41,15 +43,21 @@ type event struct {
 	Count    *int64    `json:"count"`
 	FileSize *int64    `json:"file_size"`
 
-	Seq           uint64  `json:"seq"`
-	Attempt       int     `json:"attempt"`
-	UploadAttempt int     `json:"upload_attempt,omitempty"`
-	Rows          *int64  `json:"rows,omitempty"`
-	ETASeconds    *int64  `json:"eta_seconds,omitempty"`
-	Filename      string  `json:"filename,omitempty"`
-	Error         *reason `json:"error,omitempty"`
-	At            string  `json:"at"`
-	Replayed      bool    `json:"replayed,omitempty"`
+	Seq           uint64 `json:"seq"`
+	Attempt       int    `json:"attempt"`
+	UploadAttempt int    `json:"upload_attempt,omitempty"`
+	Rows          *int64 `json:"rows,omitempty"`
+	ETASeconds    *int64 `json:"eta_seconds,omitempty"`
+	// Estimated says that count is about right only, since counting takes too long. What is written is counted exactly.
+	Estimated bool `json:"count_estimated,omitempty"`
+	// What of the data the file holds otherwise: texts that were cut, texts with invalid bytes, dates out of span.
+	Cut       int64   `json:"cut,omitempty"`
+	Replaced  int64   `json:"replaced,omitempty"`
+	OutOfSpan int64   `json:"out_of_span,omitempty"`
+	Filename  string  `json:"filename,omitempty"`
+	Error     *reason `json:"error,omitempty"`
+	At        string  `json:"at"`
+	Replayed  bool    `json:"replayed,omitempty"`
 }
 
 // reason is why an export failed.
@@ -87,6 +95,7 @@ func (e exportJob) event(replayed bool) event {
 	if e.State != job.StateQueued {
 		v.Count, v.FileSize, v.Rows = e.detail.Count, e.detail.FileSize, e.detail.Rows
 		v.ETASeconds, v.UploadAttempt = e.detail.ETASeconds, e.detail.UploadAttempt
+		v.Estimated, v.Cut, v.Replaced, v.OutOfSpan = e.detail.Estimated, e.detail.Cut, e.detail.Replaced, e.detail.OutOfSpan
 	}
 	if f := e.detail.File; f != nil && e.State == job.StateSuccess {
 		v.FileURL, v.Filename = &f.URL, f.Filename

@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strconv"
 	"syscall"
 	"time"
 
@@ -160,94 +159,6 @@ func (s *Service) prepare(ctx context.Context, r *job.Run) (*attempt, error) {
 		Filter: filter, Columns: e.payload.Columns, IDs: e.payload.IDs,
 	}
 	return a, nil
-}
-
-// write counts and writes the rows of one snapshot. The snapshot closes with the last row, before the file is finished.
-func (a *attempt) write(ctx context.Context, spool *os.File) error {
-	var w dataset.Writer
-	err := a.s.o.DB.Read(ctx, func(ctx context.Context, tx *database.Tx) error {
-		snapshot := a.s.o.Now()
-		count, err := a.set.Count(ctx, tx, a.sel)
-		if err != nil {
-			return fmt.Errorf("count %s: %w", a.set.Name, err)
-		}
-		a.detail.Count = &count
-		if err := a.r.Advance(ctx, job.StateStart, progressStart, a.detail); err != nil {
-			return err
-		}
-		if w, err = a.format.New(spool, a.sheet(count, snapshot)); err != nil {
-			return err
-		}
-		if err := a.r.Advance(ctx, job.StateWritingFile, progressStart, a.detail); err != nil {
-			return err
-		}
-		if err := a.copyRows(ctx, tx, w, count); err != nil {
-			return err
-		}
-		// The last rows are told at once, however soon they came: the bar of a short export moves too.
-		return a.r.Advance(ctx, job.StateWritingFile, progressWritten, a.detail)
-	})
-	if err != nil {
-		if w != nil {
-			_, _ = w.Close() // releases what the writer holds; its file is no file
-		}
-		return err
-	}
-	report, err := w.Close()
-	if err != nil {
-		return fmt.Errorf("finish file: %w", err)
-	}
-	a.detail.Rows, a.detail.Cut, a.detail.Replaced = &report.Rows, report.Cut, report.Replaced
-	return nil
-}
-
-// stride is after how many rows the bar is looked at.
-const stride = 100
-
-func (a *attempt) copyRows(ctx context.Context, tx *database.Tx, w dataset.Writer, count int64) error {
-	var n int64
-	shown := progressStart
-	began := time.Now()
-	for row, err := range a.set.Rows(ctx, tx, a.sel, a.columns) {
-		if err != nil {
-			return fmt.Errorf("read %s after row %d: %w", a.set.Name, n, err)
-		}
-		if err := w.Write(row); err != nil {
-			return fmt.Errorf("write row %d: %w", n+1, err)
-		}
-		if n++; n%stride != 0 {
-			continue
-		}
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		percent := progressStart + int(min(n, count)*(progressWritten-progressStart)/max(count, 1))
-		if percent == shown {
-			continue
-		}
-		shown = percent
-		rows, left := n, int64(time.Since(began).Seconds()*float64(count-n)/float64(n)+0.5)
-		a.detail.Rows, a.detail.ETASeconds = &rows, &left
-		a.r.Progress(ctx, percent, a.detail)
-	}
-	return nil
-}
-
-// sheet is the file's frame.
-func (a *attempt) sheet(count int64, snapshot time.Time) dataset.Sheet {
-	sheet := dataset.Sheet{Name: a.set.Title, Columns: a.columns, Location: a.s.o.Location, Header: a.set.Header}
-	if !a.set.NoInfo {
-		sheet.Info = []dataset.InfoLine{
-			{Label: "列表", Text: a.set.Title},
-			{Label: "导出人", Text: a.person},
-			{Label: "提交时间", Text: a.job.CreatedAt.In(a.s.o.Location).Format(time.DateTime)},
-			{Label: "数据时间", Text: snapshot.In(a.s.o.Location).Format(time.DateTime)},
-			{Label: "筛选条件", Text: describeFilter(a.job.payload)},
-			{Label: "行数", Text: strconv.FormatInt(count, 10)},
-			{Label: "任务", Text: a.job.UUID},
-		}
-	}
-	return sheet
 }
 
 // createSpool makes the file that an attempt writes.

@@ -80,6 +80,7 @@ type Options struct {
 	// Wait is how long Service.Wait waits, FileWait how long a link waits for its file; 0 is 25 s and 10 minutes.
 	Wait, FileWait time.Duration
 
+	CountTime   time.Duration // how long counting the rows may take; 0 is 2 s
 	UploadTries int           // tries to store a file within an attempt; 0 is 4
 	UploadDelay time.Duration // before the second try, doubling; 0 is 2 s
 
@@ -102,6 +103,9 @@ type Service struct {
 // New returns a Service. It can run and tell jobs as it is; to queue and wait it must be attached to the job engine, which
 // in turn is made with its Kind.
 func New(o Options) (*Service, error) {
+	if o.CountTime == 0 {
+		o.CountTime = 2 * time.Second
+	}
 	if o.UploadTries == 0 {
 		o.UploadTries = 4
 	}
