@@ -170,6 +170,9 @@ type hubOptions struct {
 	rate   export.RateLimiter
 
 	wait, fileWait time.Duration // how long Wait and the links that wait do
+
+	set       *dataset.Dataset // instead of things
+	countTime time.Duration
 }
 
 func newHub(t testing.TB, db *database.DB, o hubOptions) *hub {
@@ -197,7 +200,11 @@ func newHub(t testing.TB, db *database.DB, o hubOptions) *hub {
 	}
 	t.Cleanup(func() { _ = disks.Close() })
 	h.store = &faultyStore{Store: disks}
-	registry, err := dataset.NewRegistry(things())
+	set := things()
+	if o.set != nil {
+		set = *o.set
+	}
+	registry, err := dataset.NewRegistry(set)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -209,7 +216,7 @@ func newHub(t testing.TB, db *database.DB, o hubOptions) *hub {
 		DB: db, People: h.auth, Registry: registry, Store: h.store, Signer: signer, Rate: o.rate,
 		Formats: append([]dataset.Format{xlsx.Format(xlsx.Options{})}, csv.Formats()...),
 		Limits:  o.limits, Retention: 7 * 24 * time.Hour, PublicURL: "https://hub.example.com", SpoolDir: h.spool,
-		Location: shanghai, Now: h.clock.Now, Logger: log, UploadTries: 3, UploadDelay: time.Millisecond,
+		Location: shanghai, Now: h.clock.Now, Logger: log, UploadTries: 3, CountTime: o.countTime, UploadDelay: time.Millisecond,
 		Wait: o.wait, FileWait: o.fileWait,
 	})
 	if err != nil {

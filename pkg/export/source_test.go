@@ -1,0 +1,264 @@
+package export_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"iter"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/xuri/excelize/v2"
+
+	"exporthub/pkg/auth"
+	"exporthub/pkg/database"
+	"exporthub/pkg/database/dbtest"
+	"exporthub/pkg/dataset"
+	"exporthub/pkg/job"
+)
+
+// toldOurs is what of an event is ours and the source's.
+type toldOurs struct {
+	Status    job.State `json:"status"`
+	Progress  int       `json:"progress"`
+	Count     *int64    `json:"count"`
+	Rows      *int64    `json:"rows"`
+	Estimated bool      `json:"count_estimated"`
+	Cut       int64     `json:"cut"`
+	Replaced  int64     `json:"replaced"`
+	OutOfSpan int64     `json:"out_of_span"`
+}
+
+func (h *hub) toldOurs(uuid string) []toldOurs {
+	h.t.Helper()
+	h.settled(uuid)
+	var all []toldOurs
+	for _, e := range h.events.of(uuid) {
+		var v toldOurs
+		if err := json.Unmarshal(e.Data, &v); err != nil {
+			h.t.Fatal(err)
+		}
+		all = append(all, v)
+	}
+	return all
+}
+
+// succeeded queues an export and returns its file.
+func (h *hub) succeeded(ctx context.Context, r dataset.Request) (uuid string, file []byte) {
+	h.t.Helper()
+	ticket, err := h.exports.Queue(ctx, r)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	if j := h.ended(ticket.UUID); j.State != job.StateSuccess {
+		h.t.Fatalf("ended %s: %+v", j.State, j.Failure)
+	}
+	events := h.settled(ticket.UUID)
+	return ticket.UUID, h.fetch(*events[len(events)-1].FileURL, 200)
+}
+
+// slowCount is a count that never comes to an end: it waits for the database's answer as a real one would.
+func slowCount(ctx context.Context, _ *database.Tx, _ dataset.Selection) (int64, error) {
+	<-ctx.Done()
+	return 0, ctx.Err()
+}
+
+func TestCountingTooLongGoesByAnEstimate(t *testing.T) {
+	for name, c := range map[string]struct {
+		estimate int64 // 0 is none
+		most     int   // percent at most while rows are written
+	}{
+		"about right": {3000, 90},
+		"far too low": {100, 90},
+		"too high":    {1_000_000, 4},
+		"none":        {0, 4},
+	} {
+		t.Run(name, func(t *testing.T) {
+			set := things()
+			set.Count = slowCount
+			if c.estimate > 0 {
+				set.Estimate = func(context.Context, *database.Tx, dataset.Selection) (int64, error) { return c.estimate, nil }
+			}
+			h := newHub(t, dbtest.Postgres(t, sources(t)...), hubOptions{work: true, set: &set, countTime: 50 * time.Millisecond})
+			const rows = 2900
+			h.fill(rows)
+			ctx, _ := h.person("counter", auth.Staff)
+			uuid, file := h.succeeded(ctx, dataset.Request{Dataset: "thing"})
+			progress := 0
+			for _, e := range h.toldOurs(uuid) {
+				if e.Progress < progress {
+					t.Errorf("progress went back from %d to %d", progress, e.Progress)
+				}
+				progress = e.Progress
+				switch e.Status {
+				case job.StateStart, job.StateWritingFile:
+					if !e.Estimated || e.Count == nil || e.Progress > c.most {
+						t.Errorf("%s: %+v, want an estimate and at most %d %%", e.Status, e, c.most)
+					}
+				case job.StateBeforeUpload, job.StateSuccess:
+					if e.Estimated || e.Count == nil || *e.Count != rows || *e.Rows != rows {
+						t.Errorf("%s: %+v, want exactly %d rows", e.Status, e, rows)
+					}
+				}
+			}
+			if got := infoRows(t, file); got != rows {
+				t.Errorf("the information sheet tells of %d rows, want %d", got, rows)
+			}
+			h.balanced()
+		})
+	}
+}
+
+// infoRows is the number of rows on the information sheet.
+func infoRows(t *testing.T, file []byte) int {
+	t.Helper()
+	book, err := excelize.OpenReader(bytes.NewReader(file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer book.Close()
+	lines, err := book.GetRows("导出信息")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range lines {
+		if line[0] == "行数" {
+			n, _ := strconv.Atoi(line[1])
+			return n
+		}
+	}
+	t.Fatal("the information sheet tells of no rows")
+	return 0
+}
+
+func TestWhatWasChangedIsTold(t *testing.T) {
+	set := things()
+	rows := set.Rows
+	set.Rows = func(ctx context.Context, tx *database.Tx, s dataset.Selection, columns []dataset.Column) iter.Seq2[[]dataset.Value, error] {
+		return func(yield func([]dataset.Value, error) bool) {
+			n := 0
+			for values, err := range rows(ctx, tx, s, columns) {
+				if n++; n == 2 {
+					values[1].Str = strings.Repeat("长", 40_000)
+				}
+				if n > 2 {
+					values[1].Str += "\xff"
+				}
+				if !yield(values, err) {
+					return
+				}
+			}
+		}
+	}
+	h := newHub(t, dbtest.SQLite(t, sources(t)...), hubOptions{work: true, set: &set})
+	h.fill(5)
+	ctx, _ := h.person("teller", auth.Staff)
+	uuid, _ := h.succeeded(ctx, dataset.Request{Dataset: "thing"})
+	events := h.toldOurs(uuid)
+	if last := events[len(events)-1]; last.Cut != 1 || last.Replaced != 3 || last.OutOfSpan != 0 {
+		t.Errorf("told %+v, want 1 cut and 3 replaced", last)
+	}
+}
+
+// TestEveryRowOfTheSnapshotOnce writes all the time while an export reads: what was there when it began is in the file
+// once, and nothing else is.
+func TestEveryRowOfTheSnapshotOnce(t *testing.T) {
+	onEach(t, func(t *testing.T, db *database.DB) {
+		const rows = 9_000 // several pages
+		begun, gone := make(chan struct{}), make(chan struct{})
+		set := things()
+		count := set.Count
+		set.Count = func(ctx context.Context, tx *database.Tx, s dataset.Selection) (int64, error) {
+			n, err := count(ctx, tx, s)
+			close(begun)
+			<-gone // the writers have changed everything once, after the snapshot began and before the first row is read
+			return n, err
+		}
+		h := newHub(t, db, hubOptions{work: true, set: &set, countTime: time.Minute})
+		h.fill(rows)
+		ctx, _ := h.person("reader", auth.Administrator)
+		ticket, err := h.exports.Queue(ctx, dataset.Request{Dataset: "thing", Format: "csv-raw"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		<-begun
+		stop, stopped := make(chan struct{}), make(chan error, 1)
+		go func() { stopped <- h.disturb(gone, stop) }()
+		j := h.ended(ticket.UUID)
+		close(stop)
+		if err := <-stopped; err != nil {
+			t.Fatal(err)
+		}
+		if j.State != job.StateSuccess {
+			t.Fatalf("ended %s: %+v", j.State, j.Failure)
+		}
+		events := h.settled(ticket.UUID)
+		checkThings(t, string(h.fetch(*events[len(events)-1].FileURL, 200)), rows)
+	})
+}
+
+// disturb changes, removes and adds things until stop, and closes gone after the first time.
+func (h *hub) disturb(gone, stop chan struct{}) error {
+	for round := 1; ; round++ {
+		err := h.db.Write(context.Background(), func(ctx context.Context, tx *database.Tx) error {
+			for _, statement := range []string{
+				fmt.Sprintf("UPDATE things SET name = 'changed', price = price + 1 WHERE id %% 97 = %d", round%97),
+				fmt.Sprintf("DELETE FROM things WHERE id %% 101 = %d", round%101),
+				"INSERT INTO things (name, price, phone) VALUES ('added', 1, '13800000001')",
+			} {
+				if _, err := tx.Exec(ctx, statement); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if round == 1 {
+			close(gone)
+		}
+		if err != nil {
+			return err
+		}
+		select {
+		case <-stop:
+			return nil
+		default:
+		}
+	}
+}
+
+func checkThings(t *testing.T, file string, rows int) {
+	t.Helper()
+	lines := strings.Split(strings.TrimSuffix(file, "\r\n"), "\r\n")[1:]
+	if len(lines) != rows {
+		t.Errorf("%d rows, want %d", len(lines), rows)
+	}
+	seen := map[string]bool{}
+	for i, line := range lines {
+		id, rest, _ := strings.Cut(line, ",")
+		if seen[id] {
+			t.Errorf("row %s stands twice", id)
+		}
+		seen[id] = true
+		if want := fmt.Sprintf("物品%d,%d.%02d,139%08d", i, i*101/100, i*101%100, i); rest != want {
+			t.Fatalf("row %d is %q, want %q as it was when the snapshot began", i+1, rest, want)
+		}
+	}
+}
+
+func TestMaskedColumns(t *testing.T) {
+	set := things()
+	phone := &set.Columns[3]
+	phone.Permission, phone.Mask = "", dataset.Mask{Permission: "thing.phone", Head: 3, Tail: 4}
+	h := newHub(t, dbtest.Postgres(t, sources(t)...), hubOptions{work: true, set: &set})
+	h.fill(1)
+	for role, want := range map[auth.Role]string{auth.Staff: "139****0000", auth.Administrator: "13900000000"} {
+		ctx, _ := h.person(fmt.Sprint("role", role), role)
+		_, file := h.succeeded(ctx, dataset.Request{Dataset: "thing", Format: "csv-raw", Columns: []string{"phone"}})
+		if got := string(file); got != "phone\r\n"+want+"\r\n" {
+			t.Errorf("role %v gets %q, want %q", role, got, want)
+		}
+	}
+}
