@@ -105,12 +105,7 @@ func (c *Config) checkParts(bad report) {
 	case scheme != "redis" && scheme != "rediss" && scheme != "redis-sentinel" && scheme != "redis-cluster":
 		bad("REDIS_URL: must begin with redis://, rediss://, redis-sentinel:// or redis-cluster://")
 	}
-	if c.Storage != "disk" {
-		bad("STORAGE: %q is unknown; use disk", c.Storage)
-	}
-	if c.StorageDir == "" {
-		bad("STORAGE_DIR: is required: a directory that every api and worker process shares")
-	}
+	c.checkStorage(bad)
 	if c.SpoolDir == "" {
 		bad("SPOOL_DIR: is required: a directory for files being written, with room for the largest export")
 	}
@@ -187,6 +182,7 @@ func (c *Config) checkLimits(bad report) {
 		{"RECONCILE_EVERY", c.ReconcileEvery, 10 * time.Millisecond, time.Minute},
 		{"PROGRESS_EVERY", c.ProgressEvery, time.Millisecond, time.Minute},
 		{"TASK_CHECK_EVERY", c.taskCheckEvery(), time.Millisecond, time.Minute},
+		{"QINIU_TIMEOUT", c.QiniuTimeout, 100 * time.Millisecond, 10 * time.Minute},
 		{"UPLOAD_RETRY_DELAY", c.UploadRetryDelay, time.Millisecond, 10 * time.Minute},
 		{"DRAIN_TIMEOUT", c.DrainTimeout, 100 * time.Millisecond, time.Hour},
 		{"RETRY_DELAY", c.RetryDelay, time.Millisecond, time.Hour},

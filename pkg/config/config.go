@@ -54,6 +54,16 @@ type Config struct {
 	StorageDir string `env:"STORAGE_DIR"`
 	SpoolDir   string `env:"SPOOL_DIR"`
 
+	QiniuAccessKey     Secret        `env:"QINIU_ACCESS_KEY"`
+	QiniuSecretKey     Secret        `env:"QINIU_SECRET_KEY"`
+	QiniuBucket        string        `env:"QINIU_BUCKET"`
+	QiniuPrivateBucket string        `env:"QINIU_PRIVATE_BUCKET"`
+	QiniuDomain        string        `env:"QINIU_DOMAIN"`
+	QiniuPrivateDomain string        `env:"QINIU_PRIVATE_DOMAIN"`
+	QiniuUpHosts       []string      `env:"QINIU_UP_HOSTS"`
+	QiniuRSHost        string        `env:"QINIU_RS_HOST"`
+	QiniuTimeout       time.Duration `env:"QINIU_TIMEOUT" envDefault:"30s"`
+
 	Timezone         string        `env:"TIMEZONE" envDefault:"Asia/Shanghai"`
 	ExportQueueLimit int           `env:"EXPORT_QUEUE_LIMIT" envDefault:"1"`
 	ExportDailyLimit int           `env:"EXPORT_DAILY_LIMIT" envDefault:"50"`
@@ -88,6 +98,12 @@ type Config struct {
 	Location *time.Location `env:"-"`
 	Proxies  []netip.Prefix `env:"-"`
 }
+
+// What STORAGE may be.
+const (
+	StorageDisk  = "disk"
+	StorageQiniu = "qiniu"
+)
 
 // RedisEmbedded is the REDIS_URL that starts a Redis inside the process.
 const RedisEmbedded = "embedded"

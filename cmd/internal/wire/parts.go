@@ -25,7 +25,6 @@ import (
 	"exporthub/pkg/job"
 	"exporthub/pkg/ratelimit"
 	"exporthub/pkg/storage"
-	"exporthub/pkg/storage/disk"
 	"exporthub/pkg/telemetry"
 )
 
@@ -106,16 +105,6 @@ func (p *Parts) openRedis(context.Context) error {
 	p.Redis = l.client
 	p.close = append(p.close, l.close)
 	p.Bus = redisbus.New(l.client, fmt.Sprintf(busPrefix, l.database), redisbus.Options{Logger: p.Log})
-	return nil
-}
-
-func (p *Parts) openStore(context.Context) error {
-	store, err := disk.Open(p.Config.StorageDir)
-	if err != nil {
-		return fmt.Errorf("open the storage directory: %w", err)
-	}
-	p.Store = store
-	p.close = append(p.close, func() { _ = store.Close() })
 	return nil
 }
 
@@ -204,7 +193,7 @@ func (p *Parts) exportService() (*export.Service, error) {
 		Limits:    export.Limits{Active: p.Config.ExportQueueLimit, Daily: p.Config.ExportDailyLimit},
 		Retention: p.Config.ExportRetention, PublicURL: p.Config.PublicURL, SpoolDir: p.Config.SpoolDir,
 		Location: p.Config.Location, Now: p.now, Logger: p.Log, UploadDelay: p.Config.UploadRetryDelay,
-		Wait: p.Config.ExportWait,
+		Wait:         p.Config.ExportWait,
 		CleanupGrace: p.Config.CleanupGrace, Observe: p.Metrics.ExportRequest,
 	})
 }

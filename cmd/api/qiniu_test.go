@@ -1,0 +1,158 @@
+package main
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"exporthub/pkg/storage/qiniu/standin"
+)
+
+const (
+	kodoAccessKey = "stand-in-access-key-4711"
+	kodoSecretKey = "stand-in-secret-key-4712"
+	kodoPrivate   = "exports"
+)
+
+// startOnQiniu starts an api and a worker that keep their files at a stand-in for Qiniu.
+func startOnQiniu(t *testing.T, rows int) (*parts, *process, *standin.Running) {
+	t.Helper()
+	k := standin.Start(t, standin.Options{
+		AccessKey: kodoAccessKey, SecretKey: kodoSecretKey,
+		Buckets: []standin.Bucket{{Name: "covers", Public: true}, {Name: kodoPrivate}},
+	})
+	p := startParts(t, rows, "STORAGE=qiniu", "STORAGE_DIR=", "QINIU_ACCESS_KEY="+kodoAccessKey, "QINIU_SECRET_KEY="+kodoSecretKey,
+		"QINIU_BUCKET=covers", "QINIU_PRIVATE_BUCKET="+kodoPrivate, "QINIU_DOMAIN="+k.Domain("covers"),
+		"QINIU_PRIVATE_DOMAIN="+k.Domain(kodoPrivate), "QINIU_UP_HOSTS="+k.URL, "QINIU_RS_HOST="+k.URL, "QINIU_TIMEOUT=5s",
+		"UPLOAD_RETRY_DELAY=20ms")
+	return p, p.worker(), k
+}
+
+// export asks for all invitations and returns the job's uuid, and how many places are left of the day.
+func (p *parts) export(token string) (uuid, left string) {
+	p.t.Helper()
+	res := p.do("GET", "/api/admin/invitations?export_format=xlsx", nil, "ACCESS-TOKEN", token)
+	var body struct {
+		Code int
+		Data struct{ UUID string }
+	}
+	res.json(p.t, &body)
+	if left = res.header.Get("RateLimit-Remaining"); body.Code != 0 || body.Data.UUID == "" || left == "" {
+		p.t.Fatalf("export: %s, %q left", res.body, left)
+	}
+	return body.Data.UUID, left
+}
+
+func TestExportsOnQiniu(t *testing.T) {
+	const rows = 3000
+	p, worker, k := startOnQiniu(t, rows)
+	token, channel := p.signIn()
+	f := follow(t, p.url, channel, "websocket")
+	f.subscribed()
+	fetched := func(uuid string) {
+		t.Helper()
+		j := p.finished(token, uuid)
+		if j.Status != "success" || j.FileURL == nil {
+			t.Fatalf("the export ended with %+v", j)
+		}
+		res := p.do("GET", pathOf(t, *j.FileURL), nil)
+		link := res.header.Get("Location")
+		if res.status != http.StatusFound || !strings.HasPrefix(link, k.Domain(kodoPrivate)+"/export/") {
+			t.Fatalf("file_url answers %d to %q", res.status, link)
+		}
+		kodo := &app{t: t, url: k.URL}
+		checkFile(t, kodo, link, rows)
+		for what, forged := range map[string]string{
+			"without its signature": link[:strings.Index(link, "&token=")], "of another name": strings.Replace(link, "attname=", "attname=x", 1),
+		} {
+			if got := kodo.do("GET", pathOf(t, forged), nil); got.status != http.StatusUnauthorized {
+				t.Errorf("a link %s: %d", what, got.status)
+			}
+		}
+	}
+	fail := func(faults ...standin.Fault) {
+		t.Helper()
+		if err := k.Fail(faults...); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	// A refusal for good ends the job; its place in the day is given back, and nothing is left.
+	before := ""
+	refused := func(fault standin.Fault) {
+		t.Helper()
+		fail(fault)
+		defer k.Heal()
+		uuid, left := p.export(token)
+		if before == "" {
+			before = left
+		}
+		if left != before {
+			t.Errorf("%s %d: %s places are left, want %s as before", fault.Kind, fault.Status, left, before)
+		}
+		if j := p.finished(token, uuid); j.Status != "failure" || j.FileURL != nil {
+			t.Errorf("%s %d: the export ended with %+v", fault.Kind, fault.Status, j)
+		}
+		if objects, uploads := k.Objects(kodoPrivate), k.Uploads(); len(objects) != 0 || len(uploads) != 0 {
+			t.Errorf("%s %d: %d objects and %d unfinished uploads are left", fault.Kind, fault.Status, len(objects), len(uploads))
+		}
+	}
+	refused(standin.Fault{Op: standin.OpForm, Kind: standin.Refuse, Status: 403})
+	if got := stages(f.until(time.Minute, over)); !strings.HasSuffix(got, "before_upload upload_failure failure") {
+		t.Errorf("stages %s", got)
+	}
+	refused(standin.Fault{Op: standin.OpForm, Kind: standin.Refuse, Status: 599})
+	refused(standin.Fault{Op: standin.OpForm, Kind: standin.Lose})
+	refused(standin.Fault{Op: standin.OpForm, Kind: standin.Lie})
+
+	uuid, left := p.export(token)
+	if fetched(uuid); left != before {
+		t.Errorf("%s places are left, want %s", left, before)
+	}
+
+	// A refusal that passes is not noticed: of twice three requests, by the second try to store the file.
+	tried := func() int { return strings.Count(worker.logs.String(), "storing a file failed, trying again") }
+	tries := tried()
+	for _, times := range []int{2, 6} {
+		fail(standin.Fault{Op: standin.OpForm, Kind: standin.Refuse, Status: 503, Times: times})
+		uuid, _ = p.export(token)
+		fetched(uuid)
+	}
+	if got := tried() - tries; got != 2 {
+		t.Errorf("storing a file was tried again %d times, want 2", got)
+	}
+	if got := len(k.Objects(kodoPrivate)); got != 3 {
+		t.Errorf("%d objects, want 3", got)
+	}
+
+	for name, logs := range map[string]*output{"api": p.api.logs, "worker": worker.logs} {
+		for _, secret := range []string{kodoAccessKey, kodoSecretKey} {
+			if strings.Contains(logs.String(), secret) {
+				t.Errorf("the %s's logs tell a key", name)
+			}
+		}
+	}
+	if !strings.Contains(worker.logs.String(), "check that the access key may use the bucket") {
+		t.Error("the worker's logs do not say what to do about the refusal")
+	}
+	p.checked()
+}
+
+func TestReadinessTellsOfQiniu(t *testing.T) {
+	p, _, k := startOnQiniu(t, 1)
+	ask := func() string { return string(p.do("GET", "/readyz", nil).body) }
+	if text := ask(); strings.Contains(text, "degraded") {
+		t.Errorf("while it is well: %s", text)
+	}
+	if err := k.Fail(standin.Fault{Op: standin.OpInit, Kind: standin.Refuse, Status: 401}); err != nil {
+		t.Fatal(err)
+	}
+	res := p.do("GET", "/readyz", nil)
+	if res.status != http.StatusOK || !strings.Contains(string(res.body), "degraded") {
+		t.Errorf("refused: %d %s", res.status, res.body)
+	}
+	if strings.Contains(string(res.body), kodoAccessKey) {
+		t.Errorf("a key is told: %s", res.body)
+	}
+}
