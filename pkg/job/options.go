@@ -32,7 +32,7 @@ type Options struct {
 	RenewEvery     time.Duration // between two heartbeats of a run, and so until it sees a cancellation; default Lease/10, at most 1 s
 	RetryDelay     time.Duration // before the attempt after a job's first transient failure, then doubling; default 2 s
 	ProgressEvery  time.Duration // at least this long between two progress events of a run; default 100 ms
-	ReconcileEvery time.Duration // between two looks of the reconciler; default 1 s
+	ReconcileEvery time.Duration // between two looks of the reconciler; default 1 s, at most Lease/4
 	LeaderLease    time.Duration // how long the reconciler's leader may be silent; default 3 s
 	BellAge        time.Duration // how long a row waits untouched before its doorbell is looked for; default 2 s
 	BellTaken      time.Duration // how long a taken doorbell may leave its row queued before it is rung anew; default 5 s
@@ -63,7 +63,9 @@ func (o Options) withDefaults() Options {
 	o.RenewEvery = cmp.Or(o.RenewEvery, min(o.Lease/10, time.Second))
 	o.RetryDelay = cmp.Or(o.RetryDelay, 2*time.Second)
 	o.ProgressEvery = cmp.Or(o.ProgressEvery, 100*time.Millisecond)
-	o.ReconcileEvery = cmp.Or(o.ReconcileEvery, time.Second)
+	// Looks that are further apart than half a lease are no proof that the database was there in between, so that with a
+	// short lease nobody would ever be taken over.
+	o.ReconcileEvery = min(cmp.Or(o.ReconcileEvery, time.Second), o.Lease/4)
 	o.LeaderLease = cmp.Or(o.LeaderLease, 3*time.Second)
 	o.BellAge = cmp.Or(o.BellAge, 2*time.Second)
 	o.BellTaken = cmp.Or(o.BellTaken, 5*time.Second)

@@ -310,3 +310,14 @@ func TestShortOutage(t *testing.T) {
 	}
 	proxy.Restore()
 }
+
+// TestAShortLeaseIsLookedAtOftenEnough: looks set further apart than a lease would never see that one has ended.
+func TestAShortLeaseIsLookedAtOftenEnough(t *testing.T) {
+	engines(t, func(t *testing.T, w *world) {
+		worker := w.idleEngine(testKind(untilTold), nil)
+		j := w.accept(worker)
+		w.exec("UPDATE jobs SET state = 'start', lease_owner = 'dead', lease_until = 1000 WHERE uuid = ?", j.UUID)
+		w.engine(testKind(untilTold), func(o *Options) { o.Lease, o.RenewEvery, o.ReconcileEvery = 400*time.Millisecond, 0, 10*time.Second })
+		w.awaitState(j.UUID, StateQueued)
+	})
+}
