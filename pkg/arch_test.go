@@ -18,6 +18,7 @@ import (
 var arrows = map[string][]string{
 	"errs": {}, "page": {}, "telemetry": {}, "config": {}, "bayeux": {}, "/web": {},
 	"bayeux/redisbus":         {"bayeux"},
+	"bayeux/bayeuxd":          {"bayeux", "bayeux/redisbus", "/web"},
 	"database":                {"errs"},
 	"search":                  {"database", "errs"},
 	"ratelimit":               {"errs"},
@@ -31,6 +32,7 @@ var arrows = map[string][]string{
 	"export":                  {"dataset", "job", "storage", "auth", "database", "httpapi", "page", "errs"},
 	"export/xlsx":             {"dataset", "errs"},
 	"export/csv":              {"dataset", "errs"},
+	"export/bench":            {"export/xlsx", "export/csv", "dataset", "database"},
 	"admin":                   {"auth", "database", "dataset", "job", "httpapi", "page", "errs"},
 	"admin/*":                 {"admin", "dataset", "job", "database", "search", "auth", "httpapi", "page", "errs"},
 	"admin/all":               {"admin", "admin/*"},

@@ -23,7 +23,7 @@ func (s *Server) deliver(e Event) {
 func (s *Server) deliverStream(r *record, doomed []*session) []*session {
 	stream := r.stream
 	var told map[*session]bool // by which subscription of several that match, when patterns are about
-	patterns := s.hub.patterns.Load() > 0 && validName(stream)
+	patterns := s.hub.patterns.Load() > 0 && validName(stream) && !reserved(stream)
 	if patterns {
 		told = make(map[*session]bool)
 	}
