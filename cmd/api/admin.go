@@ -25,8 +25,12 @@ func createAdmin(ctx context.Context, parts *wire.Parts, account string, w world
 		return fmt.Errorf("the password is the first line of standard input, and there was none")
 	}
 	if err := parts.Auth.CreateAdmin(ctx, account, password); err != nil {
-		if e := errs.As(err); e != nil {
-			return e
+		e := errs.As(err)
+		switch {
+		case e != nil && len(e.Fields) > 0:
+			return fmt.Errorf("create administrator: %s: %s", e.Fields[0].Name, e.Fields[0].Reason)
+		case e != nil && e.Message != "":
+			return fmt.Errorf("create administrator: %s", e.Message)
 		}
 		return fmt.Errorf("create administrator: %w", err)
 	}

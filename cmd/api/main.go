@@ -13,6 +13,7 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 	if err := run(ctx, os.Args[1:], os.Environ(), world{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Dotenv: ".env"}); err != nil {
 		fmt.Fprintln(os.Stderr, "exporthub api:", err)
 		os.Exit(1)

@@ -287,16 +287,19 @@ func TestTheSameProgramRefusesBadStarts(t *testing.T) {
 		args, environ []string
 		want          []string
 	}{
-		"without any configuration":    {nil, nil, []string{"DATABASE_URL", "REDIS_URL", "AUTH_SECRET", "PUBLIC_URL", "STORAGE_DIR", "SPOOL_DIR"}},
-		"embedded for everyone to see": {[]string{"-embedded"}, []string{"HTTP_ADDR=0.0.0.0:0"}, []string{"-embedded-public"}},
-		"an unknown flag":              {[]string{"-fast"}, nil, []string{"fast"}},
-		"an argument too many":         {[]string{"-embedded", "please"}, nil, []string{"please"}},
-		"a port that is taken":         {[]string{"-embedded"}, []string{"HTTP_ADDR=" + taken(t)}, []string{"HTTP_ADDR"}},
+		"without any configuration":       {nil, nil, []string{"DATABASE_URL", "REDIS_URL", "AUTH_SECRET", "PUBLIC_URL", "STORAGE_DIR", "SPOOL_DIR"}},
+		"embedded for everyone to see":    {[]string{"-embedded"}, []string{"HTTP_ADDR=0.0.0.0:0"}, []string{"-embedded-public"}},
+		"an unknown flag":                 {[]string{"-fast"}, nil, []string{"fast"}},
+		"an argument too many":            {[]string{"-embedded", "please"}, nil, []string{"please"}},
+		"an administrator without a name": {[]string{"-create-admin", ""}, nil, []string{"-create-admin"}},
+		"two commands at once":            {[]string{"-create-admin", "x", "-check"}, nil, []string{"-check"}},
+		"a spool nobody can write":        {[]string{"-embedded"}, []string{"SPOOL_DIR=/proc/nowhere"}, []string{"SPOOL_DIR"}},
+		"a port that is taken":            {[]string{"-embedded"}, []string{"HTTP_ADDR=" + taken(t)}, []string{"HTTP_ADDR"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			environ := append([]string{"STORAGE_DIR=", "SPOOL_DIR="}, c.environ...)
 			if len(c.args) > 0 {
-				environ = append(c.environ, "DATABASE_URL=sqlite:"+filepath.Join(dir, "x.db"), "STORAGE_DIR="+dir, "SPOOL_DIR="+dir)
+				environ = append([]string{"HTTP_ADDR=127.0.0.1:0", "DATABASE_URL=sqlite:" + filepath.Join(dir, "x.db"), "STORAGE_DIR=" + filepath.Join(dir, "files"), "SPOOL_DIR=" + dir}, c.environ...)
 			}
 			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 			defer cancel()

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"exporthub/pkg/storage/qiniu/standin"
+	"exporthub/pkg/testkit"
 )
 
 const (
@@ -148,8 +149,12 @@ func TestReadinessTellsOfQiniu(t *testing.T) {
 	if err := k.Fail(standin.Fault{Op: standin.OpInit, Kind: standin.Refuse, Status: 401}); err != nil {
 		t.Fatal(err)
 	}
-	res := p.do("GET", "/readyz", nil)
-	if res.status != http.StatusOK || !strings.Contains(string(res.body), "degraded") {
+	var res answer
+	testkit.Eventually(t, 10*time.Second, func() bool { // an answer is kept for a moment
+		res = p.do("GET", "/readyz", nil)
+		return strings.Contains(string(res.body), "degraded")
+	}, "readiness to tell of the refusal")
+	if res.status != http.StatusOK {
 		t.Errorf("refused: %d %s", res.status, res.body)
 	}
 	if strings.Contains(string(res.body), kodoAccessKey) {

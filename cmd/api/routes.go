@@ -44,7 +44,7 @@ func dictionaries(p *wire.Parts) httpapi.Route {
 // handler serves everything: health, API, realtime, page. realtime is mounted at /faye.
 func handler(p *wire.Parts, realtime http.Handler) http.Handler {
 	r := chi.NewRouter()
-	r.Use(securityHeaders)
+	r.Use(securityHeaders, boundBodies(bodySilence))
 	health := p.Health()
 	r.Get("/healthz", health.Live)
 	r.Get("/readyz", health.Ready)

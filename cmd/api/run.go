@@ -31,6 +31,14 @@ func parseFlags(args []string, out io.Writer) (flags, error) {
 	if err := set.Parse(args); err != nil {
 		return f, err
 	}
+	admin := false
+	set.Visit(func(f *flag.Flag) { admin = admin || f.Name == "create-admin" })
+	switch {
+	case admin && f.createAdmin == "":
+		return f, fmt.Errorf("-create-admin: the account is empty")
+	case admin && f.check:
+		return f, fmt.Errorf("-create-admin and -check are two commands; give one")
+	}
 	if set.NArg() > 0 {
 		return f, fmt.Errorf("unexpected argument %q", set.Arg(0))
 	}

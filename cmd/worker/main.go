@@ -18,6 +18,7 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 	if err := run(ctx, os.Args[1:], os.Environ(), ".env", os.Stderr); err != nil {
 		fmt.Fprintln(os.Stderr, "exporthub worker:", err)
 		os.Exit(1)
@@ -26,6 +27,10 @@ func main() {
 
 // run is the program: it returns when ctx has ended and running jobs have finished or were handed back.
 func run(ctx context.Context, args, environ []string, dotenv string, logs io.Writer) error {
+	if len(args) == 1 && (args[0] == "-h" || args[0] == "-help" || args[0] == "--help") {
+		fmt.Fprintln(logs, "worker runs jobs. It takes no arguments: the README's table lists the environment variables.")
+		return nil
+	}
 	if len(args) > 0 {
 		return fmt.Errorf("unexpected argument %q: the worker is configured by environment variables", args[0])
 	}

@@ -39,17 +39,13 @@ func visitOf(ctx context.Context) visit {
 // or changes something.
 //
 // A public route gets no caller, whatever token came along: a dead one must not keep anybody from logging in. A request
-// that changes or starts something is Forbidden when the browser only prefetches it, and when it is provably made by
-// another site's page with our cookie.
+// that changes or starts something is Forbidden when it is provably made by another site's page with our cookie.
 func (s *Service) Authorize(r *http.Request, permission string, starting bool) (context.Context, error) {
 	changing := changes(r, starting)
 	v := visit{from: s.ClientIP(r), cookie: CookieToken(r), crossSite: changing && s.CrossSite(r)}
 	v.token, v.byCookie, v.tokenErr = RequestToken(r)
 	ctx := context.WithValue(r.Context(), visitKey{}, v)
 	if changing {
-		if isPrefetch(r) {
-			return ctx, &errs.Error{Kind: errs.Forbidden, Code: "prefetch", Message: "预取请求不会启动任务"}
-		}
 		if v.byCookie && v.crossSite {
 			return ctx, crossSite()
 		}

@@ -51,16 +51,6 @@ func refererOrigin(referer string) string {
 	return u.Scheme + "://" + u.Host
 }
 
-// isPrefetch reports whether the browser asks ahead of the user, who may never follow.
-func isPrefetch(r *http.Request) bool {
-	for _, name := range []string{"Sec-Purpose", "Purpose", "X-Purpose", "X-Moz"} {
-		if strings.Contains(strings.ToLower(r.Header.Get(name)), "prefetch") {
-			return true
-		}
-	}
-	return false
-}
-
 // changes reports whether the request changes or starts something.
 func changes(r *http.Request, starting bool) bool {
 	switch r.Method {

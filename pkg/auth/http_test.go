@@ -441,21 +441,6 @@ func TestCrossSiteRequests(t *testing.T) {
 	}
 }
 
-func TestPrefetchStartsNothing(t *testing.T) {
-	w := newWorld(t)
-	token := w.token("staff")
-	for header, value := range map[string]string{"Sec-Purpose": "prefetch;prerender", "Purpose": "prefetch", "X-Moz": "prefetch"} {
-		for _, path := range []string{"/api/export", "/api/list?export_format=csv"} {
-			q := request{method: "GET", path: path, cookie: token, headers: map[string]string{header: value}}
-			if res, body := w.do(q); res.StatusCode < 400 {
-				t.Errorf("%s: %s with %s %s", header, path, res.Status, body)
-			}
-		}
-		q := request{method: "GET", path: "/api/list", cookie: token, headers: map[string]string{header: value}}
-		w.expect("reading ahead", q, 200, "")
-	}
-}
-
 func TestOptionsThatCantBe(t *testing.T) {
 	db := dbtest.SQLite(t, auth.Migrations)
 	for name, o := range map[string]auth.Options{

@@ -58,6 +58,8 @@ func (c *Config) checkAddresses(bad report) {
 			bad("PUBLIC_URL: must be http://host or https://host, as people reach the server")
 		}
 		c.PublicURL = strings.TrimRight(c.PublicURL, "/")
+	case c.EmbeddedPublic:
+		bad("PUBLIC_URL: is required with -embedded-public: links to files begin with it, as others reach this machine")
 	case !c.Embedded:
 		bad("PUBLIC_URL: is required: links to files begin with it")
 	}
@@ -184,7 +186,7 @@ func (c *Config) checkLimits(bad report) {
 		{"TASK_CHECK_EVERY", c.taskCheckEvery(), time.Millisecond, time.Minute},
 		{"QINIU_TIMEOUT", c.QiniuTimeout, 100 * time.Millisecond, 10 * time.Minute},
 		{"UPLOAD_RETRY_DELAY", c.UploadRetryDelay, time.Millisecond, 10 * time.Minute},
-		{"DRAIN_TIMEOUT", c.DrainTimeout, 100 * time.Millisecond, time.Hour},
+		{"DRAIN_TIMEOUT", c.DrainTimeout, 100 * time.Millisecond, 27 * time.Second},
 		{"RETRY_DELAY", c.RetryDelay, time.Millisecond, time.Hour},
 		{"CLEANUP_EVERY", c.CleanupEvery, 100 * time.Millisecond, 24 * time.Hour},
 		{"CLEANUP_GRACE", c.CleanupGrace, 100 * time.Millisecond, 30 * 24 * time.Hour},

@@ -144,6 +144,9 @@ func readDotenv(path string) (map[string]string, error) {
 		return nil, fmt.Errorf("read %s: %w", path, err)
 	}
 	defer file.Close()
+	if info, err := file.Stat(); err == nil && info.IsDir() {
+		return nil, fmt.Errorf("read %s: it is a directory", path)
+	}
 	values, err := godotenv.Parse(file)
 	if err != nil {
 		// godotenv quotes the offending line, which may hold a secret.

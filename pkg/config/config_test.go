@@ -78,6 +78,8 @@ func TestRefused(t *testing.T) {
 		"limit below one":               {production("EXPORT_QUEUE_LIMIT=0"), Mode{}, "EXPORT_QUEUE_LIMIT"},
 		"a wait nobody sits through":    {production("EXPORT_WAIT=10m"), Mode{}, "EXPORT_WAIT"},
 		"lease too short to renew":      {production("LEASE=1ms"), Mode{}, "LEASE"},
+		"public without an address":     {[]string{"HTTP_ADDR=:8080"}, Mode{Embedded: true, EmbeddedPublic: true}, "PUBLIC_URL"},
+		"draining longer than the end":  {production("DRAIN_TIMEOUT=1h"), Mode{}, "DRAIN_TIMEOUT"},
 		"log level nobody knows":        {production("LOG_LEVEL=loud"), Mode{}, "LOG_LEVEL"},
 		"flag that is neither":          {production("DEMO=perhaps"), Mode{}, "DEMO"},
 		"time zone of the machine":      {production("TIMEZONE=Local"), Mode{}, "TIMEZONE"},
@@ -91,7 +93,7 @@ func TestRefused(t *testing.T) {
 			}
 		})
 	}
-	if _, err := Load([]string{"HTTP_ADDR=0.0.0.0:8080"}, "", Mode{Embedded: true, EmbeddedPublic: true}); err != nil {
+	if _, err := Load([]string{"HTTP_ADDR=0.0.0.0:8080", "PUBLIC_URL=http://hub.example.com:8080"}, "", Mode{Embedded: true, EmbeddedPublic: true}); err != nil {
 		t.Errorf("-embedded-public: %v", err)
 	}
 }
@@ -107,6 +109,9 @@ func TestDotenv(t *testing.T) {
 	}
 	if c.ExportDailyLimit != 7 || c.ExportQueueLimit != 2 {
 		t.Errorf("daily %d, queue %d; want 7 from the file and 2 from the environment", c.ExportDailyLimit, c.ExportQueueLimit)
+	}
+	if _, err := Load(nil, t.TempDir(), Mode{Embedded: true}); err == nil || !strings.Contains(err.Error(), "directory") {
+		t.Errorf("a directory: %v", err)
 	}
 	if err := os.WriteFile(file, []byte("AUTH_SECRET\x00 'pw-leak-999\n"), 0o600); err != nil {
 		t.Fatal(err)

@@ -49,6 +49,9 @@ func (s *Service) Queue(ctx context.Context, r dataset.Request) (dataset.Ticket,
 	ticket, err := s.queue(ctx, r)
 	if err != nil {
 		s.o.Observe(errs.CodeOf(err))
+		if code := errs.CodeOf(err); code != CodeActive && code != CodeDailyLimit {
+			s.tellLeft(ctx)
+		}
 		return dataset.Ticket{}, err
 	}
 	s.o.Observe("accepted")
@@ -90,6 +93,10 @@ func (s *Service) payload(set dataset.Dataset, r dataset.Request, who *auth.Prin
 	}
 	if _, err := set.Pick(r.Columns, who.Can); err != nil {
 		return p, err
+	}
+	if r.IDs != nil && len(r.IDs) == 0 {
+		// A page that sends its empty selection does not mean everything.
+		return p, errs.Invalidf("ids", "没有勾选任何行;导出全部时请不要传 ids")
 	}
 	if len(r.IDs) > maxIDs {
 		return p, errs.Invalidf("ids", "最多勾选 %d 行,请改用筛选条件", maxIDs)
@@ -216,6 +223,31 @@ func (s *Service) day(t time.Time) string { return t.In(s.o.Location).Format(tim
 func (s *Service) untilMidnight(t time.Time) time.Duration {
 	y, m, d := t.In(s.o.Location).Date()
 	return time.Date(y, m, d+1, 0, 0, 0, 0, s.o.Location).Sub(t)
+}
+
+// tellLeft puts what is left of the day on an answer that did not get as far as counting. It is a courtesy: a database
+// that can't say keeps nobody from their answer.
+func (s *Service) tellLeft(ctx context.Context) {
+	who := auth.From(ctx)
+	if who == nil {
+		return
+	}
+	now := s.o.Now()
+	err := s.o.DB.Read(ctx, func(ctx context.Context, tx *database.Tx) error {
+		limits, err := s.limits(ctx, tx, who)
+		if err != nil {
+			return err
+		}
+		used, err := usedOn(ctx, tx, who.UserID, s.day(now))
+		if err != nil {
+			return err
+		}
+		s.tellQuota(ctx, limits.Daily, max(limits.Daily-used, 0), now)
+		return nil
+	})
+	if err != nil {
+		s.o.Logger.Debug("what is left of a day was not told", "error", err)
+	}
 }
 
 // tellQuota puts what is left of the day on the answer, in the fields of the RateLimit header draft.

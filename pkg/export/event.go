@@ -98,7 +98,10 @@ func (e exportJob) event(replayed bool) event {
 		v.Estimated, v.Cut, v.Replaced, v.OutOfSpan = e.detail.Estimated, e.detail.Cut, e.detail.Replaced, e.detail.OutOfSpan
 	}
 	if f := e.detail.File; f != nil && e.State == job.StateSuccess {
-		v.FileURL, v.Filename = &f.URL, f.Filename
+		v.Filename = f.Filename
+		if f.URL != "" {
+			v.FileURL = &f.URL
+		}
 	}
 	if e.Failure != nil && (e.State == job.StateFailure || e.State == job.StateQueued) {
 		v.Error = &reason{Code: e.Failure.Code, Message: e.Failure.Message}

@@ -1,8 +1,10 @@
 package export
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -18,17 +20,27 @@ func decodeFilter(set dataset.Dataset, stored json.RawMessage) (any, error) {
 	return filter, nil
 }
 
-// describeFilter tells a person what a file was narrowed by.
-func describeFilter(p payload) string {
+// describeFilter tells a person what a file was narrowed by, in the words of the page: the filter's fields by what their doc
+// tags call them, codes by the labels of the column of the same name.
+func describeFilter(set dataset.Dataset, p payload) string {
 	var values map[string]any
 	if err := json.Unmarshal(p.Filter, &values); err != nil {
 		return ""
 	}
+	titles := map[string]string{}
+	filterTitles(reflect.TypeOf(set.NewFilter()).Elem(), titles)
 	var parts []string
 	for name, value := range values {
-		if value != nil && value != "" {
-			parts = append(parts, fmt.Sprintf("%s = %v", name, value))
+		if value == nil || value == "" {
+			continue
 		}
+		text := fmt.Sprint(value)
+		for _, c := range set.Columns {
+			if label := c.Labels[text]; c.Key == name && label != "" {
+				text = label
+			}
+		}
+		parts = append(parts, cmp.Or(titles[name], name)+"="+text)
 	}
 	slices.Sort(parts)
 	if n := len(p.IDs); n > 0 {
@@ -38,4 +50,24 @@ func describeFilter(p payload) string {
 		return "全部"
 	}
 	return strings.Join(parts, "; ")
+}
+
+// filterTitles collects what the fields of a filter are called: the first words of their doc tags.
+func filterTitles(t reflect.Type, into map[string]string) {
+	if t.Kind() != reflect.Struct {
+		return
+	}
+	for i := range t.NumField() {
+		f := t.Field(i)
+		if f.Anonymous {
+			filterTitles(f.Type, into)
+			continue
+		}
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		title := f.Tag.Get("doc")
+		if end := strings.IndexAny(title, ":：(（,，;；。"); end > 0 {
+			title = title[:end]
+		}
+		into[name] = title
+	}
 }

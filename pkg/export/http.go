@@ -31,20 +31,26 @@ func (s *Service) Routes(address func(r *http.Request) string) []httpapi.Route {
 		httpapi.Handle("GET", "/api/exports/{uuid}", httpapi.Native, httpapi.SignedIn, httpapi.Doc{
 			Summary: "导出任务", Tag: tag,
 			Detail: "任务及其最近一次进度。带 Prefer: wait=20 时等到有变化再返回;带 If-None-Match 时没有变化返回 304。",
-		}, s.handleJob),
+		}, s.handleJob, httpapi.Answers(304, 401, 404, 422, 429)),
 		s.cancelRoute(),
 		httpapi.HandleHTTP("GET", "/export/{name}", httpapi.Native, httpapi.Public, httpapi.Doc{
 			Summary: "下载导出文件", Tag: tag,
 			Detail: "链接自带签名(参数 s),在保留期内有效,过期返回 410。",
-		}, s.handleFile(address)),
+		}, s.handleFile(address), httpapi.Takes[fileIn](), httpapi.Gives("application/octet-stream"),
+			httpapi.Answers(206, 302, 304, 403, 404, 410, 416)),
 		s.waitRoute(address),
 	}
 }
 
+type fileIn struct {
+	Name      string `json:"name" doc:"文件名"`
+	Signature string `json:"s" required:"true" doc:"签名"`
+}
+
 type jobIn struct {
 	UUID        string `json:"uuid" maxLength:"64" doc:"任务"`
-	Prefer      string `json:"-" header:"Prefer" maxLength:"100" doc:"wait=秒数:等到有变化"`
-	IfNoneMatch string `json:"-" header:"If-None-Match" maxLength:"100" doc:"上次的 ETag"`
+	Prefer      string `json:"-" header:"Prefer" doc:"wait=秒数:等到有变化"`
+	IfNoneMatch string `json:"-" header:"If-None-Match" doc:"上次的 ETag"`
 }
 
 // jobOut is an export as API callers see it.
@@ -121,6 +127,15 @@ func (s *Service) view(ctx context.Context, j job.Job) (jobOut, error) {
 	if err != nil {
 		return jobOut{}, err
 	}
+	expired := false
+	if f := e.detail.File; f != nil && j.State == job.StateSuccess {
+		expired = !s.o.Now().Before(f.ExpiresAt)
+		if expired {
+			gone := *f
+			gone.URL = "" // the event must not offer what can't be fetched
+			e.detail.File = &gone
+		}
+	}
 	v := e.event(false)
 	out := jobOut{
 		UUID: j.UUID, Status: j.State, Dataset: e.payload.Dataset, Service: e.payload.Service, Format: e.payload.Format,
@@ -134,8 +149,8 @@ func (s *Service) view(ctx context.Context, j job.Job) (jobOut, error) {
 	if f := e.detail.File; f != nil && j.State == job.StateSuccess {
 		out.Filename = &f.Filename
 		out.ExpiresAt = httpapi.NullTime(ctx, httpapi.Native, f.ExpiresAt)
-		if out.Expired = !s.o.Now().Before(f.ExpiresAt); out.Expired {
-			out.Status, out.FileURL, out.Why = statusExpired, nil, "文件已过保留期,请重新导出"
+		if out.Expired = expired; expired {
+			out.Status, out.Why = statusExpired, "文件已过保留期,请重新导出"
 		}
 	}
 	return out, nil

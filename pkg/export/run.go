@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"syscall"
 	"time"
 
@@ -161,13 +160,24 @@ func (s *Service) prepare(ctx context.Context, r *job.Run) (*attempt, error) {
 	return a, nil
 }
 
+// CheckSpool reports whether files can be written where exports write theirs.
+func (s *Service) CheckSpool(context.Context) error {
+	if err := os.MkdirAll(s.o.SpoolDir, 0o700); err != nil {
+		return fmt.Errorf("make spool directory: %w", err)
+	}
+	f, err := os.CreateTemp(s.o.SpoolDir, ".check-*")
+	if err != nil {
+		return fmt.Errorf("write into the spool directory: %w", err)
+	}
+	return errors.Join(f.Close(), os.Remove(f.Name()))
+}
+
 // createSpool makes the file that an attempt writes.
 func (s *Service) createSpool(j job.Job) (*os.File, error) {
 	if err := os.MkdirAll(s.o.SpoolDir, 0o700); err != nil {
 		return nil, spoolError(fmt.Errorf("make spool directory: %w", err))
 	}
-	name := filepath.Join(s.o.SpoolDir, fmt.Sprintf("%s-%d-*.part", j.UUID, j.Attempt))
-	f, err := os.CreateTemp(s.o.SpoolDir, filepath.Base(name))
+	f, err := os.CreateTemp(s.o.SpoolDir, fmt.Sprintf("%s-%d-*.part", j.UUID, j.Attempt))
 	if err != nil {
 		return nil, spoolError(fmt.Errorf("make spool file: %w", err))
 	}

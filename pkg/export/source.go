@@ -162,7 +162,7 @@ func (a *attempt) sheet(about expected, snapshot time.Time) dataset.Sheet {
 			{Label: "导出人", Text: a.person},
 			{Label: "提交时间", Text: a.job.CreatedAt.In(a.s.o.Location).Format(time.DateTime)},
 			{Label: "数据时间", Text: snapshot.In(a.s.o.Location).Format(time.DateTime)},
-			{Label: "筛选条件", Text: describeFilter(a.job.payload)},
+			{Label: "筛选条件", Text: describeFilter(a.set, a.job.payload)},
 			{Label: "行数", Rows: true},
 			{Label: "任务", Text: a.job.UUID},
 		}

@@ -79,6 +79,9 @@ func takeDay(ctx context.Context, tx *database.Tx, userID int64, day string, lim
 func usedOn(ctx context.Context, tx *database.Tx, userID int64, day string) (int, error) {
 	n, err := database.One(ctx, tx, database.Scalar[int],
 		"SELECT used FROM export_days WHERE user_id = ? AND quota_day = ?", userID, day)
+	if database.IsNoRows(err) {
+		return 0, nil
+	}
 	if err != nil {
 		return 0, fmt.Errorf("read day: %w", err)
 	}

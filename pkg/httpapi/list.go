@@ -10,8 +10,8 @@ import (
 
 // PagingA is how A asks for a page: page from 1, per_page 15. Embed it in an input.
 type PagingA struct {
-	Page    int `json:"page" doc:"页码，从 1 开始" maximum:"2147483647" example:"1"`
-	PerPage int `json:"per_page" doc:"每页的数量，默认 15，最多 1000" maximum:"2147483647" example:"15"`
+	Page    int `json:"page" doc:"页码，从 1 开始" minimum:"1" maximum:"2147483647" example:"1"`
+	PerPage int `json:"per_page" doc:"每页的数量，默认 15，最多 1000" minimum:"1" maximum:"2147483647" example:"15"`
 }
 
 // PageRequest returns the page asked for, in range.
@@ -19,8 +19,8 @@ func (p PagingA) PageRequest() page.Request { return page.Of(p.Page, p.PerPage, 
 
 // PagingB is how B asks for a page: page from 1, count 20.
 type PagingB struct {
-	Page  int `json:"page" doc:"页码，从 1 开始" maximum:"2147483647" example:"1"`
-	Count int `json:"count" doc:"每页的数量，默认 20，最多 1000" maximum:"2147483647" example:"20"`
+	Page  int `json:"page" doc:"页码，从 1 开始" minimum:"1" maximum:"2147483647" example:"1"`
+	Count int `json:"count" doc:"每页的数量，默认 20，最多 1000" minimum:"1" maximum:"2147483647" example:"20"`
 }
 
 // PageRequest returns the page asked for, in range.
@@ -28,8 +28,8 @@ func (p PagingB) PageRequest() page.Request { return page.Of(p.Page, p.Count, 20
 
 // PagingC is how C asks for a page: page from 1, and limit.
 type PagingC struct {
-	Page  int `json:"page" doc:"页码，从 1 开始" maximum:"2147483647" example:"1"`
-	Limit int `json:"limit" doc:"每页的数量，最多 1000" maximum:"2147483647" example:"20"`
+	Page  int `json:"page" doc:"页码，从 1 开始" minimum:"1" maximum:"2147483647" example:"1"`
+	Limit int `json:"limit" doc:"每页的数量，最多 1000" minimum:"1" maximum:"2147483647" example:"20"`
 }
 
 // PageRequest returns the page asked for, in range; defaultSize is 20, or 10 where the endpoint says so.
@@ -42,8 +42,8 @@ func (p PagingC) Sent() bool { return p.Page != 0 || p.Limit != 0 }
 
 // PagingD is how D asks for a page: page from 1, page_size 10.
 type PagingD struct {
-	Page     int `json:"page" doc:"页码，从 1 开始" maximum:"2147483647" example:"1"`
-	PageSize int `json:"page_size" doc:"每页的数量，默认 10，最多 1000" maximum:"2147483647" example:"10"`
+	Page     int `json:"page" doc:"页码，从 1 开始" minimum:"1" maximum:"2147483647" example:"1"`
+	PageSize int `json:"page_size" doc:"每页的数量，默认 10，最多 1000" minimum:"1" maximum:"2147483647" example:"10"`
 }
 
 // PageRequest returns the page asked for, in range.
@@ -51,7 +51,7 @@ func (p PagingD) PageRequest() page.Request { return page.Of(p.Page, p.PageSize,
 
 // PagingE is how E asks for a page: page from 1, always 20 rows.
 type PagingE struct {
-	Page int `json:"page" doc:"页码，从 1 开始" maximum:"2147483647" example:"1"`
+	Page int `json:"page" doc:"页码，从 1 开始" minimum:"1" maximum:"2147483647" example:"1"`
 }
 
 // PageRequest returns the page asked for, in range.

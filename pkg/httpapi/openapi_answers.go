@@ -16,6 +16,15 @@ func (d *describer) responses(r Route) m {
 		status = http.StatusOK
 	}
 	all := m{strconv.Itoa(status): d.successResponse(r, status)}
+	if r.Answers != nil {
+		for _, at := range append([]int{http.StatusInternalServerError, http.StatusServiceUnavailable}, r.Answers...) {
+			all[strconv.Itoa(at)] = m{"description": http.StatusText(at)}
+			if at >= http.StatusBadRequest && describedFailure(r.Envelope, at) {
+				all[strconv.Itoa(at)] = m{"$ref": "#/components/responses/" + failureName(r.Envelope, at)}
+			}
+		}
+		return all
+	}
 	for _, kind := range errs.Kinds() {
 		f := failure{kind: kind}
 		at := f.status(r.Envelope)
@@ -29,6 +38,11 @@ func (d *describer) responses(r Route) m {
 		all[strconv.Itoa(at)] = m{"$ref": "#/components/responses/" + failureName(r.Envelope, at)}
 	}
 	return all
+}
+
+// describedFailure reports whether some kind of error is told with this status.
+func describedFailure(e Envelope, status int) bool {
+	return slices.ContainsFunc(errs.Kinds(), func(k errs.Kind) bool { return failure{kind: k}.status(e) == status })
 }
 
 func failureName(e Envelope, status int) string { return e.String() + "-" + strconv.Itoa(status) }
@@ -47,6 +61,9 @@ func (d *describer) successResponse(r Route, status int) m {
 		}
 		return response
 	}
+	if len(r.Starts) > 0 || r.AlwaysStarts {
+		response["headers"] = exportHeaders
+	}
 	schema := d.wrapped(r, status)
 	if r.Envelope == A || r.Envelope == B || r.Envelope == E {
 		schema = m{"oneOf": []any{schema, failureSchema(r.Envelope)}}
@@ -58,7 +75,8 @@ func (d *describer) successResponse(r Route, status int) m {
 // wrapped is the schema of the envelope around the route's data.
 func (d *describer) wrapped(r Route, status int) any {
 	t := r.Out
-	if t.Implements(reflect.TypeFor[replier]()) {
+	whole := t.Implements(reflect.TypeFor[replier]())
+	if whole {
 		data, _ := t.FieldByName("Data")
 		t = data.Type
 	}
@@ -75,8 +93,23 @@ func (d *describer) wrapped(r Route, status int) any {
 		}
 		required = append(required, name)
 	}
+	if whole && r.Envelope == B {
+		properties["msg"] = m{"type": "string"}
+		if t.Kind() == reflect.Struct && t.NumField() == 0 { // a text is all it says
+			delete(properties, r.dataKey())
+		}
+	}
 	slices.Sort(required)
 	return m{"type": "object", "properties": properties, "required": required}
+}
+
+// exportHeaders are what the answer of an export request carries.
+var exportHeaders = m{
+	"RateLimit-Limit":     m{"description": "当日导出次数上限", "schema": m{"type": "integer"}},
+	"RateLimit-Remaining": m{"description": "当日剩余次数", "schema": m{"type": "integer"}},
+	"RateLimit-Reset":     m{"description": "多少秒后重新计数", "schema": m{"type": "integer"}},
+	"Retry-After":         m{"description": "被拒绝时,多少秒后再试", "schema": m{"type": "integer"}},
+	"Location":            m{"description": "已有任务未结束时,该任务的地址", "schema": m{"type": "string"}},
 }
 
 // failures describes every failure of every envelope, one response for each HTTP status, with examples made by the code

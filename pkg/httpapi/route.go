@@ -78,6 +78,9 @@ type Route struct {
 	// Accepts lists the content types of the body for HandleHTTP routes that read it themselves, Produces those of the
 	// answer. Both are for the description; empty is what Handle takes and gives.
 	Accepts, Produces []string
+	// Answers lists the statuses beside success, for the description, where they are not those that every route of the
+	// envelope may give.
+	Answers []int
 
 	takes bool // the input has fields, once mounted
 	call  func(ctx context.Context, in any) (any, error)
@@ -113,6 +116,10 @@ func WithMaxBody(limit int64) Option { return func(r *Route) { r.MaxBody = limit
 func Takes[In any](contentTypes ...string) Option {
 	return func(r *Route) { r.In, r.Accepts = reflect.TypeFor[In](), contentTypes }
 }
+
+// Answers names the statuses beside success, for a route that gives others than its envelope's usual ones; 500 and 503 go
+// without saying.
+func Answers(statuses ...int) Option { return func(r *Route) { r.Answers = statuses } }
 
 // Gives describes the content types a HandleHTTP route answers.
 func Gives(contentTypes ...string) Option { return func(r *Route) { r.Produces = contentTypes } }

@@ -1,6 +1,7 @@
 package telemetry
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"net/http"
@@ -21,21 +22,23 @@ type Health struct {
 	Checks []Check
 	// Timeout bounds each check; 0 is 2 s.
 	Timeout time.Duration
+	// Keep is how long an answer serves further requests, so that asking often costs nothing; 0 is 1 s.
+	Keep time.Duration
+
+	mu    sync.Mutex
+	asked time.Time
+	last  []string
 }
 
-// Live answers 200 while the process serves at all.
-func (h *Health) Live(w http.ResponseWriter, _ *http.Request) {
-	writeHealth(w, http.StatusOK, map[string]any{"status": "ok"})
-}
-
-// Ready answers 200 while every required part answers, 503 otherwise. Parts that are not required turn the status into
-// "degraded" and keep the 200: work is still accepted.
-func (h *Health) Ready(w http.ResponseWriter, r *http.Request) {
-	timeout := h.Timeout
-	if timeout == 0 {
-		timeout = 2 * time.Second
+// states asks every part, or returns what they said a moment ago.
+func (h *Health) states(ctx context.Context) []string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.last != nil && time.Since(h.asked) < cmp.Or(h.Keep, time.Second) {
+		return h.last
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), timeout)
+	// Whoever asked may go; the answer serves others too.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cmp.Or(h.Timeout, 2*time.Second))
 	defer cancel()
 	states := make([]string, len(h.Checks))
 	var wait sync.WaitGroup
@@ -48,7 +51,19 @@ func (h *Health) Ready(w http.ResponseWriter, r *http.Request) {
 		})
 	}
 	wait.Wait()
+	h.last, h.asked = states, time.Now()
+	return states
+}
 
+// Live answers 200 while the process serves at all.
+func (h *Health) Live(w http.ResponseWriter, _ *http.Request) {
+	writeHealth(w, http.StatusOK, map[string]any{"status": "ok"})
+}
+
+// Ready answers 200 while every required part answers, 503 otherwise. Parts that are not required turn the status into
+// "degraded" and keep the 200: work is still accepted.
+func (h *Health) Ready(w http.ResponseWriter, r *http.Request) {
+	states := h.states(r.Context())
 	status, overall, parts := http.StatusOK, "ok", map[string]string{}
 	for i, c := range h.Checks {
 		parts[c.Name] = states[i]

@@ -70,7 +70,7 @@ func Build(ctx context.Context, cfg config.Config, log *slog.Logger, o Options) 
 		}
 	}()
 	for _, step := range []func(context.Context) error{
-		p.openDatabase, p.openRedis, p.openStore, p.openAuth, p.buildSystems, p.migrate, p.seed,
+		p.openDatabase, p.openRedis, p.openStore, p.openAuth, p.buildSystems, p.checkSpool, p.migrate, p.seed,
 	} {
 		if err := step(ctx); err != nil {
 			return nil, err
@@ -176,6 +176,14 @@ func (p *Parts) buildSystems(ctx context.Context) error {
 	}
 	p.Exports.Attach(p.Engine)
 	work.engine = p.Engine
+	return nil
+}
+
+// checkSpool refuses a start that every export would fail after.
+func (p *Parts) checkSpool(ctx context.Context) error {
+	if err := p.Exports.CheckSpool(ctx); err != nil {
+		return fmt.Errorf("SPOOL_DIR: %w", err)
+	}
 	return nil
 }
 

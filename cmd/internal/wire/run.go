@@ -82,6 +82,7 @@ func (p *Parts) Health() *telemetry.Health {
 		{Name: "database", Required: true, Ping: p.DB.Ping},
 		{Name: "redis", Ping: func(ctx context.Context) error { return p.Redis.Ping(ctx).Err() }},
 		{Name: "storage", Ping: p.Store.Check},
+		{Name: "spool", Ping: p.Exports.CheckSpool},
 	}}
 }
 

@@ -31,8 +31,17 @@ func embeddedSecret(path string) (string, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return "", fmt.Errorf("keep the secret: %w", err)
 	}
-	if err := os.WriteFile(path, []byte(secret+"\n"), 0o600); err != nil {
+	// Under another name first: a crash in the middle must not leave half a secret.
+	temp, err := os.CreateTemp(filepath.Dir(path), ".secret-*") // readable by its owner only
+	if err != nil {
 		return "", fmt.Errorf("keep the secret: %w", err)
+	}
+	_, err = temp.WriteString(secret + "\n")
+	if err = errors.Join(err, temp.Sync(), temp.Close()); err == nil {
+		err = os.Rename(temp.Name(), path)
+	}
+	if err != nil {
+		return "", errors.Join(fmt.Errorf("keep the secret: %w", err), os.Remove(temp.Name()))
 	}
 	return secret, nil
 }

@@ -2,6 +2,7 @@ package invitation
 
 import (
 	"context"
+	"strings"
 
 	"exporthub/pkg/admin"
 	"exporthub/pkg/httpapi"
@@ -108,8 +109,8 @@ func (s *service) handleList(ctx context.Context, in listIn) (httpapi.Reply[admi
 
 type createIn struct {
 	ExhibitionID   int64  `json:"exhibition_id" required:"true" minimum:"1" doc:"展会id"`
-	UserPhone      string `json:"user_phone" required:"true" minLength:"5" maxLength:"32" doc:"被邀请人手机号"`
-	RecommendPhone string `json:"recommend_user_phone" required:"true" minLength:"5" maxLength:"32" doc:"邀请人手机号"`
+	UserPhone      string `json:"user_phone" required:"true" maxLength:"32" pattern:"^\\s*\\+?[0-9][0-9-]{4,30}\\s*$" patternDescription:"电话号码" doc:"被邀请人手机号"`
+	RecommendPhone string `json:"recommend_user_phone" required:"true" maxLength:"32" pattern:"^\\s*\\+?[0-9][0-9-]{4,30}\\s*$" patternDescription:"电话号码" doc:"邀请人手机号"`
 	CompanyName    string `json:"company_name,omitempty" maxLength:"200" doc:"公司名称"`
 	Department     string `json:"department,omitempty" maxLength:"200" doc:"部门"`
 	Position       string `json:"position,omitempty" maxLength:"200" doc:"职位"`
@@ -118,9 +119,9 @@ type createIn struct {
 
 func (s *service) handleCreate(ctx context.Context, in createIn) (row, error) {
 	v, err := s.create(ctx, creation{
-		ExhibitionID: in.ExhibitionID, RecommendPhone: in.RecommendPhone,
+		ExhibitionID: in.ExhibitionID, RecommendPhone: strings.TrimSpace(in.RecommendPhone),
 		User: User{
-			Phone: in.UserPhone, CompanyName: in.CompanyName, Department: in.Department, Position: in.Position, Area: in.Area,
+			Phone: strings.TrimSpace(in.UserPhone), CompanyName: in.CompanyName, Department: in.Department, Position: in.Position, Area: in.Area,
 		},
 	})
 	if err != nil {

@@ -82,9 +82,15 @@ func (q query) rows() *sqlbuilder.SelectBuilder {
 	return b.OrderBy("i.created_at DESC", "i.id DESC")
 }
 
+// listPage finds the page's ids in the index first: a page far behind joins its own rows only.
 func listPage(ctx context.Context, tx *database.Tx, q query, r page.Request) ([]Invitation, error) {
-	b := q.rows()
-	b.Limit(r.Size).Offset(r.Offset())
+	ids := sqlbuilder.NewSelectBuilder()
+	ids.Select("i.id").From("invitations i")
+	q.where(ids)
+	ids.OrderBy("i.created_at DESC", "i.id DESC").Limit(r.Size).Offset(r.Offset())
+	b := query{where: func(b *sqlbuilder.SelectBuilder) {
+		b.Where("i.id IN (SELECT id FROM (" + b.Var(ids) + ") AS paged)")
+	}}.rows()
 	return scan(ctx, tx, b, make([]Invitation, 0, r.Size))
 }
 

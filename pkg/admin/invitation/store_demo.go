@@ -92,7 +92,8 @@ func (d *demo) invitations(ctx context.Context, n, users int, firstExhibition, f
 			case Rejected:
 				why = "信息不完整,请补充"
 			}
-			exhibition := firstExhibition + int64(i/users%demoExhibitions)
+			// Each user is invited once or twice, to exhibitions seven places apart.
+			exhibition := firstExhibition + int64((i%users*5+i/users*7)%demoExhibitions)
 			user := firstUser + int64(i%users)
 			recommender := firstUser + int64((i*7+i/users)%min(users, 500))
 			// Oldest first, so that ids and times rise together as they do in real use.
