@@ -55,7 +55,17 @@ test-faults: deps web build-go ## real processes killed, stopped and cut off, at
 	$(WITH_SERVICES) go test -timeout 25m -tags faults -run 'Fault' ./cmd/...
 
 bench: ## benchmarks with their peers beside them
+	go run ./pkg/export/bench -rows $(BENCH_ROWS) -rounds $(BENCH_ROUNDS)
+	$(WITH_SERVICES) go run ./pkg/export/bench -job -rows $(BENCH_ROWS) -rounds $(BENCH_ROUNDS)
 	go test -run '^$$' -bench . -benchmem ./pkg/export/... ./pkg/bayeux/...
+
+# How many rows "make bench" writes, and how often: BENCH_ROWS=5000000 takes a while.
+BENCH_ROWS ?= 200000,1000000
+BENCH_ROUNDS ?= 3
+
+verify-files: ## workbooks with every rule and limit, converted by LibreOffice (which is installed where it is missing)
+	@tools/install-libreoffice.sh
+	go test -tags verifyfiles -count=1 -run LibreOffice ./pkg/export/xlsx
 
 lint: ## formatting, vet, staticcheck
 	@test -z "$$(gofmt -l cmd jobs pkg web/*.go)" || { gofmt -l cmd jobs pkg web/*.go; echo "run: gofmt -w"; exit 1; }
@@ -74,4 +84,4 @@ clean: ## what was built; data stays
 	rm -rf bin web/node_modules
 	find web/dist -mindepth 1 ! -name .keep -delete
 
-.PHONY: help run dev build compile build-go web test deps test-page test-go test-race test-faults bench lint generate fuzz clean
+.PHONY: help run dev build compile build-go web test deps test-page test-go test-race test-faults bench verify-files lint generate fuzz clean
