@@ -180,14 +180,15 @@ func (x Index) total(ctx context.Context, tx *database.Tx, q Query, w Where) (n 
 	if err != nil {
 		return 0, false, fmt.Errorf("count %s: %w", x.Table, err)
 	}
+	all := q.Compare(w)
 	if newest <= smallTable {
-		n, err = x.Count(ctx, tx, q, w)
+		// Row by row: what matches is much of the table, which no index makes shorter.
+		n, err = x.Count(ctx, tx, Query{}, all)
 		return n, false, err
 	}
 	if tx.Dialect() == database.Postgres {
 		return max(newest, fewMatches+1), true, nil // that there are many is why this is asked
 	}
-	all := q.Compare(w)
 	n, err = database.One(ctx, tx, database.Scalar[int], "SELECT COUNT(*) FROM (SELECT 1 FROM "+x.Table+all.Clause()+
 		" LIMIT ?) AS matching", append(slices.Clip(all.Args), fewMatches+1)...)
 	if err != nil {
