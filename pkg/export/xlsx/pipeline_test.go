@@ -115,6 +115,28 @@ func (l *late) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// TestEveryTextOfAPlainListIsShared, header and information too: Numbers shows no others.
+func TestEveryTextOfAPlainListIsShared(t *testing.T) {
+	s := benchSheet()
+	s.Info = []dataset.InfoLine{{Label: "导出人", Text: "测试"}}
+	row := make([]dataset.Value, 10)
+	fillBenchRow(row, 1)
+	file, _ := write(t, s, Options{SheetRows: 3}.limits(), row, row, row, row)
+	all := parts(t, file)
+	cells := 0
+	for name, text := range all {
+		if strings.HasPrefix(name, "xl/worksheets/") {
+			cells += strings.Count(text, ` t="s"`)
+			if strings.Contains(text, "inlineStr") {
+				t.Errorf("%s has a text of its own", name)
+			}
+		}
+	}
+	if want := fmt.Sprintf(`<sst xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main" count="%d"`, cells); !strings.Contains(all[stringsPart], want) {
+		t.Errorf("%d cells refer to the table, which says %.200s", cells, all[stringsPart])
+	}
+}
+
 // TestSharedStringsAreBounded writes more texts than the table takes: the rest stands where it is, and all is read back.
 func TestSharedStringsAreBounded(t *testing.T) {
 	l := Options{}.limits()
@@ -166,7 +188,9 @@ func TestTextsThatComeOnceAreGivenUp(t *testing.T) {
 
 // TestWorkbookWithoutSharedStrings has no part for them.
 func TestWorkbookWithoutSharedStrings(t *testing.T) {
-	file, _ := write(t, sheetOf(dataset.Int), Options{}.limits(), numbers(3)...)
+	l := Options{}.limits()
+	l.shared = 0
+	file, _ := write(t, sheetOf(dataset.Int), l, numbers(3)...)
 	all := parts(t, file)
 	if _, found := all[stringsPart]; found {
 		t.Error("there is a table of no strings")
