@@ -13,6 +13,16 @@ run: build ## the whole system in one process, with demo data, at http://127.0.0
 dev: bin/api ## the system as run does, without building the page (run "npm --prefix web run dev" beside it)
 	exec ./bin/api -embedded
 
+up: build $(if $(filter qiniu,$(STORAGE)),bin/qiniu-standin) ## the system in parts, in the background: 2 APIs, 3 workers, Redis, PostgreSQL (STORAGE=qiniu: a stand-in for Qiniu)
+	./bin/up
+
+down: ## stops what up started; data stays
+	@test -x bin/up || $(MAKE) --no-print-directory build-go
+	./bin/up -down
+
+bin/qiniu-standin: build-go
+	go build -o $@ ./pkg/storage/qiniu/standin/cmd
+
 build: ## the page and both programs, side by side as far as they go
 	@$(MAKE) --no-print-directory -j2 web compile
 	@$(MAKE) --no-print-directory build-go
@@ -51,11 +61,25 @@ test-go: deps web ## the Go tests alone
 test-race: deps web ## the packages whose business is concurrency, under the race detector
 	$(WITH_SERVICES) go test -race -timeout 15m ./pkg/bayeux/... ./pkg/ratelimit/... ./pkg/storage/... ./pkg/testkit/...
 
+soak: deps web build-go ## 300 exports under random kills, stalls and cuts; SOAK=2m SEED=1 choose how long and what
+	SOAK=$(SOAK) SEED=$(SEED) $(WITH_SERVICES) go test -count=1 -timeout 90m -tags soak -run "^TestSoak$$" -v ./cmd/api
+
 test-faults: deps web build-go ## real processes killed, stopped and cut off, at real lengths
 	$(WITH_SERVICES) go test -timeout 25m -tags faults -run 'Fault' ./cmd/...
 
 bench: ## benchmarks with their peers beside them
+	go run ./pkg/export/bench -rows $(BENCH_ROWS) -rounds $(BENCH_ROUNDS)
+	$(WITH_SERVICES) go run ./pkg/export/bench -job -rows $(BENCH_ROWS) -rounds $(BENCH_ROUNDS)
 	go test -run '^$$' -bench . -benchmem ./pkg/export/... ./pkg/bayeux/...
+	$(WITH_SERVICES) go test -run '^$$' -bench . -benchtime 5x -timeout 60m -v ./pkg/admin/contact
+
+# How many rows "make bench" writes, and how often: BENCH_ROWS=5000000 takes a while.
+BENCH_ROWS ?= 200000,1000000
+BENCH_ROUNDS ?= 3
+
+verify-files: ## workbooks with every rule and limit, converted by LibreOffice (which is installed where it is missing)
+	@tools/install-libreoffice.sh
+	go test -tags verifyfiles -count=1 -run LibreOffice ./pkg/export/xlsx
 
 lint: ## formatting, vet, staticcheck
 	@test -z "$$(gofmt -l cmd jobs pkg web/*.go)" || { gofmt -l cmd jobs pkg web/*.go; echo "run: gofmt -w"; exit 1; }
@@ -74,4 +98,4 @@ clean: ## what was built; data stays
 	rm -rf bin web/node_modules
 	find web/dist -mindepth 1 ! -name .keep -delete
 
-.PHONY: help run dev build compile build-go web test deps test-page test-go test-race test-faults bench lint generate fuzz clean
+.PHONY: help run dev up down build compile build-go web test deps test-page test-go test-race test-faults soak bench verify-files lint generate fuzz clean

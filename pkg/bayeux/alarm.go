@@ -3,6 +3,7 @@ package bayeux
 import (
 	"container/heap"
 	"context"
+	"slices"
 	"sync"
 	"time"
 )
@@ -115,6 +116,9 @@ func (h *alarmHeap) Pop() any {
 	a := old[len(old)-1]
 	old[len(old)-1] = nil
 	*h = old[:len(old)-1]
+	if cap(old) > 1024 && len(old) < cap(old)/4 {
+		*h = slices.Clip(slices.Clone(*h)) // after a flood
+	}
 	a.index = 0
 	return a
 }

@@ -104,6 +104,11 @@ func (x *exchange) handshake(m *message) error {
 		x.reply(r)
 		return nil
 	}
+	addr := x.srv.opt.Address(x.req.HTTP)
+	if !x.srv.mayShakeHands(addr) {
+		x.putOff(r, errTooFast)
+		return nil
+	}
 	ctx, cancel := x.authContext()
 	defer cancel()
 	principal, err := x.srv.auth.Handshake(ctx, x.request(m))
@@ -111,12 +116,9 @@ func (x *exchange) handshake(m *message) error {
 		x.refuseHandshake(r, err)
 		return nil
 	}
-	sess, err := x.srv.open(principal, m.asksForAcks())
+	sess, err := x.srv.open(principal, addr, m.asksForAcks())
 	if err != nil {
-		x.srv.opt.Logger.Warn("bayeux: handshake put off", "error", err)
-		r.fail(&failure{500, "", "Too many sessions"})
-		r.Advice = handshakeAdvice(x.srv.opt.RetryAfter + rand.N(x.srv.opt.RetryAfter+1))
-		x.reply(r)
+		x.putOff(r, err)
 		return nil
 	}
 	if m.asksForAcks() {
@@ -126,6 +128,14 @@ func (x *exchange) handshake(m *message) error {
 	r.Advice = retryAdvice(0, x.srv.opt.Timeout)
 	x.reply(r)
 	return nil
+}
+
+// putOff tells the client to come back later, at a time of its own.
+func (x *exchange) putOff(r *reply, err error) {
+	x.srv.opt.Logger.Warn("bayeux: handshake put off", "error", err)
+	r.fail(&failure{500, "", "Too many sessions"})
+	r.Advice = handshakeAdvice(x.srv.opt.RetryAfter + rand.N(x.srv.opt.RetryAfter+1))
+	x.reply(r)
 }
 
 // refuseHandshake tells the client to stop, since the stock client would try refused credentials again without a pause, or when to
@@ -195,11 +205,13 @@ func (x *exchange) connect(m *message) error {
 	case kind == typeEventSource && x.sock == nil:
 		x.streamConnect(sess, c)
 	case x.sock != nil:
+		c.hold = sess.pace(c.hold)
 		x.sock.connect(sess, c)
 	default:
 		if !x.alone {
 			c.hold = 0
 		}
+		c.hold = sess.pace(c.hold)
 		x.hold(sess, c)
 	}
 	return nil

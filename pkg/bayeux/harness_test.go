@@ -259,3 +259,12 @@ func (s *site) held(id string) {
 		return sess.poll != nil || sess.held != nil
 	})
 }
+
+func decode(t testing.TB, body []byte) []object {
+	t.Helper()
+	var list []object
+	if err := json.Unmarshal(body, &list); err != nil || len(list) == 0 {
+		t.Fatalf("%s: %v", body, err)
+	}
+	return list
+}

@@ -68,6 +68,7 @@ func plain(w http.ResponseWriter, status int, text string) {
 }
 
 func (s *Server) servePost(w http.ResponseWriter, r *http.Request, o origin) {
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(s.opt.BodyTimeout)) // not every ResponseWriter can
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, s.opt.MaxBody))
 	if err != nil {
 		var tooLarge *http.MaxBytesError
@@ -160,7 +161,7 @@ func bytesOf(texts []string) [][]byte {
 func (s *Server) exchangeHTTP(w http.ResponseWriter, r *http.Request, o origin, bodies [][]byte) (*exchange, bool) {
 	var batch []message
 	for _, body := range bodies {
-		part, err := parseBatch(body, s.opt.MaxBatch-len(batch))
+		part, err := parseBatch(body, s.opt.MaxBatch-len(batch), s.opt.MaxNesting)
 		if err != nil {
 			plain(w, http.StatusBadRequest, "Bad request")
 			return nil, false
@@ -168,7 +169,7 @@ func (s *Server) exchangeHTTP(w http.ResponseWriter, r *http.Request, o origin, 
 		batch = append(batch, part...)
 	}
 	control := http.NewResponseController(w)
-	_ = control.SetReadDeadline(time.Time{}) // not every ResponseWriter can; a server's own limit then ends long holds early
+	_ = control.SetReadDeadline(time.Time{}) // likewise; a server's own limit then ends long holds early
 	x := &exchange{
 		srv: s, ctx: r.Context(), alone: len(batch) == 1,
 		req: Request{HTTP: r, CookieCounts: o.cookieCounts},

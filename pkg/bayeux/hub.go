@@ -2,6 +2,7 @@ package bayeux
 
 import (
 	"hash/maphash"
+	"slices"
 	"sync"
 	"sync/atomic"
 )
@@ -20,6 +21,7 @@ type hub struct {
 type hubShard struct {
 	mu      sync.RWMutex
 	streams map[string]map[string]*group
+	peak    int // the most streams since the map was made
 }
 
 // group holds the subscriptions to one name fed by one stream; all of them get the same frame.
@@ -89,6 +91,9 @@ func (h *hub) remove(sub *subscription) {
 	g.subs[sub.position].position = sub.position
 	g.subs[last] = nil
 	g.subs = g.subs[:last]
+	if cap(g.subs) > 256 && last < cap(g.subs)/4 {
+		g.subs = slices.Clip(slices.Clone(g.subs))
+	}
 	sub.group = nil
 	h.total.Add(-1)
 	if sub.pattern {
@@ -98,6 +103,7 @@ func (h *hub) remove(sub *subscription) {
 		delete(sh.streams[sub.stream], sub.groupKey())
 		if len(sh.streams[sub.stream]) == 0 {
 			delete(sh.streams, sub.stream)
+			sh.streams = shrunk(sh.streams, &sh.peak)
 		}
 	}
 }

@@ -12,6 +12,7 @@ import (
 var (
 	errNotBayeux = errors.New("not a Bayeux message or array of messages")
 	errBatchSize = errors.New("too many messages in one batch")
+	errNesting   = errors.New("nested too deep")
 )
 
 // maxMessageID is the length of the longest id that is echoed; the stock client's have one to four characters.
@@ -28,10 +29,13 @@ type message struct {
 
 // parseBatch decodes a body or frame: an object, an array of entries, or null, which is an empty batch. Null entries are
 // left out; an entry that is no object becomes a message without members.
-func parseBatch(body []byte, limit int) ([]message, error) {
+func parseBatch(body []byte, limit, nesting int) ([]message, error) {
 	body = bytes.TrimSpace(body)
 	if len(body) == 0 || !utf8.Valid(body) {
 		return nil, errNotBayeux
+	}
+	if depth(body) > nesting {
+		return nil, errNesting
 	}
 	var entries []json.RawMessage
 	switch body[0] {
@@ -57,6 +61,27 @@ func parseBatch(body []byte, limit int) ([]message, error) {
 		}
 	}
 	return batch, nil
+}
+
+// depth is how deep objects and arrays stand in one another in a JSON text.
+func depth(text []byte) int {
+	deepest, open := 0, 0
+	for i := 0; i < len(text); i++ {
+		switch text[i] {
+		case '"': // nothing in a string counts
+			for i++; i < len(text) && text[i] != '"'; i++ {
+				if text[i] == '\\' {
+					i++
+				}
+			}
+		case '[', '{':
+			open++
+			deepest = max(deepest, open)
+		case ']', '}':
+			open--
+		}
+	}
+	return deepest
 }
 
 func parseMessage(entry json.RawMessage) message {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"net/http"
 	"strings"
 	"time"
 )
@@ -56,6 +57,11 @@ type Options struct {
 	MaxBody int64
 	// MaxBatch is the number of messages in one body or frame (400, or the frame is ignored). Default 1000.
 	MaxBatch int
+	// MaxNesting is how deep objects and arrays may stand in one another in a body or frame (400, or the frame is ignored).
+	// Default 64.
+	MaxNesting int
+	// BodyTimeout bounds the reading of a request's body. Default 30 s.
+	BodyTimeout time.Duration
 	// MaxChannel is the length of a channel name in bytes (405). Default 256.
 	MaxChannel int
 	// MaxSubscriptions is the number per session (403). Default 100.
@@ -64,6 +70,18 @@ type Options struct {
 	MaxSessions int
 	// MaxSessionsPerPrincipal is the number per Principal.ID; likewise. Anonymous ones don't count. Default 200.
 	MaxSessionsPerPrincipal int
+	// Address names the network address a request comes from; behind a proxy it has to be read from the header that the proxy
+	// sets. Default RemoteAddress.
+	Address func(*http.Request) string
+	// MaxSessionsPerAddress is the number of sessions per address; more are told to come back. One address may be a whole company, or
+	// a proxy. Default 20,000.
+	MaxSessionsPerAddress int
+	// MaxSockets and MaxSocketsPerAddress are the numbers of websockets, bound to a session or not; more get 503. Defaults 120,000
+	// and 20,000.
+	MaxSockets, MaxSocketsPerAddress int
+	// HandshakeRate is the number of handshakes a second of one address, HandshakeBurst how many may come at once; more are
+	// told to come back. Defaults 1000 and 10,000.
+	HandshakeRate, HandshakeBurst int
 	// QueueMessages and QueueBytes bound what waits for one session, after replaced events were dropped; a session that needs
 	// more is destroyed. Defaults 1000 and 1 MiB.
 	QueueMessages int
@@ -115,6 +133,13 @@ func (o Options) withDefaults() (Options, error) {
 	orInt(&o.MaxSubscriptions, 100)
 	orInt(&o.MaxSessions, 100_000)
 	orInt(&o.MaxSessionsPerPrincipal, 200)
+	orInt(&o.MaxSessionsPerAddress, 20_000)
+	orInt(&o.MaxSockets, 120_000)
+	orInt(&o.MaxSocketsPerAddress, 20_000)
+	orInt(&o.HandshakeRate, 1000)
+	orInt(&o.HandshakeBurst, 10_000)
+	orInt(&o.MaxNesting, 64)
+	orDuration(&o.BodyTimeout, 30*time.Second)
 	orInt(&o.QueueMessages, 1000)
 	orInt(&o.QueueBytes, 1<<20)
 	orInt(&o.CoalesceAfter, 64)
@@ -127,6 +152,9 @@ func (o Options) withDefaults() (Options, error) {
 	orInt(&o.PublishBurst, 1000)
 	if o.Mount == "" {
 		o.Mount = "/faye"
+	}
+	if o.Address == nil {
+		o.Address = RemoteAddress
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -151,6 +179,10 @@ func (o Options) check() error {
 		"Timeout": int64(o.Timeout), "PingEvery": int64(o.PingEvery), "StreamPing": int64(o.StreamPing), "CheckEvery": int64(o.CheckEvery), "MaxBody": o.MaxBody,
 		"MaxBatch": int64(o.MaxBatch), "MaxChannel": int64(o.MaxChannel), "MaxSubscriptions": int64(o.MaxSubscriptions),
 		"MaxSessions": int64(o.MaxSessions), "QueueMessages": int64(o.QueueMessages), "QueueBytes": int64(o.QueueBytes),
+		"MaxSessionsPerAddress": int64(o.MaxSessionsPerAddress), "MaxSockets": int64(o.MaxSockets),
+		"MaxSocketsPerAddress": int64(o.MaxSocketsPerAddress), "HandshakeRate": int64(o.HandshakeRate), "HandshakeBurst": int64(o.HandshakeBurst),
+		"MaxNesting": int64(o.MaxNesting), "PublishRate": int64(o.PublishRate), "PublishBurst": int64(o.PublishBurst),
+		"ReplayBytes": int64(o.ReplayBytes), "ReplayFor": int64(o.ReplayFor), "BodyTimeout": int64(o.BodyTimeout),
 		"LatestWorkers": int64(o.LatestWorkers), "MaxKeys": int64(o.MaxKeys), "CoalesceAfter": int64(o.CoalesceAfter),
 	} {
 		if n < 0 {

@@ -284,7 +284,7 @@ func TestRevocationIsSeenOnConnect(t *testing.T) {
 
 func TestExpiredPrincipalEnds(t *testing.T) {
 	s := start(t, Options{CheckEvery: 5 * time.Millisecond})
-	sess, err := s.srv.open(Principal{ID: "ann", Expires: time.Now().Add(20 * time.Millisecond)}, false)
+	sess, err := s.srv.open(Principal{ID: "ann", Expires: time.Now().Add(20 * time.Millisecond)}, "", false)
 	if err != nil {
 		t.Fatal(err)
 	}

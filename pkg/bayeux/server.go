@@ -23,14 +23,19 @@ type Server struct {
 	life    context.Context // ends with Run; for what no request's context covers
 	endLife context.CancelFunc
 
-	mu       sync.RWMutex
-	sessions map[string]*session
-	owners   map[string]int // sessions per Principal.ID
-	sockets  map[*socket]struct{}
-	running  bool
-	ended    bool
-	work     sync.WaitGroup // requests, sockets and calls of Latest; nothing is added once ended is true
+	mu        sync.RWMutex
+	sessions  map[string]*session
+	owners    map[string]int // sessions per Principal.ID
+	sockets   map[*socket]struct{}
+	addresses map[string]*address
+	peaks     struct{ sessions, owners, sockets, addresses int }
+	running   bool
+	ended     bool
+	work      sync.WaitGroup // requests, sockets and calls of Latest; nothing is added once ended is true
 }
+
+// checkWorkers is the number of sessions that are checked at once.
+const checkWorkers = 8
 
 // Stats are a server's present numbers.
 type Stats struct {
@@ -55,9 +60,10 @@ func New(auth Authorizer, bus Bus, opt Options) (*Server, error) {
 	s := &Server{
 		opt: opt, auth: auth, bus: bus, static: static,
 		hub: newHub(), clock: newClock(),
-		sessions: make(map[string]*session),
-		owners:   make(map[string]int),
-		sockets:  make(map[*socket]struct{}),
+		sessions:  make(map[string]*session),
+		owners:    make(map[string]int),
+		sockets:   make(map[*socket]struct{}),
+		addresses: make(map[string]*address),
 	}
 	s.history = newHistory(&opt)
 	s.latest.srv = s
@@ -177,12 +183,15 @@ func (s *Server) session(id string) *session {
 var (
 	errFull       = errors.New("too many sessions")
 	errOwnerFull  = errors.New("too many sessions of one principal")
+	errAddrFull   = errors.New("too many sessions of one address")
+	errTooFast    = errors.New("too many handshakes of one address")
 	errServerDone = errors.New("server has ended")
 )
 
-// open makes a session for a principal.
-func (s *Server) open(p Principal, acks bool) (*session, error) {
+// open makes a session for a principal at a network address.
+func (s *Server) open(p Principal, addr string, acks bool) (*session, error) {
 	sess := newSession(s, p)
+	sess.addr = addr
 	if acks {
 		sess.acks = &ackLog{}
 	}
@@ -196,6 +205,11 @@ func (s *Server) open(p Principal, acks bool) (*session, error) {
 	case p.ID != "" && s.owners[p.ID] >= s.opt.MaxSessionsPerPrincipal:
 		return nil, errOwnerFull
 	}
+	a := s.addressLocked(addr)
+	if a.sessions >= s.opt.MaxSessionsPerAddress {
+		return nil, errAddrFull
+	}
+	a.sessions++
 	s.sessions[sess.id] = sess
 	if p.ID != "" {
 		s.owners[p.ID]++
@@ -214,15 +228,24 @@ func (s *Server) destroy(sess *session, why ending, reason string) {
 		s.hub.remove(sub)
 	}
 	s.clock.stop(&sess.alarm)
+	s.forget(sess)
+	s.opt.Logger.LogAttrs(context.Background(), slog.LevelDebug, "bayeux: session ended", slog.String("reason", reason))
+}
+
+// forget takes a session that has ended out of the books.
+func (s *Server) forget(sess *session) {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	delete(s.sessions, sess.id)
+	s.sessions = shrunk(s.sessions, &s.peaks.sessions)
 	if id := sess.principal.ID; id != "" {
 		if s.owners[id]--; s.owners[id] == 0 {
 			delete(s.owners, id)
+			s.owners = shrunk(s.owners, &s.peaks.owners)
 		}
 	}
-	s.mu.Unlock()
-	s.opt.Logger.LogAttrs(context.Background(), slog.LevelDebug, "bayeux: session ended", slog.String("reason", reason))
+	s.addressLocked(sess.addr).sessions--
+	s.leaveLocked(sess.addr, time.Now())
 }
 
 // checkLoop asks every CheckEvery whether sessions and subscriptions are still allowed.
@@ -236,6 +259,7 @@ func (s *Server) checkLoop(ctx context.Context) {
 		case <-ticker.C:
 			s.check(ctx)
 			s.history.trim()
+			s.sweepAddresses()
 		}
 	}
 }
@@ -247,19 +271,37 @@ func (s *Server) check(ctx context.Context) {
 		sessions = append(sessions, sess)
 	}
 	s.mu.RUnlock()
+	// Several at once: a Grant.Valid may have to wait for somebody, and what it says should be known soon.
+	next := make(chan *session)
+	var work sync.WaitGroup
+	for range min(checkWorkers, len(sessions)) {
+		work.Go(func() {
+			for sess := range next {
+				s.checkSession(ctx, sess)
+			}
+		})
+	}
 	for _, sess := range sessions {
 		if ctx.Err() != nil {
-			return
+			break
 		}
-		if !s.alive(ctx, sess) {
+		next <- sess
+	}
+	close(next)
+	work.Wait()
+}
+
+func (s *Server) checkSession(ctx context.Context, sess *session) {
+	if !s.alive(ctx, sess) {
+		if ctx.Err() == nil {
 			s.destroy(sess, destroyed, "principal no longer valid")
-			continue
 		}
-		for _, sub := range sess.checked() {
-			if !sub.valid() {
-				sub.sub.sess.drop(sub.sub)
-				s.hub.remove(sub.sub)
-			}
+		return
+	}
+	for _, sub := range sess.checked() {
+		if !sub.valid() {
+			sub.sub.sess.drop(sub.sub)
+			s.hub.remove(sub.sub)
 		}
 	}
 }

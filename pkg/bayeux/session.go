@@ -26,6 +26,7 @@ type session struct {
 	srv       *Server
 	id        string
 	principal Principal
+	addr      string // of the handshake
 	alarm     alarm
 
 	mu       sync.Mutex
@@ -46,6 +47,7 @@ type session struct {
 	sent    flight
 	acks    *ackLog // nil unless the client acknowledges what connect replies bring
 
+	quick  bucket // connects that were not to be held
 	outbox outbox // has a lock of its own
 }
 
@@ -83,6 +85,27 @@ func (s *session) touchLocked() {
 	if end := s.principal.Expires; !end.IsZero() && end.Before(s.expireAt) {
 		s.expireAt = end
 	}
+}
+
+// Connects that ask for an immediate answer come with subscribes, a burst of them with many. A client that goes on and on is made to
+// wait a little each time.
+const (
+	quickRate  = 20
+	quickBurst = 100
+	quickPause = 100 * time.Millisecond
+)
+
+// pace returns how long a connect is held that may be held that long.
+func (s *session) pace(hold time.Duration) time.Duration {
+	if hold >= quickPause {
+		return hold
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.quick.take(time.Now(), quickRate, quickBurst) {
+		return hold
+	}
+	return min(quickPause, s.srv.opt.Timeout)
 }
 
 func (s *session) limits() limits {

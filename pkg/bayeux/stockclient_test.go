@@ -25,7 +25,7 @@ var installStockClient = sync.OnceValue(func() error {
 	if _, err := exec.LookPath("node"); err != nil {
 		return errors.New("this test needs Node.js: install node and npm")
 	}
-	if _, err := os.Stat(filepath.Join(nodeDir, "node_modules", "faye")); err == nil {
+	if _, err := os.Stat(filepath.Join(nodeDir, "node_modules", "cometd-nodejs-client")); err == nil {
 		return nil
 	}
 	cmd := exec.Command("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund")

@@ -19,6 +19,7 @@ const maxSocketFrame = 64 << 10
 type socket struct {
 	srv  *Server
 	conn *websocket.Conn
+	addr string
 	req  Request
 	// alarm rings for pings and for sockets that belong to nobody.
 	alarm alarm
@@ -55,6 +56,11 @@ var upgrader = websocket.Upgrader{
 }
 
 func (s *Server) serveSocket(w http.ResponseWriter, r *http.Request, o origin) {
+	addr := s.opt.Address(r)
+	if !s.roomForSocket(addr) {
+		s.unavailable(w)
+		return
+	}
 	conn, err := upgrader.Upgrade(w, r, nil)
 	if err != nil {
 		return // answered by the upgrader
@@ -65,7 +71,7 @@ func (s *Server) serveSocket(w http.ResponseWriter, r *http.Request, o origin) {
 		Header: r.Header, Host: r.Host, RemoteAddr: r.RemoteAddr, RequestURI: r.RequestURI, TLS: r.TLS, Body: http.NoBody,
 	}).WithContext(s.life)
 	now := time.Now()
-	k := &socket{srv: s, conn: conn, req: Request{HTTP: req, CookieCounts: o.cookieCounts}, idleSince: now, pingAt: now.Add(s.opt.PingEvery)}
+	k := &socket{srv: s, conn: conn, addr: addr, req: Request{HTTP: req, CookieCounts: o.cookieCounts}, idleSince: now, pingAt: now.Add(s.opt.PingEvery)}
 	k.alarm.fire = k.ring
 	if !s.addSocket(k) {
 		k.cut()
@@ -75,13 +81,27 @@ func (s *Server) serveSocket(w http.ResponseWriter, r *http.Request, o origin) {
 	go k.read() // on a small stack of its own, and net/http's goroutine with its buffers goes
 }
 
-// addSocket counts the socket and its reader as work, and reports false when the server has ended.
+// roomForSocket reports whether an address may have one socket more. Of several that come at once some may be too many by then:
+// addSocket counts.
+func (s *Server) roomForSocket(addr string) bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	a := s.addresses[addr]
+	return len(s.sockets) < s.opt.MaxSockets && (a == nil || a.sockets < s.opt.MaxSocketsPerAddress)
+}
+
+// addSocket counts the socket and its reader as work, and reports false when the server has ended or has too many.
 func (s *Server) addSocket(k *socket) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ended {
 		return false
 	}
+	a := s.addressLocked(k.addr)
+	if len(s.sockets) >= s.opt.MaxSockets || a.sockets >= s.opt.MaxSocketsPerAddress {
+		return false
+	}
+	a.sockets++
 	s.sockets[k] = struct{}{}
 	s.work.Add(1)
 	return true
@@ -91,6 +111,9 @@ func (s *Server) removeSocket(k *socket) {
 	s.clock.stop(&k.alarm)
 	s.mu.Lock()
 	delete(s.sockets, k)
+	s.sockets = shrunk(s.sockets, &s.peaks.sockets)
+	s.addressLocked(k.addr).sockets--
+	s.leaveLocked(k.addr, time.Now())
 	s.mu.Unlock()
 	s.finish()
 }
@@ -143,7 +166,7 @@ func (k *socket) receive(body []byte) {
 	if k.leaving() {
 		return
 	}
-	batch, err := parseBatch(body, k.srv.opt.MaxBatch)
+	batch, err := parseBatch(body, k.srv.opt.MaxBatch, k.srv.opt.MaxNesting)
 	if err != nil {
 		k.srv.opt.Logger.Debug("bayeux: frame ignored", "error", err)
 		return

@@ -12,8 +12,12 @@ import (
 const (
 	// fewMatches is how many matches are read whole and ordered here. Totals up to it are exact.
 	fewMatches = 10_000
-	// window is how many of the newest rows are looked at one by one when there are more matches than that.
-	window = 20_000
+	// When there are more, this many of the newest rows are looked at one by one: some for each row of the page and those
+	// before it, within bounds.
+	windowPerRow, windowLeast, windowMost = 20, 5_000, 50_000
+	// sample rows, spread over a table, tell how common a match is; denseSample of them mean that reading the table from its
+	// beginning finds fewMatches sooner than any index.
+	sample, denseSample = 512, 51
 	// smallTable is how many rows are counted one by one without anybody noticing.
 	smallTable = 100_000
 )
@@ -35,18 +39,31 @@ func (x Index) Find(ctx context.Context, tx *database.Tx, q Query, w Where, limi
 	if q.Empty() {
 		return Found{}, fmt.Errorf("search %s: the query is empty", x.Table)
 	}
-	few, err := x.few(ctx, tx, q, w)
+	newest, err := database.One(ctx, tx, database.Scalar[int], "SELECT COALESCE(MAX(id), 0) FROM "+x.Table)
+	if err != nil {
+		return Found{}, fmt.Errorf("search %s: %w", x.Table, err)
+	}
+	many, err := x.many(ctx, tx, q, w, newest)
 	if err != nil {
 		return Found{}, err
 	}
-	if few != nil {
-		return Found{IDs: cut(few, limit, offset), Total: len(few)}, nil
+	if !many {
+		few, err := x.few(ctx, tx, q, w)
+		if err != nil {
+			return Found{}, err
+		}
+		if few != nil {
+			return Found{IDs: cut(few, limit, offset), Total: len(few)}, nil
+		}
 	}
 	var found Found
 	if found.IDs, err = x.newest(ctx, tx, q, w, limit, offset); err != nil {
 		return Found{}, err
 	}
-	found.Total, found.Estimated, err = x.total(ctx, tx, q, w)
+	if err := Walking(ctx, tx, false); err != nil {
+		return Found{}, err
+	}
+	found.Total, found.Estimated, err = x.total(ctx, tx, q, w, newest)
 	return found, err
 }
 
@@ -59,15 +76,44 @@ func cut(ids []int64, limit, offset int) []int64 {
 // entry is a match with what it is ordered by.
 type entry struct{ order, id int64 }
 
-// few returns all matches in order, or nil when there are, or may be, more than fewMatches.
+// many reports whether reading all matches by the index is not worth a try, where that can be told cheaply. Whether it is
+// decides how the answer is found and not what it is.
+func (x Index) many(ctx context.Context, tx *database.Tx, q Query, w Where, newest int) (bool, error) {
+	if tx.Dialect() != database.Postgres {
+		return x.manySuffixes(ctx, tx, q)
+	}
+	if newest <= smallTable {
+		return false, nil
+	}
+	all := q.Compare(w).And("id IN (SELECT i * ? FROM generate_series(1, ?) AS i)", int64(newest/sample), sample)
+	n, err := database.One(ctx, tx, database.Scalar[int], "SELECT COUNT(*) FROM "+x.Table+all.Clause(), all.Args...)
+	if err != nil || n < denseSample {
+		return false, wrapped(x, err)
+	}
+	n, err = x.countMany(ctx, tx, q, w)
+	return n > fewMatches, err
+}
+
+// countMany counts matches, no further than to know that there are many.
+func (x Index) countMany(ctx context.Context, tx *database.Tx, q Query, w Where) (int, error) {
+	all := q.Compare(w)
+	n, err := database.One(ctx, tx, database.Scalar[int], "SELECT COUNT(*) FROM (SELECT 1 FROM "+x.Table+all.Clause()+
+		" LIMIT ?) AS matching", append(slices.Clip(all.Args), fewMatches+1)...)
+	return n, wrapped(x, err)
+}
+
+func wrapped(x Index, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("search %s: %w", x.Table, err)
+}
+
+// few returns all matches in order, or nil when there are more than fewMatches.
 func (x Index) few(ctx context.Context, tx *database.Tx, q Query, w Where) ([]int64, error) {
 	if tx.Dialect() == database.Postgres {
 		w = x.byTokens(q, w)
 	} else {
-		many, err := x.manySuffixes(ctx, tx, q)
-		if err != nil || many {
-			return nil, err
-		}
 		w = x.bySuffix(q, w)
 	}
 	all, err := database.All(ctx, tx, func(row database.Scanner) (e entry, err error) {
@@ -107,7 +153,8 @@ func (x Index) newest(ctx context.Context, tx *database.Tx, q Query, w Where, li
 	if err := Walking(ctx, tx, true); err != nil {
 		return nil, err
 	}
-	oldest, whole, err := x.oldestInWindow(ctx, tx, w)
+	window := min(max(windowPerRow*(limit+offset), windowLeast), windowMost)
+	oldest, whole, err := x.oldestInWindow(ctx, tx, w, window)
 	if err != nil {
 		return nil, err
 	}
@@ -140,7 +187,7 @@ func (x Index) inOrder(ctx context.Context, tx *database.Tx, from string, w Wher
 }
 
 // oldestInWindow returns where the newest rows of w that are looked at one by one begin, or whole when that is all of them.
-func (x Index) oldestInWindow(ctx context.Context, tx *database.Tx, w Where) (oldest int64, whole bool, err error) {
+func (x Index) oldestInWindow(ctx context.Context, tx *database.Tx, w Where, window int) (oldest int64, whole bool, err error) {
 	oldest, err = database.One(ctx, tx, database.Scalar[int64], "SELECT "+x.Order+" FROM "+x.Table+w.Clause()+
 		" ORDER BY "+x.Order+" DESC, id DESC LIMIT 1 OFFSET ?", append(slices.Clip(w.Args), window)...)
 	if database.IsNoRows(err) {
@@ -172,29 +219,16 @@ func Walking(ctx context.Context, tx *database.Tx, on bool) error {
 }
 
 // total counts many matches: exactly in a table small enough, else no further than to know that there are many.
-func (x Index) total(ctx context.Context, tx *database.Tx, q Query, w Where) (n int, estimated bool, err error) {
-	if err := Walking(ctx, tx, false); err != nil {
-		return 0, false, err
-	}
-	newest, err := database.One(ctx, tx, database.Scalar[int], "SELECT COALESCE(MAX(id), 0) FROM "+x.Table)
-	if err != nil {
-		return 0, false, fmt.Errorf("count %s: %w", x.Table, err)
-	}
+func (x Index) total(ctx context.Context, tx *database.Tx, q Query, w Where, newest int) (n int, estimated bool, err error) {
 	if newest <= smallTable {
-		n, err = x.Count(ctx, tx, q, w)
+		// Row by row: what matches is much of the table, which no index makes shorter.
+		n, err = x.Count(ctx, tx, Query{}, q.Compare(w))
 		return n, false, err
 	}
-	if tx.Dialect() == database.Postgres {
-		return max(newest, fewMatches+1), true, nil // that there are many is why this is asked
-	}
-	all := q.Compare(w)
-	n, err = database.One(ctx, tx, database.Scalar[int], "SELECT COUNT(*) FROM (SELECT 1 FROM "+x.Table+all.Clause()+
-		" LIMIT ?) AS matching", append(slices.Clip(all.Args), fewMatches+1)...)
-	if err != nil {
-		return 0, false, fmt.Errorf("count %s: %w", x.Table, err)
-	}
-	if n <= fewMatches {
-		return n, false, nil
+	if tx.Dialect() != database.Postgres && w.SQL != "" { // else that there are many is known, and why this is asked
+		if n, err = x.countMany(ctx, tx, q, w); err != nil || n <= fewMatches {
+			return n, false, err
+		}
 	}
 	return max(newest, fewMatches+1), true, nil
 }

@@ -80,11 +80,11 @@ func (s *service) applyAll(ctx context.Context, r *job.Run, o order, claimed []I
 			return nil, context.Cause(ctx)
 		}
 		var notices []admin.Notice
-		inviter := group[0].RecommendUser.PersonID
-		if inviter != 0 && inviter != owner {
+		var tell func(context.Context)
+		if inviter := group[0].RecommendUser.PersonID; inviter != 0 && inviter != owner {
 			notices = append(notices, o.notice(inviter, "您的邀请", group...))
+			tell = func(ctx context.Context) { s.tellInviter(ctx, o, inviter, group) }
 		}
-		tell := func(ctx context.Context) { s.tellInviter(ctx, o, group) }
 		if err := s.apply(ctx, r.Job(), o, group, notices, tell); err != nil {
 			return nil, err
 		}

@@ -86,13 +86,10 @@ func encoded(event any) json.RawMessage {
 }
 
 // tellInviter pushes each decision of a bulk one to the person linked to its inviter. The decider follows the progress.
-func (s *service) tellInviter(ctx context.Context, o order, group []Invitation) {
+func (s *service) tellInviter(ctx context.Context, o order, inviter int64, group []Invitation) {
 	for _, v := range group {
-		if v.RecommendUser.PersonID == 0 {
-			continue
-		}
 		event := decidedEvent{Status: string(o.Status), ID: v.ID, ApproveDescription: orNull(o.Reason)}
-		if err := s.Events.Publish(ctx, admin.PersonChannel(approvalPrefix, v.RecommendUser.PersonID), event); err != nil {
+		if err := s.Events.Publish(ctx, admin.PersonChannel(approvalPrefix, inviter), event); err != nil {
 			// The bus is away: the others would only wait for the same answer, and pages read the list when they come back.
 			cmp.Or(s.Logger, slog.Default()).WarnContext(ctx, "decisions not pushed", "error", err)
 			return

@@ -24,16 +24,18 @@ func at(y int, m time.Month, d, h, min, s, ns int, loc *time.Location) dataset.V
 	return dataset.Instant(time.Date(y, m, d, h, min, s, ns, loc))
 }
 
-// cellCases is the table of what each kind of value becomes: excel is the value excelize reads (raw), openpyxl what
-// openpyxl reads, or the same when empty; kind is openpyxl's data type.
-var cellCases = map[string]struct {
+type cellCase struct {
 	column          dataset.Column
 	value           dataset.Value
 	excel, openpyxl string
 	shared          string // what openpyxl reads in a shared string, where that differs: it drops x005F_ there, wherever it stands
 	kind, format    string
 	report          dataset.Report
-}{
+}
+
+// cellCases is the table of what each kind of value becomes: excel is the value excelize reads (raw), openpyxl what
+// openpyxl reads, or the same when empty; kind is openpyxl's data type.
+var cellCases = map[string]cellCase{
 	"text":                     {value: dataset.String("展会 Expo"), excel: "展会 Expo", kind: "s", format: asText},
 	"phone stays text":         {value: dataset.String("013800000001"), excel: "013800000001", kind: "s", format: asText},
 	"formula stays text":       {value: dataset.String("=1+1"), excel: "=1+1", kind: "s", format: asText},
@@ -100,13 +102,9 @@ var cellCases = map[string]struct {
 	"null code":                {column: dataset.Column{Type: dataset.Code}, value: dataset.Null},
 }
 
-// TestCells writes every case as one column of one row, with shared strings and without, and reads the workbook with two
-// readers that are not ours.
-func TestCells(t *testing.T) {
-	s := dataset.Sheet{Name: "数据", Location: shanghai}
-	var names []string
-	var row []dataset.Value
-	var want dataset.Report
+// sheetOfCases has every case as one column of one row.
+func sheetOfCases() (s dataset.Sheet, names []string, row []dataset.Value, want dataset.Report) {
+	s = dataset.Sheet{Name: "数据", Location: shanghai}
 	for name, c := range cellCases {
 		c.column.Key, c.column.Title = name, name
 		s.Columns = append(s.Columns, c.column)
@@ -116,6 +114,13 @@ func TestCells(t *testing.T) {
 		want.OutOfSpan += c.report.OutOfSpan
 	}
 	want.Rows, want.Sheets = 1, 1
+	return s, names, row, want
+}
+
+// TestCells writes every case as one column of one row, with shared strings and without, and reads the workbook with two
+// readers that are not ours.
+func TestCells(t *testing.T) {
+	s, names, row, want := sheetOfCases()
 	for _, mode := range []struct {
 		name   string
 		shared int

@@ -6,10 +6,12 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/xuri/excelize/v2"
 
 	"exporthub/pkg/dataset"
 	"exporthub/pkg/errs"
@@ -122,6 +124,43 @@ func TestAnArchiveThatIsTooLongIsRefused(t *testing.T) {
 	}
 }
 
+// TestAnArchiveThatWouldBeTooLongIsRefusedEarly knows how many rows are to come.
+func TestAnArchiveThatWouldBeTooLongIsRefusedEarly(t *testing.T) {
+	const rows = 400_000
+	for name, c := range map[string]struct {
+		told    int64
+		refused bool
+	}{
+		"told of too many":  {rows, true},
+		"told of less":      {rows / 20, false},
+		"told of no number": {0, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := Options{}.limits()
+			l.archiveBytes = 1 << 20
+			s := benchSheet()
+			s.Rows = c.told
+			w, err := newWriter(io.Discard, s, l)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer w.Abort()
+			row := make([]dataset.Value, 10)
+			n := 0
+			for ; n < rows/20 && err == nil; n++ {
+				fillBenchRow(row, n)
+				err = w.Write(row)
+			}
+			if err == nil {
+				_, err = w.Close()
+			}
+			if c.refused != errs.Is(err, errs.TooLarge) || !c.refused && err != nil {
+				t.Errorf("after %d rows: %v", n, err)
+			}
+		})
+	}
+}
+
 func TestSheetNames(t *testing.T) {
 	long := strings.Repeat("名", 27) + "😀😀"
 	for _, c := range []struct {
@@ -229,6 +268,38 @@ func TestARealSheetIsFull(t *testing.T) {
 	}
 	if count, last := countRows(t, archive, "xl/worksheets/sheet2.xml"); count != 12 || !strings.Contains(last, `<c r="A12" s="3"><v>1048585</v>`) {
 		t.Errorf("second sheet: %d rows, the last %s", count, last)
+	}
+	openWhole(t, file.Bytes(), rows)
+}
+
+// openWhole reads a workbook of rows that are numbered from 0 on, as excelize opens it.
+func openWhole(t *testing.T, file []byte, rows int) {
+	t.Helper()
+	book := read(t, file)
+	next := 0
+	for _, sheet := range book.GetSheetList() {
+		all, err := book.Rows(sheet)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for header := true; all.Next(); header = false {
+			cells, err := all.Columns(excelize.Options{RawCellValue: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if want := strconv.Itoa(next); !header && (len(cells) != 1 || cells[0] != want) {
+				t.Fatalf("%s: row %q, want %s", sheet, cells, want)
+			}
+			if !header {
+				next++
+			}
+		}
+		if err := all.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if next != rows {
+		t.Errorf("excelize reads %d rows, want %d", next, rows)
 	}
 }
 

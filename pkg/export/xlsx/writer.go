@@ -26,11 +26,13 @@ type writer struct {
 	archive *archive // the caller's while the pipeline waits for nothing
 	first   *frame   // heads and styles, from before the first row
 
-	columns  []column
-	widths   []float64
-	header   []byte // the header row of every data sheet
-	names    []string
-	lastRows []int // of the data sheets that are finished
+	columns []column
+	widths  []float64
+	header  []byte // the header row of every data sheet
+	// headerShared is how many of its cells are shared strings.
+	headerShared int64
+	names        []string
+	lastRows     []int // of the data sheets that are finished
 
 	pipeline *pipeline
 	batch    *batch // being filled
@@ -76,7 +78,8 @@ func (x *writer) begin() (err error) {
 	for i, c := range x.sheet.Columns {
 		titles[i], x.widths[i] = c.Title, width(c)
 	}
-	x.header = appendTextRow(nil, 1, titles, func(int) int { return x.first.styles.header })
+	x.header = appendTextRow(nil, &x.strings, 1, titles, func(int) int { return x.first.styles.header })
+	x.headerShared = x.strings.used
 	x.pipeline = newPipeline(x.archive, x.sheet, x.limits, x.columns)
 	x.batch = x.pipeline.next()
 	return x.beginSheet()
@@ -134,6 +137,9 @@ func (x *writer) beginSheet() error {
 	x.batch.name = fmt.Sprintf("xl/worksheets/sheet%d.xml", len(x.names))
 	x.batch.head = append(head, x.header...)
 	x.batch.first = 2
+	if len(x.names) > 1 { // the first one's were counted when the header was made
+		x.strings.used += x.headerShared
+	}
 	x.room = room{row: x.room.row, used: int64(len(x.batch.head))}
 	return nil
 }
@@ -253,7 +259,7 @@ func (x *writer) finish() error {
 	x.report.Replaced += done.Replaced
 	x.report.OutOfSpan += done.OutOfSpan
 	info := x.infoName(x.names)
-	last, err := newFrame(x.sheet, x.names, x.lastRows, info, x.strings.used > 0)
+	last, err := newFrame(x.sheet, x.names, x.lastRows, info, x.limits.shared > 0)
 	if err != nil {
 		return err
 	}
@@ -262,7 +268,7 @@ func (x *writer) finish() error {
 			return err
 		}
 	}
-	if x.strings.used > 0 {
+	if x.limits.shared > 0 {
 		head := fmt.Sprintf(`<?xml version="1.0" encoding="UTF-8" standalone="yes"?>`+"\n"+
 			`<sst xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main" count="%d" uniqueCount="%d">`,
 			x.strings.used, len(x.strings.ids))
@@ -291,7 +297,7 @@ func (x *writer) addInfoSheet(f *frame) error {
 		if line.Rows {
 			line.Text = strconv.FormatInt(x.report.Rows, 10)
 		}
-		head = appendTextRow(head, i+1, []string{line.Label, line.Text}, func(col int) int {
+		head = appendTextRow(head, &x.strings, i+1, []string{line.Label, line.Text}, func(col int) int {
 			if col == 0 {
 				return f.styles.label
 			}
@@ -301,18 +307,21 @@ func (x *writer) addInfoSheet(f *frame) error {
 	return x.addFile(p.name, head, []byte("</sheetData>"), tail)
 }
 
-// appendTextRow appends a row of text cells; style gives each column's style.
-func appendTextRow(dst []byte, row int, texts []string, style func(col int) int) []byte {
+// appendTextRow appends a row of text cells, shared where there is room: Numbers shows no others. style gives each
+// column's style.
+func appendTextRow(dst []byte, t *sharedStrings, row int, texts []string, style func(col int) int) []byte {
 	dst = append(strconv.AppendInt(append(dst, `<row r="`...), int64(row), 10), `">`...)
 	for i, text := range texts {
 		dst = append(append(append(dst, `<c r="`...), columnName(i)...), strconv.Itoa(row)...)
 		dst = append(strconv.AppendInt(append(dst, `" s="`...), int64(style(i)), 10), '"')
-		if text != "" {
+		if text == "" {
+			dst = append(dst, "/>"...)
+		} else if s, found := t.label(text); found {
+			dst = append(strconv.AppendInt(append(dst, ` t="s"><v>`...), int64(s.id), 10), "</v></c>"...)
+		} else {
 			dst = append(dst, ` t="inlineStr"><is>`...)
 			dst, _ = appendTextElement(dst, text)
 			dst = append(dst, "</is></c>"...)
-		} else {
-			dst = append(dst, "/>"...)
 		}
 	}
 	return append(dst, "</row>"...)

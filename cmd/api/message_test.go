@@ -1,0 +1,297 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/xuri/excelize/v2"
+
+	"exporthub/pkg/testkit"
+)
+
+// badge are the counts of a person's messages.
+type badge struct{ UnreadMum, WaitHandleNum int }
+
+// messageRow is what tests read of a message.
+type messageRow struct {
+	ID           int64
+	BusinessID   int64  `json:"business_id"`
+	RecipientID  int64  `json:"recipient_id"`
+	OperateID    int64  `json:"operate_id"`
+	NoticeType   string `json:"notice_type"`
+	Plugin       string
+	Status       int
+	HandleStatus int `json:"handle_status"`
+	MessageBody  struct {
+		Head, Title, Content string
+		ProjectName          string `json:"project_name"`
+	} `json:"message_body"`
+}
+
+// messagePage is a page of one of the lists.
+type messagePage struct {
+	Result int
+	Msg    string
+	Data   struct {
+		badge
+		Data        []messageRow
+		Total       int
+		LastPage    int     `json:"last_page"`
+		PerPage     int     `json:"per_page"`
+		Path        string  `json:"path"`
+		NextPageURL *string `json:"next_page_url"`
+		PrevPageURL *string `json:"prev_page_url"`
+	}
+}
+
+func (a *app) messages(token, path string) (p messagePage) {
+	a.t.Helper()
+	res := a.do("GET", path, nil, "ACCESS-TOKEN", token)
+	res.json(a.t, &p)
+	if res.status != 200 || p.Result != 1 || p.Msg != "list" {
+		a.t.Fatalf("%s answers %d %.300s", path, res.status, res.body)
+	}
+	return p
+}
+
+// me is the id of whose token it is.
+func (a *app) me(token string) int64 {
+	a.t.Helper()
+	var who struct{ Data struct{ ID int64 } }
+	a.do("GET", "/api/user/me", nil, "ACCESS-TOKEN", token).json(a.t, &who)
+	return who.Data.ID
+}
+
+// The example of the messages document, replayed: an export that ended tells its owner, an invitation whoever may approve.
+func TestReplayOfTheMessagesDocument(t *testing.T) {
+	a := startEmbedded(t, "DEMO_ROWS=5", "EXPORT_DAILY_LIMIT=2")
+	admin, staff, reader := a.login("admin"), a.login("13800000002"), a.login("13800000003")
+	send := func(method, path, token string, body any) answer {
+		return a.do(method, path, body, "ACCESS-TOKEN", token)
+	}
+	before := a.messages(admin, "/admin/message/unread").Data.badge
+
+	created := send("POST", "/api/admin/invitations", admin, map[string]any{
+		"exhibition_id": 1, "user_phone": "13900000001", "recommend_user_phone": "13900000002",
+	})
+	if !strings.Contains(string(created.body), `"code":0`) {
+		t.Fatalf("create: %s", created.body)
+	}
+	var queued struct{ Data struct{ UUID string } }
+	send("GET", "/api/admin/invitations?export_format=csv", admin, nil).json(t, &queued)
+	a.finished(admin, queued.Data.UUID)
+
+	for list, query := range map[string]string{"unread": "plugin=export&notice_type=1", "read": "", "waitHandle": "plugin=invitation"} {
+		for base, name := range map[string]string{"/admin/message/": "plain", "/business/7/admin/message/": "business"} {
+			res := send("GET", base+list+"?"+query, admin, nil)
+			if name == "business" {
+				testkit.Golden(t, "testdata/replay/message_"+list+".txt", shape(t, res.body))
+			}
+			page := a.messages(admin, base+list+"?"+query)
+			want := before
+			want.UnreadMum, want.WaitHandleNum = before.UnreadMum+2, before.WaitHandleNum+1
+			if page.Data.badge != want || page.Data.Path != a.url+base+list || page.Data.PerPage != 20 {
+				t.Errorf("%s%s: %+v %s", base, list, page.Data.badge, page.Data.Path)
+			}
+			if business := map[string]int64{"plain": 1, "business": 7}[name]; page.Data.Data[0].BusinessID != business {
+				t.Errorf("%s echoes business %d", base, page.Data.Data[0].BusinessID)
+			}
+		}
+	}
+	testkit.Golden(t, "testdata/replay/message_bad_input.txt", shape(t, send("GET", "/business/x/admin/message/unread?page=y", admin, nil).body))
+	testkit.Golden(t, "testdata/replay/message_export_forbidden.txt", shape(t, send("GET", "/admin/message/unread?export_format=xlsx", reader, nil).body))
+	testkit.Golden(t, "testdata/replay/message_export_queued.txt", shape(t, send("GET", "/admin/message/read?export_format=xlsx", staff, nil).body))
+	if res := send("GET", "/admin/message/unread", "", nil); res.status != 401 || !strings.Contains(string(res.body), `"result":0`) {
+		t.Errorf("no token: %d %s", res.status, res.body)
+	}
+	for path, want := range map[string]string{
+		"/business/x/admin/message/unread": "business_id", "/admin/message/unread?page=y": "page",
+		"/admin/message/unread?notice_type=" + strings.Repeat("9", 50): "notice_type", "/business/0/admin/message/read": "business_id",
+	} {
+		res := send("GET", path, admin, nil)
+		if res.status != 200 || !strings.Contains(string(res.body), want) || !strings.Contains(string(res.body), `"result":0`) {
+			t.Errorf("%s answers %d %s, want %s named", path, res.status, res.body, want)
+		}
+	}
+}
+
+// The addresses in a page lead to the pages they name, filters included.
+func TestMessagePagesLeadToEachOther(t *testing.T) {
+	a := startEmbedded(t, "DEMO_ROWS=1")
+	token := a.login("admin")
+	seen := map[int64]bool{}
+	at, pages := "/business/3/admin/message/read?plugin=export", 0
+	for {
+		page := a.messages(token, at)
+		pages++
+		for _, m := range page.Data.Data {
+			if seen[m.ID] || m.Plugin != "export" || m.Status != 1 {
+				t.Errorf("page %d has %+v", pages, m)
+			}
+			seen[m.ID] = true
+		}
+		if page.Data.NextPageURL == nil {
+			if len(seen) != page.Data.Total || pages != page.Data.LastPage || pages < 2 {
+				t.Errorf("%d messages in %d pages, told %d in %d", len(seen), pages, page.Data.Total, page.Data.LastPage)
+			}
+			return
+		}
+		at = pathOf(t, *page.Data.NextPageURL)
+	}
+}
+
+func TestReadingAndHandlingMessages(t *testing.T) {
+	a := startEmbedded(t, "DEMO_ROWS=2")
+	admin, staff := a.login("admin"), a.login("13800000002")
+	a.do("POST", "/api/admin/invitations", url.Values{
+		"exhibition_id": {"1"}, "user_phone": {"13900000001"}, "recommend_user_phone": {"13900000002"},
+	}, "ACCESS-TOKEN", admin)
+	start := a.messages(admin, "/admin/message/waitHandle")
+	m := start.Data.Data[0]
+	type changed struct {
+		Result int
+		Msg    string
+		Data   struct {
+			badge
+			Message messageRow
+			Changed int
+		}
+	}
+	post := func(token, path string) (c changed) {
+		t.Helper()
+		res := a.do("POST", path, nil, "ACCESS-TOKEN", token)
+		if res.status != 200 {
+			t.Errorf("%s answers %d", path, res.status)
+		}
+		var refused struct {
+			Result int
+			Msg    string
+			Data   []any
+		}
+		if json.Unmarshal(res.body, &refused) == nil { // a refusal's data is an empty list
+			return changed{Result: refused.Result, Msg: refused.Msg}
+		}
+		res.json(t, &c)
+		return c
+	}
+	b := start.Data.badge
+	c := post(admin, fmt.Sprintf("/admin/message/%d/read", m.ID))
+	if b.UnreadMum--; c.Result != 1 || c.Msg != "操作成功" || c.Data.Message.Status != 1 || c.Data.badge != b {
+		t.Errorf("read: %+v, want %+v", c, b)
+	}
+	c = post(admin, fmt.Sprintf("/business/9/admin/message/%d/handle", m.ID))
+	if b.WaitHandleNum--; c.Result != 1 || c.Data.Message.HandleStatus != 0 || c.Data.Message.BusinessID != 9 || c.Data.badge != b {
+		t.Errorf("handle: %+v, want %+v", c, b)
+	}
+	for _, path := range []string{fmt.Sprintf("/admin/message/%d/read", m.ID), "/admin/message/999999/handle"} {
+		if c := post(staff, path); c.Result != 0 || c.Msg == "" {
+			t.Errorf("another's %s: %+v", path, c)
+		}
+	}
+	if c := post(admin, "/admin/message/0/read"); c.Result != 0 || !strings.Contains(c.Msg, "id") {
+		t.Errorf("no id: %+v", c)
+	}
+	c = post(admin, "/admin/message/read-all")
+	if c.Result != 1 || c.Data.Changed != b.UnreadMum || c.Data.UnreadMum != 0 || c.Data.WaitHandleNum != b.WaitHandleNum {
+		t.Errorf("read all: %+v, had %+v", c, b)
+	}
+	if n := a.messages(staff, "/admin/message/unread").Data.UnreadMum; n == 0 {
+		t.Error("everybody's messages were read")
+	}
+}
+
+// Each list exports what it shows, and only one's own.
+func TestMessageListsAsFiles(t *testing.T) {
+	a := startEmbedded(t, "DEMO_ROWS=1")
+	admin, staff := a.login("admin"), a.login("13800000002")
+	a.do("POST", "/api/admin/invitations", url.Values{
+		"exhibition_id": {"1"}, "user_phone": {"13900000001"}, "recommend_user_phone": {"13900000002"},
+	}, "ACCESS-TOKEN", admin)
+	for list, sheet := range map[string]string{"unread": "未读消息", "read": "已读消息", "waitHandle": "待处理消息"} {
+		who := admin
+		if list == "read" {
+			who = staff
+		}
+		path := "/admin/message/" + list
+		var shown []messageRow
+		for page := 1; ; page++ {
+			p := a.messages(who, fmt.Sprintf("%s?page=%d", path, page))
+			shown = append(shown, p.Data.Data...)
+			if p.Data.NextPageURL == nil {
+				break
+			}
+		}
+		var queued struct {
+			Msg  string
+			Data struct{ UUID, Channel string }
+		}
+		a.do("GET", path+"?export_format=xlsx", nil, "ACCESS-TOKEN", who).json(t, &queued)
+		if queued.Msg != "导出任务已经加入队列,请耐心等待" || queued.Data.Channel == "" {
+			t.Fatalf("%s: %+v", list, queued)
+		}
+		j := a.finished(who, queued.Data.UUID)
+		if j.FileURL == nil {
+			t.Fatalf("%s: %+v", list, j)
+		}
+		book, err := excelize.OpenReader(bytes.NewReader(a.do("GET", pathOf(t, *j.FileURL), nil).body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		rows, err := book.GetRows(sheet)
+		_ = book.Close()
+		if err != nil || len(rows) != len(shown)+1 || len(shown) == 0 {
+			t.Fatalf("%s: %v, %d rows in the file, %d in the list", list, err, len(rows)-1, len(shown))
+		}
+		for i, m := range shown {
+			if rows[i+1][0] != fmt.Sprint(m.ID) || rows[i+1][6] != m.MessageBody.Title {
+				t.Fatalf("row %d of %s is %v, of the list %+v", i+1, list, rows[i+1], m)
+			}
+		}
+	}
+}
+
+// A new message comes to an open page with the new counts; nobody follows another's messages or decisions.
+func TestMessagesArePushedToTheirOwner(t *testing.T) {
+	a := startEmbedded(t, "DEMO_ROWS=2")
+	admin, staff := a.login("admin"), a.login("13800000002")
+	adminID, staffID := a.me(admin), a.me(staff)
+	for channel, token := range map[string]string{
+		fmt.Sprintf("/message/%d", adminID): staff, fmt.Sprintf("/approval/%d", adminID): staff,
+		fmt.Sprintf("/message/%d", staffID): "", "/message/0": admin, "/approval/x": admin,
+	} {
+		var with []string
+		if token != "" {
+			with = []string{token}
+		}
+		if l := follow(t, a.url, channel, "websocket", with...).next(30 * time.Second); l.Refused != 403 {
+			t.Errorf("%s was answered with %+v", channel, l)
+		}
+	}
+	before := a.messages(staff, "/admin/message/unread").Data.badge
+	own := follow(t, a.url, fmt.Sprintf("/message/%d", staffID), "websocket", staff)
+	own.subscribed()
+	administrators := follow(t, a.url, fmt.Sprintf("/message/%d", staffID), "long-polling", admin)
+	administrators.subscribed()
+	var queued struct{ Data struct{ UUID string } }
+	a.do("GET", "/api/admin/invitations?export_format=csv", nil, "ACCESS-TOKEN", staff).json(t, &queued)
+	for _, f := range []*follower{own, administrators} {
+		var pushed struct {
+			badge
+			Message messageRow
+		}
+		l := f.next(30 * time.Second)
+		if err := json.Unmarshal(l.Event, &pushed); err != nil {
+			t.Fatal(err)
+		}
+		body := pushed.Message.MessageBody
+		if pushed.UnreadMum != before.UnreadMum+1 || pushed.WaitHandleNum != before.WaitHandleNum || pushed.Message.RecipientID != staffID ||
+			pushed.Message.NoticeType != "1" || body.Head != "导出已完成" || body.Title != "邀请记录" || !strings.Contains(body.Content, "共 2 行") {
+			t.Errorf("pushed %s", l.Event)
+		}
+	}
+}

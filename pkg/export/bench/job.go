@@ -1,0 +1,301 @@
+package main
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing/fstest"
+
+	"github.com/jackc/pgx/v5"
+	_ "modernc.org/sqlite" // the plain way opens it by name
+
+	"exporthub/pkg/database"
+	"exporthub/pkg/dataset"
+	"exporthub/pkg/export/xlsx"
+)
+
+// postgresEnv names the server of the whole jobs, as tests have it.
+const postgresEnv = "TESTKIT_POSTGRES_URL"
+
+const columns = "id, created_at, status, description, phone, company, department, position, cents, was_read"
+
+// plainJobs are whole exports, from rows in a database to the finished file: the plain way, which is one query read with
+// the engine's driver and written with excelize's stream writer, and ours, with its snapshot, count and keyset pages.
+var plainJobs = []peer{
+	{name: "plain-postgres", job: plainPostgres},
+	{name: "export-postgres", job: exported},
+	{name: "plain-sqlite", job: plainSQLite},
+	{name: "export-sqlite", job: exported},
+}
+
+var table = fstest.MapFS{"migrations/20260101000000_bench.sql": {Data: []byte(`-- +goose Up
+CREATE TABLE bench_rows (
+	id {{id}},
+	created_at BIGINT NOT NULL,
+	status VARCHAR(16) NOT NULL,
+	description VARCHAR(500) NOT NULL,
+	phone VARCHAR(32) NOT NULL,
+	company VARCHAR(200) NOT NULL,
+	department VARCHAR(200) NOT NULL,
+	position VARCHAR(200) NOT NULL,
+	cents BIGINT NOT NULL,
+	was_read BOOLEAN NOT NULL
+){{table}};
+CREATE INDEX bench_rows_newest ON bench_rows (created_at, id);
+
+-- +goose Down
+DROP TABLE bench_rows;
+`)}}
+
+func benchJobs(ctx context.Context, out io.Writer, counts []int, rounds int) error {
+	server := os.Getenv(postgresEnv)
+	if server == "" {
+		return fmt.Errorf("-job needs a PostgreSQL server in %s: run it under go run ./pkg/testkit/services --", postgresEnv)
+	}
+	for _, rows := range counts {
+		title := fmt.Sprintf("whole job, %d rows", rows)
+		err := onPostgres(ctx, server, rows, func(dsn string) error {
+			return compare(ctx, out, title+" in PostgreSQL", plainJobs[:2], dsn, rows, rounds)
+		})
+		if err != nil {
+			return err
+		}
+		dir, err := os.MkdirTemp("", "bench-*")
+		if err != nil {
+			return err
+		}
+		defer os.RemoveAll(dir)
+		dsn := "sqlite:" + filepath.Join(dir, "bench.db")
+		if err := fillTable(ctx, dsn, rows); err != nil {
+			return err
+		}
+		if err := compare(ctx, out, title+" in SQLite", plainJobs[2:], dsn, rows, rounds); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// onPostgres runs fn with a database of its own that holds the rows.
+func onPostgres(ctx context.Context, server string, rows int, fn func(dsn string) error) error {
+	admin, err := pgx.Connect(ctx, server)
+	if err != nil {
+		return err
+	}
+	defer admin.Close(context.WithoutCancel(ctx))
+	name := fmt.Sprintf("bench_%d", rand.Uint64())
+	if _, err := admin.Exec(ctx, "CREATE DATABASE "+name); err != nil {
+		return err
+	}
+	defer admin.Exec(context.WithoutCancel(ctx), "DROP DATABASE "+name)
+	u, err := url.Parse(server)
+	if err != nil {
+		return err
+	}
+	u.Path = "/" + name
+	if err := fillTable(ctx, u.String(), rows); err != nil {
+		return err
+	}
+	own, err := pgx.Connect(ctx, u.String())
+	if err != nil {
+		return err
+	}
+	_, err = own.Exec(ctx, "VACUUM ANALYZE bench_rows")
+	if e := own.Close(ctx); err == nil {
+		err = e
+	}
+	if err != nil {
+		return err
+	}
+	return fn(u.String())
+}
+
+// fillTable makes the table and its rows.
+func fillTable(ctx context.Context, dsn string, rows int) error {
+	db, err := database.Open(ctx, dsn, database.Options{})
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	if err := database.Migrate(ctx, db, table); err != nil {
+		return err
+	}
+	const inOne, inWrite = 500, 20_000
+	for from := 0; from < rows; from += inWrite {
+		err := db.Write(ctx, func(ctx context.Context, tx *database.Tx) error {
+			for at := from; at < min(from+inWrite, rows); at += inOne {
+				if err := insert(ctx, tx, at, min(at+inOne, rows)); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func insert(ctx context.Context, tx *database.Tx, from, until int) error {
+	var v row
+	args := make([]any, 0, 9*(until-from))
+	for i := from; i < until; i++ {
+		v.fill(i)
+		args = append(args, database.Micros(v.At), v.Status, v.Description, v.Phone, v.Company, v.Department, v.Position, v.Cents, v.Read)
+	}
+	places := strings.TrimSuffix(strings.Repeat("(?,?,?,?,?,?,?,?,?),", until-from), ",")
+	_, err := tx.Exec(ctx, "INSERT INTO bench_rows ("+strings.TrimPrefix(columns, "id, ")+") VALUES "+places, args...)
+	return err
+}
+
+// scan reads a row of a query for columns.
+func (v *row) scan(s database.Scanner) error {
+	var micros int64
+	err := s.Scan(&v.ID, &micros, &v.Status, &v.Description, &v.Phone, &v.Company, &v.Department, &v.Position, &v.Cents, &v.Read)
+	v.At = database.Time(micros)
+	return err
+}
+
+const plainQuery = "SELECT " + columns + " FROM bench_rows ORDER BY created_at DESC, id DESC"
+
+func plainPostgres(ctx context.Context, dsn string, out io.Writer) error {
+	conn, err := pgx.Connect(ctx, dsn)
+	if err != nil {
+		return err
+	}
+	defer conn.Close(ctx)
+	return streamWriter(0)(out, func(fn func(v *row) error) error {
+		rows, err := conn.Query(ctx, plainQuery)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		var v row
+		for rows.Next() {
+			if err := v.scan(rows); err != nil {
+				return err
+			}
+			if err := fn(&v); err != nil {
+				return err
+			}
+		}
+		return rows.Err()
+	})
+}
+
+func plainSQLite(ctx context.Context, dsn string, out io.Writer) error {
+	db, err := sql.Open("sqlite", strings.TrimPrefix(dsn, "sqlite:"))
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	return streamWriter(0)(out, func(fn func(v *row) error) error {
+		rows, err := db.QueryContext(ctx, plainQuery)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		var v row
+		for rows.Next() {
+			if err := v.scan(rows); err != nil {
+				return err
+			}
+			if err := fn(&v); err != nil {
+				return err
+			}
+		}
+		return rows.Err()
+	})
+}
+
+// exported is our way: a dataset in a snapshot, counted and read in pages.
+func exported(ctx context.Context, dsn string, out io.Writer) error {
+	db, err := database.Open(ctx, dsn, database.Options{})
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	set := list()
+	s := sheet()
+	var w dataset.Writer
+	err = db.Read(ctx, func(ctx context.Context, tx *database.Tx) error {
+		if s.Rows, err = set.Count(ctx, tx, dataset.Selection{}); err != nil {
+			return err
+		}
+		if w, err = xlsx.Format(xlsx.Options{}).New(out, s); err != nil {
+			return err
+		}
+		for values, err := range set.Rows(ctx, tx, dataset.Selection{}, set.Columns) {
+			if err != nil {
+				return err
+			}
+			if err := w.Write(values); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if w != nil {
+		defer w.Abort()
+	}
+	if err != nil {
+		return err
+	}
+	_, err = w.Close()
+	return err
+}
+
+type noFilter struct{}
+
+// list is the rows as a system declares them.
+func list() dataset.Dataset {
+	spec := dataset.Spec[noFilter, row]{
+		Name: "bench", Service: "Exports::Bench", Title: "数据", Permission: "bench.export",
+		Count: func(ctx context.Context, tx *database.Tx, _ dataset.Query[noFilter]) (int64, error) {
+			return database.One(ctx, tx, database.Scalar[int64], "SELECT COUNT(*) FROM bench_rows")
+		},
+		Page: func(ctx context.Context, tx *database.Tx, _ dataset.Query[noFilter], last *row, limit int, into []row) ([]row, error) {
+			where, args := "", []any{}
+			if last != nil {
+				at := database.Micros(last.At)
+				where, args = " WHERE created_at <= ? AND (created_at < ? OR id < ?)", append(args, at, at, last.ID)
+			}
+			rows, err := tx.Query(ctx, "SELECT "+columns+" FROM bench_rows"+where+" ORDER BY created_at DESC, id DESC LIMIT ?", append(args, limit)...)
+			if err != nil {
+				return into, err
+			}
+			defer rows.Close()
+			for rows.Next() {
+				var v row
+				if err := v.scan(rows); err != nil {
+					return into, err
+				}
+				into = append(into, v)
+			}
+			return into, rows.Err()
+		},
+	}
+	read := []func(v *row) dataset.Value{
+		func(v *row) dataset.Value { return dataset.Number(v.ID) },
+		func(v *row) dataset.Value { return dataset.Instant(v.At) },
+		func(v *row) dataset.Value { return dataset.String(v.Status) },
+		func(v *row) dataset.Value { return dataset.String(v.Description) },
+		func(v *row) dataset.Value { return dataset.String(v.Phone) },
+		func(v *row) dataset.Value { return dataset.String(v.Company) },
+		func(v *row) dataset.Value { return dataset.String(v.Department) },
+		func(v *row) dataset.Value { return dataset.String(v.Position) },
+		func(v *row) dataset.Value { return dataset.Number(v.Cents) },
+		func(v *row) dataset.Value { return dataset.Truth(v.Read) },
+	}
+	for i, c := range sheet().Columns {
+		spec.Fields = append(spec.Fields, dataset.Field[row]{Column: c, Value: read[i]})
+	}
+	return dataset.Define(spec)
+}
