@@ -57,7 +57,8 @@ func environment(name, otherwise string) string {
 // soak is a running soak. Everything but asking for exports happens in the test's goroutine.
 type soak struct {
 	*faulty
-	random  *rand.Rand
+	random  *rand.Rand        // what breaks
+	wishes  *rand.Rand        // who asks for what; apart, so that a busy machine changes no fault
 	link    *testkit.TCPProxy // to Redis
 	people  []faultPerson
 	doors   []*door
@@ -89,7 +90,7 @@ func startSoak(t *testing.T, seed uint64) *soak {
 	t.Helper()
 	server := testkit.OwnRedis(t)
 	s := &soak{
-		random: rand.New(rand.NewPCG(seed, 1)), link: testkit.Proxy(t, server.URL()), faults: map[string]int{},
+		random: rand.New(rand.NewPCG(seed, 1)), wishes: rand.New(rand.NewPCG(seed, 2)), link: testkit.Proxy(t, server.URL()), faults: map[string]int{},
 		accepted: map[string]int{}, answers: map[string]int{},
 	}
 	s.faulty = startFaulty(t, soakRows, "REDIS_URL="+s.link.URL(server.URL()), "LEASE="+soakLease.String(), "EXPORT_QUEUE_LIMIT=1",
@@ -139,8 +140,8 @@ func (s *soak) run(during time.Duration) {
 			left := s.missing()
 			next = now.Add(max(end.Sub(now)*8/10/time.Duration(max(left, 1)), 100*time.Millisecond))
 			if left > 0 {
-				who, format := s.random.IntN(soakPeople), []string{"xlsx", "csv", "jsonl"}[s.random.IntN(3)]
-				door, cancel := s.random.IntN(2), s.random.IntN(20) == 0
+				who, format := s.wishes.IntN(soakPeople), []string{"xlsx", "csv", "jsonl"}[s.wishes.IntN(3)]
+				door, cancel := s.wishes.IntN(2), s.wishes.IntN(20) == 0
 				s.asking.Go(func() { s.ask(who, format, s.doors[door], cancel) })
 			}
 		}
