@@ -13,7 +13,7 @@ run: build ## the whole system in one process, with demo data, at http://127.0.0
 dev: bin/api ## the system as run does, without building the page (run "npm --prefix web run dev" beside it)
 	exec ./bin/api -embedded
 
-up: build $(if $(filter qiniu,$(STORAGE)),bin/qiniu-standin) ## the system in parts, in the background: 2 APIs, 3 workers, Redis, PostgreSQL (STORAGE=qiniu: a stand-in for Qiniu)
+up: build $(if $(filter qiniu,$(STORAGE)),bin/qiniu-standin) ## the system in parts, in the background, without Docker; STORAGE=qiniu for a stand-in
 	./bin/up
 
 down: ## stops what up started; data stays

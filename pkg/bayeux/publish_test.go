@@ -203,8 +203,10 @@ func TestBucket(t *testing.T) {
 	if b.take(at, 2, 3) || b.full(at.Add(time.Second), 2) {
 		t.Error("the burst is not counted")
 	}
-	if !b.take(at.Add(time.Second), 2, 3) || !b.take(at.Add(time.Second), 2, 3) || b.take(at.Add(time.Second), 2, 3) {
-		t.Error("a second does not allow two more")
+	for i, want := range []bool{true, true, false} {
+		if b.take(at.Add(time.Second), 2, 3) != want {
+			t.Errorf("a second later, thing %d is not %v", i, want)
+		}
 	}
 	if !b.full(at.Add(time.Hour), 2) {
 		t.Error("it is never full again")

@@ -27,9 +27,7 @@ func numbered(stream, key string, seq uint64) Event {
 func (s *site) wait(id string, n int) (got []object) {
 	s.t.Helper()
 	for turn := 0; len(got) < n; turn++ {
-		for _, m := range s.post(connectBody(id, fmt.Sprintf("w%d-%d", n, turn)))[1:] {
-			got = append(got, m)
-		}
+		got = append(got, s.post(connectBody(id, fmt.Sprintf("w%d-%d", n, turn)))[1:]...)
 		if turn > n+5 {
 			s.t.Fatalf("got only %v", got)
 		}

@@ -39,8 +39,7 @@ type sweeper interface {
 	Sweep(ctx context.Context, olderThan time.Duration) (removed int, err error)
 }
 
-// Clean does one bounded round of the clean-up: files whose retention is over, objects that are no job's file, what
-// broken-off uploads left. It may be broken off anywhere: rows say which files are gone, and the walk over the objects goes
+// Clean does one bounded round of the clean-up: files whose retention is over and objects that are no job's file. It may be broken off anywhere: rows say which files are gone, and the walk over the objects goes
 // on where it stopped. One process at a time should run it.
 func (s *Service) Clean(ctx context.Context) error {
 	var problems []error
@@ -48,7 +47,7 @@ func (s *Service) Clean(ctx context.Context) error {
 		name string
 		do   func(context.Context) (int, error)
 	}{
-		{"expired files", s.removeExpired}, {"orphan objects", s.removeOrphans}, {"broken-off uploads", s.sweepStore},
+		{"expired files", s.removeExpired}, {"orphan objects", s.removeOrphans},
 	} {
 		removed, err := step.do(ctx)
 		if removed > 0 {
@@ -199,8 +198,16 @@ func (s *Service) sweepStore(ctx context.Context) (int, error) {
 // spoolName is what createSpool calls its files.
 var spoolName = regexp.MustCompile(`^([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})-([0-9]{1,9})-[^/]*\.part$`)
 
-// CleanSpool removes the files that attempts which died have left in this machine's spool folder. Every process that runs
-// exports calls it for itself, since the folder is its own; where several share one, they may do it at the same time.
+// CleanLocal removes what is left of this process's work and on its machine: spool files, and uploads that were broken off.
+// A store may know of an unfinished upload only in the process that began it. Every process that runs exports calls it for
+// itself; several that share a folder may do so at the same time.
+func (s *Service) CleanLocal(ctx context.Context) (removed int, err error) {
+	spooled, spoolErr := s.CleanSpool(ctx)
+	swept, sweepErr := s.sweepStore(ctx)
+	return spooled + swept, errors.Join(spoolErr, sweepErr)
+}
+
+// CleanSpool removes the files that attempts which died have left in this machine's spool folder.
 func (s *Service) CleanSpool(ctx context.Context) (removed int, err error) {
 	dir, err := os.Open(s.o.SpoolDir)
 	if errors.Is(err, fs.ErrNotExist) {

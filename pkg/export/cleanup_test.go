@@ -194,7 +194,9 @@ func TestBrokenOffUploads(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	h.clean()
+	if n, err := h.exports.CleanLocal(t.Context()); n != 1 || err != nil {
+		t.Errorf("CleanLocal = %d, %v; want the old one", n, err)
+	}
 	h.stored(2) // x, and the upload that may be under way
 }
 

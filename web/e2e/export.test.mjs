@@ -16,6 +16,7 @@ import {
   jobCard,
   launch,
   open,
+  openPanel,
   people,
   pressExport,
   recordStages,
@@ -131,6 +132,7 @@ test('a reload keeps the filter and the finished export', () =>
     assert.equal(await totalOtherThan(page, everything), total)
     assert.equal(new URL(page.url()).searchParams.get('approve_status'), 'approved')
     assert.match(await byId(page, 'filter-approve_status').innerText(), new RegExp(labels.approved))
+    await openPanel(page)
     await jobCard(page, uuid).locator('[data-testid="export-download"]').waitFor()
   }))
 

@@ -43,7 +43,7 @@ func (p *Parts) RunWorker(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return server.Run(ctx) })
 	g.Go(func() error { return p.cleanUp(ctx) })
-	g.Go(func() error { return p.cleanSpool(ctx) })
+	g.Go(func() error { return p.cleanLocal(ctx) })
 	return g.Wait()
 }
 
@@ -56,17 +56,17 @@ func (p *Parts) cleanUp(ctx context.Context) error {
 	}})
 }
 
-// cleanSpool sweeps this machine's spool folder, which no other worker may see.
-func (p *Parts) cleanSpool(ctx context.Context) error {
+// cleanLocal cleans up after this process and on its machine, which no other worker may see.
+func (p *Parts) cleanLocal(ctx context.Context) error {
 	tick := time.NewTicker(p.Config.CleanupEvery)
 	defer tick.Stop()
 	for {
-		removed, err := p.Exports.CleanSpool(ctx)
+		removed, err := p.Exports.CleanLocal(ctx)
 		switch {
 		case err != nil && ctx.Err() == nil:
-			p.Log.Warn("the spool was not swept", "error", err)
+			p.Log.Warn("not all that was left behind here was removed", "error", err)
 		case removed > 0:
-			p.Log.Info("cleaned up", "what", "spool files", "removed", removed)
+			p.Log.Info("cleaned up", "what", "spool files and broken-off uploads", "removed", removed)
 		}
 		select {
 		case <-tick.C:

@@ -66,8 +66,8 @@ func renderApproval(j job.Job) (json.RawMessage, []string) {
 			Status: status(statusProgress), UUID: j.UUID, Done: at.Done, Total: len(o.IDs), Failed: at.Failed, Error: why,
 		}), streams
 	}
-	if !j.State.Ended() {
-		return nil, nil
+	if !j.State.Ended() || j.State == job.StateCancelled {
+		return nil, nil // a cancelled one may have been applied before: the list knows
 	}
 	if !failed && at.InviterID != 0 && at.InviterID != j.OwnerID {
 		streams = append(streams, admin.PersonChannel(approvalPrefix, at.InviterID))

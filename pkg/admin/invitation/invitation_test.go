@@ -119,6 +119,9 @@ func exported(t *testing.T, s *service, f Filter, ticked []int64) []int64 {
 		if err != nil {
 			return err
 		}
+		if about, err := set.Estimate(ctx, tx, sel); err != nil || about < n {
+			t.Errorf("estimated %d (%v) of %d rows", about, err, n)
+		}
 		for row, err := range set.Rows(ctx, tx, sel, set.Columns) {
 			if err != nil {
 				return err

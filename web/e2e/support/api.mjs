@@ -26,6 +26,11 @@ export async function client({ account, password }) {
     return { status: answer.status, headers: answer.headers, body: await answer.json() }
   }
 
+  const send = async (method, path, body) => {
+    const answer = await fetch(`${base}${path}`, { method, headers: { ...headers, 'Content-Type': 'application/json' }, body: JSON.stringify(body) })
+    return { status: answer.status, headers: answer.headers, body: await answer.json() }
+  }
+
   async function me() {
     const { body } = await get('/api/user/me')
     assert.equal(body.status, 0)
@@ -63,5 +68,5 @@ export async function client({ account, password }) {
     }
   }
 
-  return { get, me, invitations, queue, waitForEnd }
+  return { get, send, me, invitations, queue, waitForEnd }
 }

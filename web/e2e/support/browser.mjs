@@ -10,6 +10,7 @@ export const exportPatience = 120_000
 
 export const people = {
   admin: { account: 'admin', password: '123456' },
+  staff: { account: '13800000002', password: '123456' },
   correspondent: { account: '13800000003', password: '123456' },
 }
 
@@ -80,6 +81,13 @@ export async function filterByStatus(page, status) {
 }
 
 export const jobCard = (page, uuid) => page.locator(`[data-testid="export-job"][data-uuid="${uuid}"]`)
+
+/** Unfolds the list of exports where it is folded, as it is when nothing runs. */
+export async function openPanel(page) {
+  const panel = byId(page, 'export-panel')
+  await panel.waitFor()
+  if ((await panel.getAttribute('data-open')) === 'false') await byId(page, 'export-fold').click()
+}
 
 /** Presses export; the answer's body, and the job's id where it was queued. */
 export async function pressExport(page) {

@@ -1,6 +1,5 @@
 import 'element-plus/es/components/message/style/css'
 import 'element-plus/es/components/message-box/style/css'
-import 'element-plus/es/components/notification/style/css'
 import './main.css'
 import { createPinia } from 'pinia'
 import { createApp } from 'vue'

@@ -19,6 +19,8 @@ export interface PageModule {
   /** Place in the menu, smallest first. */
   order: number
   pages: ModulePage[]
+  /** Something that is always in sight, in the header, for those who have the permission. */
+  header?: { component: Component; permission?: string }
   /** Chinese names of its datasets by the service name in export events. */
   datasets?: Record<string, string>
 }

@@ -21,7 +21,7 @@ function show(allowed: boolean) {
     setup() {
       provideExportProgress({
         channel: ref('/export/1-x'),
-        memory: { load: () => [], save: () => undefined },
+        memory: { load: () => ({ shown: [], dismissed: [] }), save: () => undefined },
         onEnd: () => undefined,
         onRefused: () => undefined,
         connection: () => line.connection,

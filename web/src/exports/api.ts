@@ -29,6 +29,17 @@ export async function fetchExport(uuid: string): Promise<ExportRecord> {
   return record
 }
 
+/**
+ * Asks for the end of a job: one that waits is cancelled at once, one that runs within seconds. The answer is the record
+ * as it stands; a job that has ended is a conflict.
+ */
+export async function cancelExport(uuid: string): Promise<ExportRecord> {
+  const { data } = await request<unknown>('native', `/api/exports/${encodeURIComponent(uuid)}`, { method: 'DELETE' })
+  const record = parseRecord(data)
+  if (record === null) throw new ApiError('server', fallbackMessage('server'))
+  return record
+}
+
 /** The job that a Location header names: ".../api/exports/<uuid>", relative or absolute. */
 export function jobOfLocation(location: string | null): string | null {
   return location === null ? null : (/\/api\/exports\/([0-9A-Za-z-]+)(?:[/?#]|$)/.exec(location)?.[1] ?? null)

@@ -1,10 +1,18 @@
-/** The jobs a tab shows, kept so that a reload shows them again; per person, since a tab may change hands. */
+/** The jobs a tab shows and those it was told to hide, so that a reload keeps both; per person, since a tab may change hands. */
 export interface JobMemory {
-  load(): string[]
-  save(uuids: string[]): void
+  load(): RememberedJobs
+  save(jobs: RememberedJobs): void
 }
 
-const most = 20
+/** By uuid, newest first. */
+export interface RememberedJobs {
+  shown: string[]
+  dismissed: string[]
+}
+
+const mostShown = 20
+/** More than a person may export in a day. */
+const mostDismissed = 100
 
 /** Memory in the tab's session storage. A browser that refuses storage costs the convenience, nothing else. */
 export function sessionMemory(owner: number): JobMemory {
@@ -12,18 +20,23 @@ export function sessionMemory(owner: number): JobMemory {
   return {
     load() {
       try {
-        const value: unknown = JSON.parse(window.sessionStorage.getItem(key) ?? '[]')
-        return Array.isArray(value) ? value.filter((item): item is string => typeof item === 'string').slice(0, most) : []
+        const value: unknown = JSON.parse(window.sessionStorage.getItem(key) ?? 'null')
+        const jobs = (typeof value === 'object' && value !== null ? value : {}) as Partial<Record<keyof RememberedJobs, unknown>>
+        return { shown: texts(jobs.shown, mostShown), dismissed: texts(jobs.dismissed, mostDismissed) }
       } catch {
-        return []
+        return { shown: [], dismissed: [] }
       }
     },
-    save(uuids) {
+    save({ shown, dismissed }) {
       try {
-        window.sessionStorage.setItem(key, JSON.stringify(uuids.slice(0, most)))
+        window.sessionStorage.setItem(key, JSON.stringify({ shown: shown.slice(0, mostShown), dismissed: dismissed.slice(0, mostDismissed) }))
       } catch {
         // full or forbidden: see above
       }
     },
   }
+}
+
+function texts(value: unknown, most: number): string[] {
+  return Array.isArray(value) ? value.filter((item): item is string => typeof item === 'string').slice(0, most) : []
 }

@@ -31,6 +31,8 @@ export function newJob(uuid: string): ExportJob {
     fileSize: null,
     fileUrl: null,
     filename: null,
+    format: null,
+    createdAt: null,
     error: null,
     attempt: 1,
     uploadAttempt: 1,
@@ -58,6 +60,8 @@ export function applyEvent(job: ExportJob, event: ExportEvent): ExportJob {
     fileSize: event.file_size ?? (again ? null : job.fileSize),
     fileUrl: event.file_url,
     filename: event.filename ?? job.filename,
+    format: job.format,
+    createdAt: job.createdAt,
     error: event.error ?? null,
     attempt,
     uploadAttempt: event.upload_attempt ?? 1,
@@ -77,8 +81,9 @@ function isOlder(job: ExportJob, event: ExportEvent): boolean {
  * The job after asking for its record. Its latest event goes the way of all events; beyond that the record itself is
  * the truth about the end, since the event that told it may be lost.
  */
-export function applyRecord(job: ExportJob, record: ExportRecord): ExportJob {
-  if (record.uuid !== job.uuid) return job
+export function applyRecord(before: ExportJob, record: ExportRecord): ExportJob {
+  if (record.uuid !== before.uuid) return before
+  const job = withDetails(before, record)
   if (record.status === 'expired') {
     return { ...job, status: 'expired', progress: 100, service: record.service || job.service, count: record.count, fileSize: record.file_size, fileUrl: null, error: null }
   }
@@ -86,6 +91,13 @@ export function applyRecord(job: ExportJob, record: ExportRecord): ExportJob {
   if (isEnded(next.status) || (record.event !== null && !isEnded(record.status))) return next
   const { event: _, ...row } = record
   return applyEvent(next, row)
+}
+
+/** What only the record knows, and what never changes. */
+function withDetails(job: ExportJob, { format, created_at, filename }: ExportRecord): ExportJob {
+  const next = { format: format ?? job.format, createdAt: created_at ?? job.createdAt, filename: job.filename ?? filename }
+  const same = next.format === job.format && next.createdAt === job.createdAt && next.filename === job.filename
+  return same ? job : { ...job, ...next }
 }
 
 /** The answer of GET /api/exports/{uuid}, or null when it can't be one. */
@@ -99,6 +111,8 @@ export function parseRecord(data: unknown): ExportRecord | null {
     status: status === 'success' && fields.expired === true ? 'expired' : status,
     service: text(fields.service) ?? '',
     filename: text(fields.filename),
+    format: text(fields.format),
+    created_at: text(fields.created_at),
     progress: number(fields.progress) ?? (status === 'success' ? 100 : 0),
     count: number(fields.count),
     file_size: number(fields.file_size),

@@ -55,6 +55,8 @@ export interface ExportRecord {
   file_url: string | null
   error: string | null
   attempt?: number
+  format?: string | null
+  created_at?: string | null
   /** The latest event; null when none has been told yet. */
   event: ExportEvent | null
 }
@@ -70,6 +72,10 @@ export interface ExportJob {
   fileSize: number | null
   fileUrl: string | null
   filename: string | null
+  /** As the record says; null until it has been asked. */
+  format: string | null
+  /** When it was queued, in the server's words; null until the record has been asked. */
+  createdAt: string | null
   error: string | null
   attempt: number
   uploadAttempt: number

@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { effectScope, ref, type EffectScope } from 'vue'
 import { fakeRealtime } from '@/realtime/fake'
 import { ApiError } from '@/shared/errors'
+import type { RememberedJobs } from './memory'
 import type { ExportEvent, ExportJob, ExportRecord, ExportStatus } from './types'
 import { createExportProgress, endedKept, pollEvery, silenceLimit } from './useExportProgress'
 
@@ -26,18 +27,20 @@ afterEach(() => {
   vi.useRealTimers()
 })
 
-function start(remembered: string[] = []) {
+function start(remembered: string[] = [], dismissed: string[] = []) {
   const line = fakeRealtime()
   const fetch = vi.fn<(uuid: string) => Promise<ExportRecord>>().mockRejectedValue(new ApiError('network', 'x'))
   const onEnd = vi.fn<(job: ExportJob) => void>()
-  const saved: string[][] = []
+  const cancel = vi.fn<(uuid: string) => Promise<ExportRecord>>()
+  const saved: RememberedJobs[] = []
   const progress = scope.run(() =>
     createExportProgress({
       channel: ref('/export/1-0123456789abcdef0123456789abcdef'),
-      memory: { load: () => [...remembered], save: (uuids) => saved.push(uuids) },
+      memory: { load: () => ({ shown: [...remembered], dismissed: [...dismissed] }), save: (jobs) => saved.push(jobs) },
       onEnd,
       onRefused: vi.fn(),
       fetch,
+      cancel,
       connection: () => line.connection,
     }),
   )!
@@ -46,7 +49,7 @@ function start(remembered: string[] = []) {
     line.open[0]?.accept()
     await flushPromises()
   }
-  return { line, fetch, onEnd, saved, progress, goLive }
+  return { line, fetch, cancel, onEnd, saved, progress, goLive }
 }
 
 const shown = (progress: { jobs: { value: readonly ExportJob[] } }) => progress.jobs.value.map((job) => [job.uuid, job.status, job.progress])
@@ -73,7 +76,7 @@ describe('createExportProgress', () => {
     line.push(event('writing_file', 20, 2))
     line.push({ nonsense: true })
     expect(shown(progress)).toEqual([[uuid, 'writing_file', 20]])
-    expect(saved.at(-1)).toEqual([uuid])
+    expect(saved.at(-1)?.shown).toEqual([uuid])
   })
 
   it('takes a replayed end quietly', async () => {
@@ -88,6 +91,8 @@ describe('createExportProgress', () => {
     const { line, fetch, onEnd, progress, goLive } = start()
     await goLive()
     line.push(event('writing_file', 20, 2))
+    await flushPromises()
+    fetch.mockClear()
     line.state.value = 'down'
     fetch.mockResolvedValueOnce(record('writing_file', 60)).mockResolvedValueOnce(record('success', 100))
     await vi.advanceTimersByTimeAsync(pollEvery)
@@ -115,6 +120,8 @@ describe('createExportProgress', () => {
     const { line, fetch, goLive } = start()
     await goLive()
     line.push(event('writing_file', 20, 2))
+    await flushPromises()
+    fetch.mockClear()
     await vi.advanceTimersByTimeAsync(silenceLimit - pollEvery)
     expect(fetch).not.toHaveBeenCalled()
     fetch.mockResolvedValue(record('writing_file', 20))
@@ -125,6 +132,8 @@ describe('createExportProgress', () => {
   it('asks one question at a time', async () => {
     const { line, fetch } = start()
     line.push(event('writing_file', 20, 2))
+    await flushPromises()
+    fetch.mockClear()
     fetch.mockReturnValue(new Promise(() => undefined))
     await vi.advanceTimersByTimeAsync(4 * pollEvery)
     expect(fetch).toHaveBeenCalledTimes(1)
@@ -138,7 +147,7 @@ describe('createExportProgress', () => {
     line.fetch.mockImplementation((asked) => (asked === 'gone' ? Promise.reject(new ApiError('notFound', 'x')) : Promise.resolve(record('success', 100))))
     await vi.advanceTimersByTimeAsync(pollEvery)
     expect(shown(line.progress)).toEqual([[uuid, 'success', 100]])
-    expect(line.saved.at(-1)).toEqual([uuid])
+    expect(line.saved.at(-1)?.shown).toEqual([uuid])
   })
 
   it('forgets a dismissed job until it is followed again', async () => {
@@ -151,6 +160,73 @@ describe('createExportProgress', () => {
     progress.follow(uuid)
     line.push(event('writing_file', 40, 4))
     expect(shown(progress)).toEqual([[uuid, 'writing_file', 40]])
+  })
+
+  it('asks once for what events do not tell', async () => {
+    const { line, fetch, progress, goLive } = start()
+    await goLive()
+    fetch.mockResolvedValueOnce({ ...record('writing_file', 10), format: 'csv', created_at: '2026-01-02T15:04:05.000+08:00' })
+    line.push(event('writing_file', 20, 2))
+    await flushPromises()
+    line.push(event('writing_file', 30, 3))
+    await flushPromises()
+    expect(progress.jobs.value[0]).toMatchObject({ format: 'csv', createdAt: '2026-01-02T15:04:05.000+08:00', progress: 30, status: 'writing_file' })
+    expect(fetch).toHaveBeenCalledTimes(1)
+  })
+
+  it('keeps dismissed jobs away after a reload, whatever is replayed', async () => {
+    const before = start()
+    await before.goLive()
+    before.line.push(event('success', 100, 9))
+    before.progress.dismiss(uuid)
+    const { shown: left, dismissed } = before.saved.at(-1)!
+    expect([left, dismissed]).toEqual([[], [uuid]])
+
+    const { line, progress, goLive } = start(left, dismissed)
+    await goLive()
+    line.push(event('success', 100, 9, { replayed: true }))
+    expect(shown(progress)).toEqual([])
+  })
+
+  it('cancels, quietly: the person knows', async () => {
+    const { line, cancel, onEnd, progress, goLive } = start()
+    await goLive()
+    line.push(event('queued', 0, 1))
+    cancel.mockResolvedValueOnce(record('cancelled', 0))
+    await progress.cancel(uuid)
+    expect(shown(progress)).toEqual([[uuid, 'cancelled', 0]])
+    expect(onEnd).not.toHaveBeenCalled()
+  })
+
+  it('shows a running job as running until its end is told', async () => {
+    const { line, cancel, progress, goLive } = start()
+    await goLive()
+    line.push(event('writing_file', 20, 2))
+    cancel.mockResolvedValueOnce(record('writing_file', 20))
+    await progress.cancel(uuid)
+    expect(shown(progress)).toEqual([[uuid, 'writing_file', 20]])
+    line.push(event('cancelled', 20, 3))
+    expect(shown(progress)).toEqual([[uuid, 'cancelled', 20]])
+  })
+
+  it('finds out what became of a job that could not be cancelled', async () => {
+    const { line, fetch, cancel, progress, goLive } = start()
+    await goLive()
+    line.push(event('writing_file', 20, 2))
+    await flushPromises()
+    cancel.mockRejectedValueOnce(new ApiError('conflict', '任务已经结束'))
+    fetch.mockResolvedValueOnce(record('success', 100))
+    await expect(progress.cancel(uuid)).rejects.toMatchObject({ kind: 'conflict' })
+    await flushPromises()
+    expect(shown(progress)).toEqual([[uuid, 'success', 100]])
+  })
+
+  it('shows a file that is gone as gone', async () => {
+    const { fetch, progress } = start([uuid])
+    fetch.mockResolvedValueOnce(record('expired', 100))
+    await vi.advanceTimersByTimeAsync(pollEvery)
+    expect(shown(progress)).toEqual([[uuid, 'expired', 100]])
+    expect(progress.jobs.value[0]?.fileUrl).toBeNull()
   })
 
   it('keeps a few ended jobs, and every running one', async () => {

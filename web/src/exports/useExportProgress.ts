@@ -2,7 +2,7 @@ import { computed, inject, onScopeDispose, provide, shallowRef, watch, type Comp
 import { useChannel, type ChannelState } from '@/realtime/useChannel'
 import type { Realtime } from '@/realtime/client'
 import { ApiError } from '@/shared/errors'
-import { fetchExport } from './api'
+import { cancelExport, fetchExport } from './api'
 import type { JobMemory } from './memory'
 import { applyEvent, applyRecord, isEnded, newJob, parseEvent } from './progress'
 import type { ExportJob, ExportRecord } from './types'
@@ -15,6 +15,8 @@ export interface ExportProgress {
   follow(uuid: string): void
   /** Takes a job off the page. It goes on all the same. */
   dismiss(uuid: string): void
+  /** Ends a job; rejects with the ApiError that the refusal is. A job that runs is over only when its end is told. */
+  cancel(uuid: string): Promise<void>
 }
 
 export interface ExportProgressOptions {
@@ -26,6 +28,7 @@ export interface ExportProgressOptions {
   /** The server no longer knows the channel: a fresh one is needed. */
   onRefused: () => void
   fetch?: (uuid: string) => Promise<ExportRecord>
+  cancel?: (uuid: string) => Promise<ExportRecord>
   connection?: () => Realtime
 }
 
@@ -40,8 +43,10 @@ export const endedKept = 5
 /** Follows the exports of the logged-in person: pushed events while the line is up, questions while it is not. */
 export function createExportProgress(options: ExportProgressOptions): ExportProgress {
   const fetch = options.fetch ?? fetchExport
+  const cancel = options.cancel ?? cancelExport
   const jobs = shallowRef<readonly ExportJob[]>([])
-  const dismissed = new Set<string>()
+  const remembered = options.memory.load()
+  const dismissed = new Set<string>(remembered.dismissed) // newest first
   const heard = new Map<string, number>() // uuid → when something was last learnt
   const asking = new Set<string>()
 
@@ -55,7 +60,7 @@ export function createExportProgress(options: ExportProgressOptions): ExportProg
   }
 
   function remember(): void {
-    options.memory.save(jobs.value.map((job) => job.uuid))
+    options.memory.save({ shown: jobs.value.map((job) => job.uuid), dismissed: [...dismissed] })
   }
 
   /** Stores a job's new state and announces its end, once, unless the news is old. */
@@ -70,8 +75,11 @@ export function createExportProgress(options: ExportProgressOptions): ExportProg
   function receive(data: unknown): void {
     const event = parseEvent(data)
     if (event === null || dismissed.has(event.uuid)) return
-    const before = find(event.uuid) ?? newJob(event.uuid)
+    const known = find(event.uuid)
+    const before = known ?? newJob(event.uuid)
     advance(before, applyEvent(before, event), event.replayed === true)
+    // Events do not tell when it began and in which format.
+    if (known === undefined) void ask(event.uuid, true)
   }
 
   async function ask(uuid: string, quiet: boolean): Promise<void> {
@@ -94,7 +102,9 @@ export function createExportProgress(options: ExportProgressOptions): ExportProg
   }
 
   function dismiss(uuid: string): void {
-    dismissed.add(uuid)
+    const older = [...dismissed]
+    dismissed.clear()
+    for (const each of [uuid, ...older]) dismissed.add(each)
     forget(uuid)
   }
 
@@ -123,7 +133,7 @@ export function createExportProgress(options: ExportProgressOptions): ExportProg
     if (now === 'live' && before === 'down') running().forEach(({ uuid }) => void ask(uuid, false))
   })
 
-  for (const uuid of options.memory.load().reverse()) {
+  for (const uuid of remembered.shown.reverse()) {
     put(newJob(uuid))
     void ask(uuid, true)
   }
@@ -141,6 +151,17 @@ export function createExportProgress(options: ExportProgressOptions): ExportProg
       }
     },
     dismiss,
+    async cancel(uuid) {
+      try {
+        const record = await cancel(uuid)
+        const before = find(uuid)
+        if (before) advance(before, applyRecord(before, record), true)
+      } catch (cause) {
+        // It has ended meanwhile, or is gone: the record tells.
+        void ask(uuid, true)
+        throw cause
+      }
+    },
   }
 }
 

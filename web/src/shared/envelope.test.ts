@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { retryAfter, unwrap, type Envelope } from './envelope'
-import { ApiError, errorHint, waitText } from './errors'
+import { ApiError, errorHint, errorTitle, waitText } from './errors'
 
 function refusalOf(envelope: Envelope, status: number, body: unknown, headers: Record<string, string> = {}): ApiError {
   try {
@@ -19,6 +19,7 @@ describe('unwrap', () => {
     ['B', { status: 0, msg: '登陆成功' }, { status: 0, msg: '登陆成功' }],
     ['C', { status: 0, data: { token: 't' } }, { token: 't' }],
     ['D', { code: 200, msg: 'success', data: null }, null],
+    ['E', { result: 1, msg: 'list', data: { total: 0 } }, { total: 0 }],
     ['native', { uuid: 'u' }, { uuid: 'u' }],
   ] as const)('takes the data out of %s', (envelope, body, data) => {
     expect(unwrap(envelope, { status: 200, body, headers: new Headers() })).toEqual(data)
@@ -35,6 +36,8 @@ describe('unwrap', () => {
     ['B', 401, { status: 1, msg: '请先登录' }, 'unauthenticated', '请先登录'],
     ['C', 400, { status: 3, error: '参数错误', errors: { page: '必须是数字' } }, 'invalid', '参数错误'],
     ['C', 403, { status: 2, error: '没有权限' }, 'forbidden', '没有权限'],
+    ['E', 200, { result: 0, msg: '消息不存在', data: [] }, 'failed', '消息不存在'],
+    ['E', 401, { result: 0, msg: '请先登录', data: [] }, 'unauthenticated', '请先登录'],
     ['D', 409, { code: 409, msg: '已有任务' }, 'conflict', '已有任务'],
     ['D', 200, { code: 429, msg: '已达上限' }, 'rateLimited', '已达上限'],
     ['native', 422, { type: 'about:blank', title: 'Unprocessable', detail: '筛选条件有误' }, 'invalid', '筛选条件有误'],
@@ -58,7 +61,20 @@ describe('unwrap', () => {
       { 'Retry-After': '90', Location: '/api/exports/u-1', 'X-Request-Id': 'r-1' },
     )
     expect(error).toMatchObject({ kind: 'invalid', code: -1, fields: { page: '太小,不是数字', x: '1' }, retryAfter: 90, location: '/api/exports/u-1', requestId: 'r-1' })
-    expect(errorHint(error)).toBe('page:太小,不是数字;x:1;请在 2 分钟后再试')
+    expect(errorHint(error)).toBe('页码:太小,不是数字;x:1;请在 2 分钟后再试')
+  })
+
+  it('names a field once, by its label', () => {
+    const labels = { user_phone: '被邀请人手机号' }
+    const error = refusalOf('A', 200, { code: -1, remark: 'user_phone 最多 32 个字符;page 应为整数', errors: { user_phone: '最多 32 个字符', page: '应为整数' } })
+    expect([errorTitle(error, labels), errorHint(error, labels)]).toEqual(['被邀请人手机号 最多 32 个字符;页码 应为整数', ''])
+    const sentence = refusalOf('A', 200, { code: -1, remark: '参数错误', errors: { user_phone: '最多 32 个字符' } })
+    expect([errorTitle(sentence, labels), errorHint(sentence, labels)]).toEqual(['参数错误', '被邀请人手机号:最多 32 个字符'])
+  })
+
+  it('reads the fields of a problem document', () => {
+    const body = { title: 'Unprocessable', detail: 'a 太长', errors: [{ field: 'a', reason: '太长' }, { field: 'a', reason: '不是数字' }, null] }
+    expect(refusalOf('native', 422, { ...body, errors: body.errors.slice(0, 2) }).fields).toEqual({ a: '太长,不是数字' })
   })
 
   it('tells a request id where support needs it', () => {

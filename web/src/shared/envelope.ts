@@ -1,10 +1,10 @@
 import { ApiError, fallbackMessage, type ErrorKind } from './errors'
 
 /**
- * The shapes in which the server's systems answer. A and B tell failures with HTTP 200, C and D with the status as
+ * The shapes in which the server's systems answer. A, B and E tell failures with HTTP 200, C and D with the status as
  * well; native is the export engine's own API: plain JSON, errors as problem documents.
  */
-export type Envelope = 'A' | 'B' | 'C' | 'D' | 'native'
+export type Envelope = 'A' | 'B' | 'C' | 'D' | 'E' | 'native'
 
 export interface Answer {
   status: number
@@ -32,6 +32,9 @@ export function unwrap(envelope: Envelope, answer: Answer): unknown {
       return 'data' in body ? body.data : body
     case 'D':
       if (body.code !== 200) throw failure(kindOfStatus(Number(body.code)) ?? 'failed', answer, body)
+      return body.data
+    case 'E':
+      if (body.result !== 1) throw failure('failed', answer, body)
       return body.data
   }
 }
@@ -95,6 +98,13 @@ function codeOf(body: Fields | null): number | string | null {
 
 function fieldsOf(body: Fields | null): Record<string, string> {
   const fields: Record<string, string> = {}
+  if (Array.isArray(body?.errors)) {
+    // Problem documents name the fields in a list.
+    for (const { field, reason } of body.errors as { field?: unknown; reason?: unknown }[]) {
+      if (typeof field === 'string') fields[field] = fields[field] === undefined ? String(reason) : `${fields[field]},${String(reason)}`
+    }
+    return fields
+  }
   for (const [name, why] of Object.entries(asObject(body?.errors) ?? {})) {
     fields[name] = Array.isArray(why) ? why.join(',') : String(why)
   }

@@ -84,9 +84,35 @@ export function waitText(seconds: number): string {
   return `${Math.ceil(seconds / 3600)} 小时`
 }
 
+/** What people call the fields of a request. */
+export type FieldLabels = Readonly<Record<string, string>>
+
+const commonLabels: FieldLabels = {
+  page: '页码',
+  per_page: '每页数量',
+  page_size: '每页数量',
+  export_format: '导出格式',
+  ids: '所选记录',
+  approve_description: '审批原因',
+}
+
+function fieldTexts({ fields }: ApiError, labels: FieldLabels, between: string): string[] {
+  return Object.entries(fields).map(([field, why]) => `${labels[field] ?? commonLabels[field] ?? field}${between}${why}`)
+}
+
+/** A message that only lists the fields by their technical names: the fields themselves tell the same under their labels. */
+function listsFields({ message, fields }: ApiError): boolean {
+  return Object.keys(fields).some((field) => message === field || message.startsWith(`${field} `))
+}
+
+/** The first line of an error message. */
+export function errorTitle(error: ApiError, labels: FieldLabels = {}): string {
+  return listsFields(error) ? fieldTexts(error, labels, ' ').join(';') : error.message
+}
+
 /** The second line of an error message: the fields to correct, when to come back, what to quote to support. */
-export function errorHint(error: ApiError): string {
-  const parts = Object.entries(error.fields).map(([field, why]) => `${field}:${why}`)
+export function errorHint(error: ApiError, labels: FieldLabels = {}): string {
+  const parts = listsFields(error) ? [] : fieldTexts(error, labels, ':')
   if (error.retryAfter !== null) parts.push(`请在 ${waitText(error.retryAfter)}后再试`)
   if (error.requestId !== null && (error.kind === 'server' || error.kind === 'unavailable')) {
     parts.push(`请求编号 ${error.requestId}`)

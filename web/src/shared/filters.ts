@@ -20,3 +20,13 @@ export type FilterField<K extends string> =
       labelOf: (value: string) => string
     })
   | (FieldBase<K> & { type: 'dates'; endKey: K })
+
+/** What the form calls each filter, for messages about them. */
+export function filterLabels<K extends string>(fields: readonly FilterField<K>[]): Record<string, string> {
+  const labels: Record<string, string> = {}
+  for (const field of fields) {
+    labels[field.key] = field.type === 'dates' ? `${field.label}(起)` : field.label
+    if (field.type === 'dates') labels[field.endKey] = `${field.label}(止)`
+  }
+  return labels
+}

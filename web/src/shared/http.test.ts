@@ -26,6 +26,15 @@ describe('request', () => {
     expect(init?.headers).toMatchObject({ 'Content-Type': 'application/json' })
   })
 
+  it('sends a file as it is, with more headers', async () => {
+    answer(200, '{"code":200,"data":1}')
+    const file = new Blob(['{"a":1}\n'])
+    await request('D', '/api/x', { method: 'POST', body: file, headers: { 'If-Match': '"3"' } })
+    const init = fetchMock.mock.calls[0]?.[1]
+    expect(init?.body).toBe(file)
+    expect(init?.headers).toEqual({ Accept: 'application/json', 'Content-Type': 'application/x-ndjson', 'If-Match': '"3"' })
+  })
+
   it('sends no content type without a body', async () => {
     answer(200, '{"code":0,"data":1}')
     await request('A', '/api/x')

@@ -7,8 +7,9 @@ export interface RequestOptions {
   method?: 'GET' | 'POST' | 'PUT' | 'DELETE'
   /** Empty values are left out: the server takes an empty parameter for an absent one. */
   query?: Record<string, QueryValue>
-  /** Sent as JSON. */
+  /** Sent as JSON; a file is sent as it is, as JSON Lines. */
   body?: unknown
+  headers?: Record<string, string>
   signal?: AbortSignal
   /** Leaves an ended session to the caller: the very first question "who am I" is no surprise. */
   quietUnauthenticated?: boolean
@@ -47,11 +48,14 @@ export async function request<T>(envelope: Envelope, path: string, options: Requ
   }
 }
 
-async function send(path: string, { method = 'GET', query, body, signal }: RequestOptions): Promise<Response> {
-  const headers: Record<string, string> = { Accept: 'application/json' }
+async function send(path: string, { method = 'GET', query, body, headers: more, signal }: RequestOptions): Promise<Response> {
+  const headers: Record<string, string> = { Accept: 'application/json', ...more }
   const init: RequestInit = { method, headers, credentials: 'same-origin', cache: 'no-store' }
   if (signal) init.signal = signal
-  if (body !== undefined) {
+  if (body instanceof Blob) {
+    headers['Content-Type'] = 'application/x-ndjson'
+    init.body = body
+  } else if (body !== undefined) {
     headers['Content-Type'] = 'application/json'
     init.body = JSON.stringify(body)
   }

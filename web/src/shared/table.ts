@@ -7,5 +7,5 @@ export interface TableColumn<Row> {
   /** Pixels. */
   width?: number
   minWidth?: number
-  fixed?: boolean
+  fixed?: boolean | 'right'
 }

@@ -10,6 +10,8 @@ export interface ListState<K extends string> {
 export interface ListSpec<K extends string> {
   filters: readonly K[]
   perPage: number
+  /** The server always gives this many rows: the address says nothing of it. */
+  fixedSize?: boolean
 }
 
 /** The most rows the server gives for one page. */
@@ -22,7 +24,7 @@ export function readState<K extends string>(query: LocationQuery, spec: ListSpec
   return {
     filters,
     page: positive(first(query.page), 1),
-    perPage: Math.min(positive(first(query.per_page), spec.perPage), maxPerPage),
+    perPage: spec.fixedSize ? spec.perPage : Math.min(positive(first(query.per_page), spec.perPage), maxPerPage),
   }
 }
 

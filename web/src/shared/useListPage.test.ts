@@ -90,6 +90,24 @@ describe('useListPage', () => {
     expect([list.error.value, list.rows.value.length]).toEqual([null, 1])
   })
 
+  it('refreshes in place: no sign of loading, no error, and never instead of what a person asked for', async () => {
+    const load = vi.fn<Load>().mockResolvedValueOnce(result(1, 1)).mockRejectedValueOnce(new ApiError('network', 'x')).mockResolvedValueOnce(result(2, 1, 2))
+    const { list } = await open('/things', load)
+    const refreshed = list.refresh()
+    expect(list.loading.value).toBe(false)
+    await refreshed
+    expect([list.error.value, list.rows.value.length]).toEqual([null, 1])
+    await list.refresh()
+    expect(list.rows.value.length).toBe(2)
+
+    load.mockReturnValue(new Promise(() => undefined))
+    list.search({ name: 'b' })
+    await flushPromises()
+    const asked = load.mock.calls.length
+    await list.refresh()
+    expect(load).toHaveBeenCalledTimes(asked)
+  })
+
   it('steps back from a page beyond the end', async () => {
     const load = vi.fn<Load>().mockImplementation((state) => Promise.resolve(state.page > 2 ? result(20) : result(20, 16)))
     const { list, router } = await open('/things?page=9', load)

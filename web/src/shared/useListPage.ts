@@ -23,6 +23,8 @@ export interface ListPage<K extends string, Row> {
   setPage(page: number): void
   setPerPage(perPage: number): void
   reload(): Promise<void>
+  /** Loads again without a word: rows change in place, and a failure leaves what is shown. */
+  refresh(): Promise<void>
 }
 
 /**
@@ -45,11 +47,13 @@ export function useListPage<K extends string, Row>(
   const error = shallowRef<ApiError | null>(null)
   let running: AbortController | null = null
 
-  async function reload(): Promise<void> {
+  async function fetchRows(quiet: boolean): Promise<void> {
+    // A person's own request is not to be replaced by a quiet one: it brings the news as well.
+    if (quiet && loading.value) return
     running?.abort()
     const own = new AbortController()
     running = own
-    loading.value = true
+    loading.value = !quiet
     try {
       const result = await load(state.value, own.signal)
       if (running !== own) return
@@ -59,7 +63,7 @@ export function useListPage<K extends string, Row>(
       error.value = null
       stepBackFromBeyondTheEnd(result)
     } catch (cause) {
-      if (running !== own || isAbort(cause)) return
+      if (running !== own || isAbort(cause) || quiet) return
       rows.value = []
       error.value = toApiError(cause)
     } finally {
@@ -70,6 +74,8 @@ export function useListPage<K extends string, Row>(
       }
     }
   }
+
+  const reload = (): Promise<void> => fetchRows(false)
 
   /** Rows may have gone since the address was made; an empty page would look like an empty list. */
   function stepBackFromBeyondTheEnd(result: ListResult<Row>): void {
@@ -110,5 +116,6 @@ export function useListPage<K extends string, Row>(
     setPage: (page) => go({ ...state.value, page }),
     setPerPage: (perPage) => go({ ...state.value, perPage, page: 1 }),
     reload,
+    refresh: () => fetchRows(true),
   }
 }

@@ -1,6 +1,6 @@
 import { request, type QueryValue } from '@/shared/http'
 import type { ListResult } from '@/shared/useListPage'
-import type { Exhibition, Invitation } from './types'
+import type { Exhibition, Invitation, Verdict } from './types'
 
 export const invitationsPath = '/api/admin/invitations'
 
@@ -18,4 +18,29 @@ export async function listInvitations(query: Record<string, QueryValue>, signal:
 export async function searchExhibitions(name: string, signal: AbortSignal): Promise<Exhibition[]> {
   const { data } = await request<Models<Exhibition>>('A', '/api/admin/exhibitions', { query: { name, per_page: 50 }, signal })
   return data.models
+}
+
+const verdictPaths: Record<Verdict, string> = { approved: 'approve', rejected: 'reject' }
+
+/** Decides about one invitation; the answer is the invitation with the decision, not yet applied. */
+export async function decide(id: number, verdict: Verdict, reason: string): Promise<Invitation> {
+  const body = { approve_description: reason }
+  return (await request<Invitation>('A', `${invitationsPath}/${id}/${verdictPaths[verdict]}`, { method: 'PUT', body })).data
+}
+
+/** An accepted decision about several invitations. */
+export interface BulkDecision {
+  /** The job that applies it, null when nothing was left to decide. */
+  uuid: string | null
+  total: number
+  /** Decided already, or unknown. */
+  not_claimed: number[]
+}
+
+/** The most invitations of one decision. */
+export const mostAtOnce = 1000
+
+export async function decideAll(ids: number[], verdict: Verdict, reason: string): Promise<BulkDecision> {
+  const body = { ids, approve_description: reason }
+  return (await request<BulkDecision>('A', `${invitationsPath}/${verdictPaths[verdict]}`, { method: 'PUT', body })).data
 }

@@ -21,6 +21,24 @@ export interface Invitation {
   user: InvitedUser | null
   recommend_user: { id: number; phone: string } | null
   exhibition: Exhibition | null
+  /** What was decided; until a job has applied it, approve_status is still applying. */
+  decision: Verdict | null
+  decided_by: { id: number; name: string } | null
+  decided_at: string | null
+}
+
+export type Verdict = 'approved' | 'rejected'
+
+export const verdictNames: Record<Verdict, string> = { approved: '通过', rejected: '拒绝' }
+
+/** Nobody has decided about it yet. */
+export function awaitsDecision({ approve_status, decision }: Invitation): boolean {
+  return approve_status === 'applying' && decision === null
+}
+
+/** It is decided, and the job that applies it is not through yet. */
+export function isBeingDecided({ approve_status, decision }: Invitation): boolean {
+  return approve_status === 'applying' && decision !== null
 }
 
 export const invitationFilters = [
