@@ -219,19 +219,6 @@ func (f *faulty) held(state string) string {
 	return uuid
 }
 
-// runningIn tells which of the workers a job is held by.
-func (f *faulty) runningIn(uuid string, workers ...*process) *process {
-	f.t.Helper()
-	owner := f.job(uuid).owner
-	for _, w := range workers {
-		if strings.Contains(owner, "/"+strconv.Itoa(w.cmd.Process.Pid)+"/") {
-			return w
-		}
-	}
-	f.t.Fatalf("job %s is held by %q, none of the workers", uuid, owner)
-	return nil
-}
-
 // follow starts stock clients on the person's channel, one by websocket and one by polling.
 func (f *faulty) follow() {
 	f.t.Helper()
@@ -277,8 +264,6 @@ func (f *faulty) clean() {
 
 // waitBriefly is the pause of a loop that looks at something with a deadline.
 func waitBriefly() { <-time.After(50 * time.Millisecond) }
-
-var objectName = regexp.MustCompile(`^[0-9]+_([0-9a-f-]{36})\.[a-z]+$`)
 
 // litter tells what lies in the store and the spool that should not, or is missing there.
 func (f *faulty) litter() string {
