@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"exporthub/pkg/database"
+	"exporthub/pkg/errs"
 	"exporthub/pkg/job"
 	"exporthub/pkg/storage"
 )
@@ -117,6 +118,10 @@ func (s *Service) removeOrphans(ctx context.Context) (removed int, err error) {
 	}
 	for range orphanRound {
 		objects, next, err := s.o.Store.List(ctx, filePath[1:], marker, orphanPage)
+		if marker != "" && errs.Is(err, errs.Invalid) {
+			marker = "" // another store's, which was in this one's place: the walk begins anew
+			continue
+		}
 		if err != nil {
 			return removed, fmt.Errorf("list objects after %q: %w", marker, err)
 		}

@@ -13,6 +13,7 @@ import (
 	"exporthub/pkg/database"
 	"exporthub/pkg/database/dbtest"
 	"exporthub/pkg/dataset"
+	"exporthub/pkg/errs"
 	"exporthub/pkg/export"
 	"exporthub/pkg/storage"
 	"exporthub/pkg/storage/disk"
@@ -175,6 +176,22 @@ func TestTheWalkGoesOnWhereItStopped(t *testing.T) {
 	}
 	h.clean()
 	h.stored(0)
+}
+
+// TestTheWalkBeginsAnewAfterAChangeOfStores: another store's position is none of this one's, and is not stuck to.
+func TestTheWalkBeginsAnewAfterAChangeOfStores(t *testing.T) {
+	h := newHub(t, dbtest.Postgres(t, sources(t)...), hubOptions{})
+	const foreign = "/eyJjIjowfQ=="
+	if _, _, err := h.store.List(t.Context(), "export/", foreign, 10); !errs.Is(err, errs.Invalid) {
+		t.Fatalf("List from another store's position: %v, want invalid", err)
+	}
+	h.exec("INSERT INTO export_cleanup (name, position) VALUES ('orphans', '" + foreign + "')")
+	h.put("export/2000000002_00000000-0000-4000-8000-000000000001.csv", 25*time.Hour)
+	h.clean()
+	h.stored(0)
+	if n := h.count("SELECT COUNT(*) FROM export_cleanup WHERE position = ''"); n != 1 {
+		t.Error("the position was kept")
+	}
 }
 
 // Sweep makes the faulty store as able as the one it stands for.

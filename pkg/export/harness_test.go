@@ -173,6 +173,8 @@ type hubOptions struct {
 
 	set       *dataset.Dataset // instead of things
 	countTime time.Duration
+
+	following *followingStore // a store that takes files while they are written; its disk is made here
 }
 
 func newHub(t testing.TB, db *database.DB, o hubOptions) *hub {
@@ -208,12 +210,16 @@ func newHub(t testing.TB, db *database.DB, o hubOptions) *hub {
 	if err != nil {
 		t.Fatal(err)
 	}
+	var store storage.Store = h.store
+	if o.following != nil {
+		o.following.faultyStore, store = h.store, o.following
+	}
 	signer, err := storage.NewSigner(auth.DeriveKeys(secret, nil, auth.PurposeFiles))
 	if err != nil {
 		t.Fatal(err)
 	}
 	h.exports, err = export.New(export.Options{
-		DB: db, People: h.auth, Registry: registry, Store: h.store, Signer: signer, Rate: o.rate,
+		DB: db, People: h.auth, Registry: registry, Store: store, Signer: signer, Rate: o.rate,
 		Formats: append([]dataset.Format{xlsx.Format(xlsx.Options{})}, csv.Formats()...),
 		Limits:  o.limits, Retention: 7 * 24 * time.Hour, PublicURL: "https://hub.example.com", SpoolDir: h.spool,
 		Location: shanghai, Now: h.clock.Now, Logger: log, UploadTries: 3, CountTime: o.countTime, UploadDelay: time.Millisecond,

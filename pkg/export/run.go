@@ -96,6 +96,7 @@ type attempt struct {
 	person  string // who asked, as the information sheet names them
 	started time.Time
 	detail  detail
+	putting bool // the store was asked to take the file
 }
 
 // run does one attempt: rows to a spool file, the file to the store.
@@ -112,16 +113,38 @@ func (s *Service) run(ctx context.Context, r *job.Run) (any, error) {
 		_ = spool.Close()           // read only by now; what mattered was checked
 		_ = os.Remove(spool.Name()) // the sweep of leftovers takes what this could not
 	}()
-	if err := a.write(ctx, spool); err != nil {
-		return nil, spoolError(err)
-	}
-	file, err := a.store(ctx, spool)
+	file, err := a.produce(ctx, spool)
 	if err != nil {
 		return nil, err
 	}
 	a.detail.File = &file
 	a.detail.ETASeconds = nil
 	return a.detail, nil
+}
+
+// produce writes the file and has it stored. What was sent of it is removed when it comes to nothing.
+func (a *attempt) produce(ctx context.Context, spool *os.File) (file storedFile, err error) {
+	key, err := a.key(ctx)
+	if err != nil {
+		return storedFile{}, err
+	}
+	ahead := a.follow(ctx, spool, key)
+	stored := false
+	defer func() { // even when a dataset panics
+		ahead.stop(0)
+		if !stored && (ahead.began || a.putting) {
+			a.discard(ctx, key)
+		}
+	}()
+	if err := a.write(ctx, ahead); err != nil {
+		return storedFile{}, spoolError(err)
+	}
+	ahead.stop(aheadGrace)
+	if file, err = a.store(ctx, spool, key); err != nil {
+		return storedFile{}, err
+	}
+	stored = true
+	return file, nil
 }
 
 // prepare reads the request again in the light of what its owner may do now.
@@ -200,7 +223,7 @@ func spoolError(err error) error {
 }
 
 // store sends the finished file, trying again what another try may mend, and says where it can be fetched.
-func (a *attempt) store(ctx context.Context, spool *os.File) (storedFile, error) {
+func (a *attempt) store(ctx context.Context, spool *os.File, key string) (storedFile, error) {
 	size, err := spool.Seek(0, io.SeekEnd)
 	if err != nil {
 		return storedFile{}, spoolError(fmt.Errorf("size of spool file: %w", err))
@@ -209,41 +232,39 @@ func (a *attempt) store(ctx context.Context, spool *os.File) (storedFile, error)
 	if err := a.r.Advance(ctx, job.StateBeforeUpload, progressWritten, a.detail); err != nil {
 		return storedFile{}, err
 	}
-	file, err := a.file(ctx, size)
-	if err != nil {
-		return storedFile{}, err
-	}
+	file := a.file(key, size)
 	if size > largeFile {
 		if err := a.r.Advance(ctx, job.StateUploading, progressWritten, a.detail); err != nil {
 			return storedFile{}, err
 		}
 	}
+	a.putting = true
 	if err := a.upload(ctx, spool, file); err != nil {
-		a.discard(ctx, file.Key)
 		return storedFile{}, err
 	}
 	return file, nil
 }
 
-// file names the attempt's object and signs the link to it.
-func (a *attempt) file(ctx context.Context, size int64) (storedFile, error) {
+// key names the attempt's object, which is its own: whatever is sent under it counts only once the job's row names it.
+func (a *attempt) key(ctx context.Context) (string, error) {
 	var unix int64
 	err := a.s.o.DB.Read(ctx, func(ctx context.Context, tx *database.Tx) (err error) {
 		unix, err = attemptUnix(ctx, tx, a.job.UUID)
 		return err
 	})
 	if err != nil {
-		return storedFile{}, err
+		return "", err
 	}
-	key, err := storage.ObjectKey(unix, a.job.UUID, a.format.Extension)
-	if err != nil {
-		return storedFile{}, err
-	}
+	return storage.ObjectKey(unix, a.job.UUID, a.format.Extension)
+}
+
+// file describes the attempt's object and signs the link to it.
+func (a *attempt) file(key string, size int64) storedFile {
 	expires := a.s.o.Now().Add(a.s.o.Retention).Truncate(time.Second)
 	return storedFile{
 		Key: key, Filename: a.job.payload.Filename + "." + a.format.Extension, ContentType: a.format.ContentType,
 		Size: size, URL: a.s.fileURL(key, expires), ExpiresAt: expires,
-	}, nil
+	}
 }
 
 func (a *attempt) upload(ctx context.Context, spool *os.File, file storedFile) error {

@@ -49,3 +49,15 @@ type LinkOptions struct {
 	Filename string        // what a browser saves it as
 	TTL      time.Duration // how long the link is good; 0 is 5 minutes
 }
+
+// Follower is what a store offers besides that can take an object while it is still being written. A store that can't
+// does not implement it.
+type Follower interface {
+	// Ahead sends what can be sent by now of an object that is still growing, of which the first size bytes are written
+	// and change no more, so that the Put of the same key and source has to send only what is missing. No object is
+	// there before that Put. Errors are those of Put, which needs no Ahead to have worked.
+	//
+	// What was sent is kept, also when ctx ends, until a Put of the key has worked, or Delete gives it up: one of the two
+	// has to follow. Options are those of the Put to come; Progress is told nothing.
+	Ahead(ctx context.Context, key string, src io.ReaderAt, size int64, o PutOptions) error
+}

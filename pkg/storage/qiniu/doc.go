@@ -7,6 +7,8 @@
 // ones only. When it gives up for good, is cancelled, or the key is deleted, the unfinished upload is aborted; one that
 // could not be aborted, or that nobody came back for, is aborted by Sweep and Close. (What a killed process leaves
 // unfinished is not listed as an object and expires at Kodo by itself.)
+// Ahead begins such an upload while the object is still being written (storage.Follower): it sends the parts that are
+// full, and leaves the rest to Put.
 //
 // Nothing Kodo says is taken on trust: the MD5 of every part, and the hash and size of the finished object, are compared
 // with the source's, and the object is asked for before Put returns.

@@ -20,8 +20,9 @@ type Store struct {
 }
 
 var (
-	_ storage.Store  = (*Store)(nil)
-	_ storage.Direct = (*Store)(nil)
+	_ storage.Store    = (*Store)(nil)
+	_ storage.Direct   = (*Store)(nil)
+	_ storage.Follower = (*Store)(nil)
 )
 
 // New returns a Store. It connects to nothing yet; Check tells whether the options work. Close it when no call is running

@@ -146,15 +146,24 @@ func (us *uploads) since(before time.Time) []*upload {
 	return all
 }
 
-// resume returns the upload that an earlier Put of the key left, with the parts in it that are the source's, or nil.
-func (s *Store) resume(obj object, partSize int64) (*upload, error) {
-	u := s.uploads.take(obj.key)
+// takeUp returns the upload that an earlier call left of the key, if it may be gone on with, or nil.
+func (s *Store) takeUp(key string, partSize int64) *upload {
+	u := s.uploads.take(key)
 	if u == nil {
-		return nil, nil
+		return nil
 	}
 	// An upload about to expire would be gone before it is complete.
 	if u.partSize != partSize || u.expires > 0 && s.o.Now().Add(dataTimeoutsFor*s.o.RequestTimeout).Unix() >= u.expires {
 		s.uploads.strays(u)
+		return nil
+	}
+	return u
+}
+
+// resume returns the upload that an earlier call left of the key, with the parts in it that are the source's, or nil.
+func (s *Store) resume(obj object, partSize int64) (*upload, error) {
+	u := s.takeUp(obj.key, partSize)
+	if u == nil {
 		return nil, nil
 	}
 	last := u.count(obj.size)
@@ -183,12 +192,17 @@ func (s *Store) leave(ctx context.Context, u *upload, err error) {
 	switch {
 	case u.completed:
 	case err != nil && ctx.Err() == nil && !u.lost && errs.Is(err, errs.Unavailable):
-		u.touched = s.o.Now()
-		if out := s.uploads.pause(u); out != nil {
-			s.abort(ctx, out)
-		}
+		s.pause(ctx, u)
 	default:
 		s.abort(ctx, u)
+	}
+}
+
+// pause keeps an upload for a later call.
+func (s *Store) pause(ctx context.Context, u *upload) {
+	u.touched = s.o.Now()
+	if out := s.uploads.pause(u); out != nil {
+		s.abort(ctx, out)
 	}
 }
 
