@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"go.uber.org/goleak"
 
 	"exporthub/jobs"
 	"exporthub/pkg/auth"
@@ -31,7 +32,7 @@ import (
 	"exporthub/pkg/testkit"
 )
 
-func TestMain(m *testing.M) { testkit.Main(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(testkit.Stopping(m)) }
 
 //go:embed testdata/migrations/*.sql
 var testMigrations embed.FS
