@@ -107,14 +107,6 @@ func (s *Server) releaseSocket(addr string) {
 	s.leaveLocked(addr, time.Now())
 }
 
-// addSocket counts.
-func (s *Server) roomForSocket(addr string) bool {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	a := s.addresses[addr]
-	return len(s.sockets) < s.opt.MaxSockets && (a == nil || a.sockets < s.opt.MaxSocketsPerAddress)
-}
-
 // addSocket counts the socket and its reader as work, and reports false when the server has ended.
 func (s *Server) addSocket(k *socket) bool {
 	s.mu.Lock()
