@@ -71,6 +71,7 @@ bench: ## benchmarks with their peers beside them
 	go run ./pkg/export/bench -rows $(BENCH_ROWS) -rounds $(BENCH_ROUNDS)
 	$(WITH_SERVICES) go run ./pkg/export/bench -job -rows $(BENCH_ROWS) -rounds $(BENCH_ROUNDS)
 	go test -run '^$$' -bench . -benchmem ./pkg/export/... ./pkg/bayeux/...
+	$(WITH_SERVICES) go test -run '^$$' -bench . -benchtime 1x -timeout 30m ./cmd/api
 	$(WITH_SERVICES) go test -run '^$$' -bench . -benchtime 5x -timeout 60m -v ./pkg/admin/contact
 
 # How many rows "make bench" writes, and how often: BENCH_ROWS=5000000 takes a while.

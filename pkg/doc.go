@@ -6,7 +6,7 @@
 //	edges      bayeux (the socket)                          beside it: jobs (the queue), web (the page)
 //	use cases  admin/all > admin/<system>   export > job, storage
 //	contract   dataset                      what systems, engine and formats agree on
-//	ground     auth httpapi database errs page telemetry ratelimit config
+//	ground     auth httpapi database search errs page telemetry ratelimit config
 //
 // A system never imports another, nor the engine: they meet in admin.Deps and admin.Module. The engine never imports a
 // format or a store's adapter. cmd fits everything together, in cmd/internal/wire.

@@ -65,9 +65,9 @@ type member struct {
 }
 
 // member adds a person and signs them in.
-func (s *topology) member(phone string) member {
+func (s *topology) member(account string) member {
 	s.t.Helper()
-	id, err := s.people.EnsurePerson(s.t.Context(), auth.Person{Account: phone, Phone: phone, Role: auth.Staff}, "")
+	id, err := s.people.EnsurePerson(s.t.Context(), auth.Person{Account: account, Role: auth.Staff}, "")
 	if err != nil {
 		s.t.Fatal(err)
 	}

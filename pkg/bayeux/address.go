@@ -25,6 +25,12 @@ func RemoteAddress(r *http.Request) string {
 	if err != nil {
 		return host
 	}
+	return Network(ip)
+}
+
+// Network names what an address counts as: the address itself, of IPv6 its /64 network. It is for Options.Address behind a
+// proxy, with the address the proxy tells.
+func Network(ip netip.Addr) string {
 	if ip = ip.Unmap(); ip.Is6() {
 		if network, err := ip.WithZone("").Prefix(64); err == nil {
 			return network.String()

@@ -198,7 +198,7 @@ func TestEqualConnectsAreBounded(t *testing.T) {
 
 // TestMemoryReturnsAfterAFlood has many strangers shake hands, subscribe and be sent things, and never come back.
 func TestMemoryReturnsAfterAFlood(t *testing.T) {
-	const strangers = 4000
+	const strangers = 1500
 	s := start(t, Options{CheckEvery: 10 * time.Millisecond,
 		MaxSessions: strangers, HandshakeBurst: 2 * strangers, HandshakeRate: 1_000_000, Address: from, ReplayFor: 100 * time.Millisecond})
 	inUse := func() int64 {

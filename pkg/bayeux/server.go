@@ -28,6 +28,7 @@ type Server struct {
 	owners    map[string]int // sessions per Principal.ID
 	sockets   map[*socket]struct{}
 	addresses map[string]*address
+	places    int // taken by sockets, of which some may be opening
 	peaks     struct{ sessions, owners, sockets, addresses int }
 	running   bool
 	ended     bool

@@ -162,6 +162,7 @@ func (s *session) bind(k *socket, c connectRequest) bool {
 	}
 	if s.via != k {
 		s.releaseLocked(replaced)
+		s.recallLocked()
 		s.via = k
 	} else {
 		s.answerHeldLocked(replaced)
@@ -201,6 +202,9 @@ func (s *session) unbind(k carrier) {
 	}
 	if s.standby == k {
 		s.standby = nil
+		if s.via == nil {
+			s.recallLocked()
+		}
 	}
 }
 
@@ -211,17 +215,24 @@ func (s *session) carriedBy(k carrier) bool {
 	return s.via == k
 }
 
-// releaseLocked detaches the carrier, answering the connect it holds; what it is not known to have brought over goes back to the
-// queue.
+// releaseLocked detaches the carrier, answering the connect it holds. What a socket is not known to have brought over goes back
+// to the queue. A stream stays open beside a poll, and keeps what is on its way: sent again by the poll, it would arrive twice.
 func (s *session) releaseLocked(why ending) {
 	if s.via == nil {
 		return
 	}
 	s.answerHeldLocked(why)
-	if k, isStream := s.via.(*stream); isStream {
-		s.standby = k
-	}
+	k, isStream := s.via.(*stream)
 	s.via = nil
+	if isStream {
+		s.standby = k
+		return
+	}
+	s.recallLocked()
+}
+
+// recallLocked puts what was sent and is not known to have arrived back into the queue.
+func (s *session) recallLocked() {
 	s.out.putBack(s.sent.all())
 	s.sent.clear()
 	if len(s.out.items) >= s.srv.opt.CoalesceAfter {
@@ -267,7 +278,7 @@ func (s *session) takeFor(k carrier, bytes int) (batch []entry, last uint64, mor
 func (s *session) proven(k carrier, last uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.via == k {
+	if s.via == k || s.via == nil && s.standby == k {
 		s.sent.prove(last)
 	}
 }

@@ -196,6 +196,7 @@ func (s *session) bindStream(k *stream, received uint64, told bool) bool {
 		s.standby.end(nil)
 		s.standby = nil
 	}
+	s.recallLocked()
 	if told {
 		s.out.forget(received)
 	}

@@ -57,12 +57,13 @@ var upgrader = websocket.Upgrader{
 
 func (s *Server) serveSocket(w http.ResponseWriter, r *http.Request, o origin) {
 	addr := s.opt.Address(r)
-	if !s.roomForSocket(addr) {
+	if !s.reserveSocket(addr) {
 		s.unavailable(w)
 		return
 	}
 	conn, err := upgrader.Upgrade(w, r, nil)
 	if err != nil {
+		s.releaseSocket(addr)
 		return // answered by the upgrader
 	}
 	// A copy without what belongs to the connection's HTTP days, which would otherwise be kept alive with it.
@@ -74,6 +75,7 @@ func (s *Server) serveSocket(w http.ResponseWriter, r *http.Request, o origin) {
 	k := &socket{srv: s, conn: conn, addr: addr, req: Request{HTTP: req, CookieCounts: o.cookieCounts}, idleSince: now, pingAt: now.Add(s.opt.PingEvery)}
 	k.alarm.fire = k.ring
 	if !s.addSocket(k) {
+		s.releaseSocket(addr)
 		k.cut()
 		return
 	}
@@ -81,27 +83,37 @@ func (s *Server) serveSocket(w http.ResponseWriter, r *http.Request, o origin) {
 	go k.read() // on a small stack of its own, and net/http's goroutine with its buffers goes
 }
 
-// roomForSocket reports whether an address may have one socket more. Of several that come at once some may be too many by then:
-// addSocket counts.
-func (s *Server) roomForSocket(addr string) bool {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	a := s.addresses[addr]
-	return len(s.sockets) < s.opt.MaxSockets && (a == nil || a.sockets < s.opt.MaxSocketsPerAddress)
+// reserveSocket takes a place for a socket of an address, before it is opened, and reports false when there is none.
+func (s *Server) reserveSocket(addr string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.places >= s.opt.MaxSockets {
+		return false
+	}
+	if a := s.addresses[addr]; a != nil && a.sockets >= s.opt.MaxSocketsPerAddress {
+		return false
+	}
+	s.places++
+	s.addressLocked(addr).sockets++
+	return true
 }
 
-// addSocket counts the socket and its reader as work, and reports false when the server has ended or has too many.
+// releaseSocket gives the place back.
+func (s *Server) releaseSocket(addr string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.places--
+	s.addressLocked(addr).sockets--
+	s.leaveLocked(addr, time.Now())
+}
+
+// addSocket counts the socket and its reader as work, and reports false when the server has ended.
 func (s *Server) addSocket(k *socket) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ended {
 		return false
 	}
-	a := s.addressLocked(k.addr)
-	if len(s.sockets) >= s.opt.MaxSockets || a.sockets >= s.opt.MaxSocketsPerAddress {
-		return false
-	}
-	a.sockets++
 	s.sockets[k] = struct{}{}
 	s.work.Add(1)
 	return true
@@ -112,9 +124,8 @@ func (s *Server) removeSocket(k *socket) {
 	s.mu.Lock()
 	delete(s.sockets, k)
 	s.sockets = shrunk(s.sockets, &s.peaks.sockets)
-	s.addressLocked(k.addr).sockets--
-	s.leaveLocked(k.addr, time.Now())
 	s.mu.Unlock()
+	s.releaseSocket(k.addr)
 	s.finish()
 }
 

@@ -431,9 +431,9 @@ func TestEndedSessionClosesItsSocket(t *testing.T) {
 }
 
 func TestExpiredSessionClosesItsSocket(t *testing.T) {
-	s := start(t, Options{Timeout: 10 * time.Millisecond, Expiry: 30 * time.Millisecond})
+	s := start(t, Options{Timeout: 10 * time.Millisecond, Expiry: time.Second})
 	w := s.dial(nil)
-	s.join(w)
+	w.send(socketConnect(s.handshake(""), "1", ""))
 	w.wantClose(websocket.ClosePolicyViolation) // it never connects again
 }
 

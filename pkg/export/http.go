@@ -11,8 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/go-chi/chi/v5"
-
 	"exporthub/pkg/auth"
 	"exporthub/pkg/errs"
 	"exporthub/pkg/httpapi"
@@ -37,14 +35,14 @@ func (s *Service) Routes(address func(r *http.Request) string) []httpapi.Route {
 			Summary: "下载导出文件", Tag: tag,
 			Detail: "链接自带签名(参数 s),在保留期内有效,过期返回 410。",
 		}, s.handleFile(address), httpapi.Takes[fileIn](), httpapi.Gives("application/octet-stream"),
-			httpapi.Answers(206, 302, 304, 403, 404, 410, 416)),
+			httpapi.Answers(206, 302, 304, 403, 404, 410, 416, 422)),
 		s.waitRoute(address),
 	}
 }
 
 type fileIn struct {
-	Name      string `json:"name" doc:"文件名"`
-	Signature string `json:"s" required:"true" doc:"签名"`
+	Name      string `json:"name" maxLength:"255" doc:"文件名"`
+	Signature string `json:"s" required:"true" maxLength:"200" doc:"签名"`
 }
 
 type jobIn struct {
@@ -176,7 +174,11 @@ const linkTTL = 5 * time.Minute
 
 func (s *Service) handleFile(address func(r *http.Request) string) func(w http.ResponseWriter, r *http.Request) error {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		d, err := s.openLink(r.Context(), chi.URLParam(r, "name"), r.URL.Query().Get("s"))
+		var in fileIn
+		if err := httpapi.Decode(r, &in); err != nil {
+			return err
+		}
+		d, err := s.openLink(r.Context(), in.Name, in.Signature)
 		if err != nil {
 			return err
 		}

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"net/http"
 
-	"github.com/go-chi/chi/v5"
-
 	"exporthub/pkg/httpapi"
 )
 
@@ -18,7 +16,11 @@ func (s *Service) waitRoute(address func(r *http.Request) string) httpapi.Route 
 		Detail: "链接自带签名(参数 s)。文件还没有生成时等待,最长 10 分钟;仍未完成返回 503,导出失败或取消返回 502 和原因," +
 			"过了保留期返回 410。",
 	}, func(w http.ResponseWriter, r *http.Request) error {
-		d, err := s.awaitLink(r.Context(), chi.URLParam(r, "name"), r.URL.Query().Get("s"))
+		var in fileIn
+		if err := httpapi.Decode(r, &in); err != nil {
+			return err
+		}
+		d, err := s.awaitLink(r.Context(), in.Name, in.Signature)
 		var ended *noFile
 		if errors.As(err, &ended) {
 			return writeNoFile(w, ended)
@@ -27,7 +29,7 @@ func (s *Service) waitRoute(address func(r *http.Request) string) httpapi.Route 
 			return err
 		}
 		return s.serveFile(w, r, d, address(r))
-	})
+	}, httpapi.Takes[fileIn](), httpapi.Gives("application/octet-stream"), httpapi.Answers(206, 302, 304, 400, 403, 404, 410, 416, 502))
 }
 
 // writeNoFile answers 502 in the envelope of the systems that hand such links out: what the link stands before has failed.

@@ -27,7 +27,7 @@ function covered(page) {
       control.scrollIntoView({ block: 'nearest', inline: 'nearest' })
       const { left, top, width, height } = control.getBoundingClientRect()
       const hit = document.elementFromPoint(left + width / 2, top + height / 2)
-      const own = control.closest('.el-select, .el-input, .el-date-editor') ?? control
+      const own = control.closest('.el-select, .el-input, .el-date-editor, .el-checkbox') ?? control
       if (hit === null || !(own.contains(hit) || hit.contains(control))) {
         hidden.push(`${control.tagName} ${control.textContent.trim() || control.className} under ${hit?.className}`)
       }

@@ -3,6 +3,7 @@ package wire
 import (
 	"context"
 	"encoding/json"
+	"net/http"
 	"strconv"
 	"strings"
 	"time"
@@ -21,6 +22,7 @@ func (p *Parts) Realtime() (*bayeux.Server, error) {
 	}
 	return bayeux.New(authorizer{auth: p.Auth, rules: rules}, p.Bus, bayeux.Options{
 		Client: web.FayeClient(), AllowedOrigins: p.Config.AllowedOrigins, AnonymousFromAnyOrigin: true,
+		Address: func(r *http.Request) string { return bayeux.Network(p.Auth.ClientIP(r)) },
 		Timeout: p.Config.FayeTimeout, PingEvery: p.Config.FayePing, Logger: p.Log,
 	})
 }

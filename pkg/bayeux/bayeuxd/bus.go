@@ -39,6 +39,21 @@ func (c config) bus(log *slog.Logger) (bayeux.Bus, func(), error) {
 	return bus, func() { _ = client.Close() }, nil
 }
 
+// announced tells when the bus stands for the first time.
+type announced struct {
+	bayeux.Bus
+	up   chan struct{}
+	once sync.Once
+}
+
+// Run implements bayeux.Bus.
+func (a *announced) Run(ctx context.Context, deliver func(bayeux.Event), resync func()) error {
+	return a.Bus.Run(ctx, deliver, func() {
+		a.once.Do(func() { close(a.up) })
+		resync()
+	})
+}
+
 // numbered gives events the sequence numbers that their data carry.
 type numbered struct{ bayeux.Bus }
 

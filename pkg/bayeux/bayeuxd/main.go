@@ -139,7 +139,8 @@ func serve(ctx context.Context, c config, log *slog.Logger, out io.Writer) error
 		return err
 	}
 	defer closeBus()
-	srv, err := bayeux.New(c.rules(), bus, c.options(log))
+	connected := &announced{Bus: bus, up: make(chan struct{})}
+	srv, err := bayeux.New(c.rules(), connected, c.options(log))
 	if err != nil {
 		return err
 	}
@@ -158,12 +159,6 @@ func serve(ctx context.Context, c config, log *slog.Logger, out io.Writer) error
 	var served, ran error
 	work.Go(func() {
 		defer cancel()
-		if err := front.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-			served = err
-		}
-	})
-	work.Go(func() {
-		defer cancel()
 		ran = srv.Run(ctx)
 		grace, done := context.WithTimeout(context.Background(), 5*time.Second)
 		defer done()
@@ -171,10 +166,25 @@ func serve(ctx context.Context, c config, log *slog.Logger, out io.Writer) error
 			_ = front.Close() // whoever still hangs on has been told
 		}
 	})
+	// What is published before the bus stands is lost; a Redis that is away keeps nobody waiting for long.
+	select {
+	case <-connected.up:
+	case <-time.After(busPatience):
+	case <-ctx.Done():
+	}
+	work.Go(func() {
+		defer cancel()
+		if err := front.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			served = err
+		}
+	})
 	fmt.Fprintf(out, "listening on http://%s%s\n", listener.Addr(), mount)
 	work.Wait()
 	return errors.Join(served, ran)
 }
+
+// busPatience is how long the start waits for the bus.
+const busPatience = 2 * time.Second
 
 // redisOptions reads -redis.
 func redisOptions(address string) (*redis.Options, error) {

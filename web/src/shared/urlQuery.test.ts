@@ -8,6 +8,10 @@ describe('readState', () => {
     expect(readState({}, spec)).toEqual({ filters: { user_phone: '', approve_status: '' }, page: 1, perPage: 15 })
   })
 
+  it('takes no number of rows where the server always gives the same', () => {
+    expect(readState({ per_page: '500' }, { filters: [], perPage: 20, fixedSize: true }).perPage).toBe(20)
+  })
+
   it('reads filters and page', () => {
     expect(readState({ user_phone: ' 13900000001 ', approve_status: 'applying', page: '3', per_page: '50', other: 'x' }, spec)).toEqual({
       filters: { user_phone: '13900000001', approve_status: 'applying' },
