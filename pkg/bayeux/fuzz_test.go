@@ -65,7 +65,7 @@ func FuzzMessages(f *testing.F) {
 	for _, row := range protocolRows {
 		f.Add([]byte(row.send))
 	}
-	for _, seed := range []string{`[[[[`, `{"id":1e999}`, `{"a":"\ud800"}`, "{\"a\":\"\xff\"}", `{"subscription":[1,"/a",null]}`, `{"advice":{"timeout":1e300}}`,
+	for _, seed := range []string{"\v[]", `[[[[`, `{"id":1e999}`, `{"a":"\ud800"}`, "{\"a\":\"\xff\"}", `{"subscription":[1,"/a",null]}`, `{"advice":{"timeout":1e300}}`,
 		`{"ext":{"ack":true,"replay":{"/a":5}}}`, `{"ext":{"ack":-1,"replay":-2}}`, `{"channel":"a","channel":"b"}`} {
 		f.Add([]byte(seed))
 	}

@@ -30,7 +30,7 @@ type message struct {
 // parseBatch decodes a body or frame: an object, an array of entries, or null, which is an empty batch. Null entries are
 // left out; an entry that is no object becomes a message without members.
 func parseBatch(body []byte, limit, nesting int) ([]message, error) {
-	body = bytes.TrimSpace(body)
+	body = bytes.Trim(body, " \t\r\n") // what JSON takes for white space, and no more
 	if len(body) == 0 || !utf8.Valid(body) {
 		return nil, errNotBayeux
 	}

@@ -431,7 +431,7 @@ func TestEndedSessionClosesItsSocket(t *testing.T) {
 }
 
 func TestExpiredSessionClosesItsSocket(t *testing.T) {
-	s := start(t, Options{Timeout: 10 * time.Millisecond, Expiry: time.Second})
+	s := start(t, Options{Timeout: 10 * time.Millisecond, Expiry: time.Second, IdleSocket: time.Minute})
 	w := s.dial(nil)
 	w.send(socketConnect(s.handshake(""), "1", ""))
 	w.wantClose(websocket.ClosePolicyViolation) // it never connects again

@@ -175,6 +175,15 @@ func checkOrder(t *testing.T, events []told, rows int64) {
 			}
 		}
 	}
+	written := -1
+	for _, e := range events {
+		if e.Status == job.StateWritingFile {
+			written = e.Progress
+		}
+	}
+	if written != 90 {
+		t.Errorf("the last writing_file tells %d %%, want 90", written)
+	}
 	if diff := cmp.Diff([]string{"queued", "starting", "start", "writing_file", "before_upload", "success"}, stages); diff != "" {
 		t.Errorf("stages (-want +got):\n%s", diff)
 	}

@@ -111,7 +111,9 @@ func (a *attempt) writeSnapshot(ctx context.Context, spool io.Writer,
 	d := &a.detail
 	d.Rows, d.Count, d.Estimated = &report.Rows, &report.Rows, false
 	d.Cut, d.Replaced, d.OutOfSpan = report.Cut, report.Replaced, report.OutOfSpan
-	return nil
+	// The last rows are told at once, however soon they came: the bar of a short export moves too.
+	d.ETASeconds = nil
+	return a.r.Advance(ctx, job.StateWritingFile, progressWritten, *d)
 }
 
 // stride is after how many rows the bar is looked at.
