@@ -34,7 +34,7 @@ test('a record is created, found, changed, imported again, exported and deleted'
     await search(page, key)
     await rowWith(page, '测试甲').waitFor()
 
-    await byId(page, 'contact-edit').click()
+    await rowWith(page, '测试甲').locator('[data-testid="contact-edit"]').click()
     await byId(page, 'contact-name').fill('测试乙')
     await byId(page, 'contact-save').click()
     await rowWith(page, '测试乙').waitFor()
