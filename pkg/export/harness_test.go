@@ -110,14 +110,18 @@ type faultyStore struct {
 	storage.Store
 	mu     sync.Mutex
 	refuse func(try int) error
+	hold   func(ctx context.Context) // before anything else, with the upload's own context
 	tries  int
 }
 
 func (s *faultyStore) Put(ctx context.Context, key string, src io.ReaderAt, size int64, o storage.PutOptions) error {
 	s.mu.Lock()
 	s.tries++
-	refuse, try := s.refuse, s.tries
+	refuse, hold, try := s.refuse, s.hold, s.tries
 	s.mu.Unlock()
+	if hold != nil {
+		hold(ctx)
+	}
 	if refuse != nil {
 		if err := refuse(try); err != nil {
 			return err

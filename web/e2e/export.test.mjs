@@ -158,7 +158,7 @@ test('a second export is refused in the literal words, and the one in the way is
     const message = byId(page, 'error-message')
     await message.waitFor()
     assert.ok((await message.innerText()).includes(texts.queueLimit))
-    await jobCard(page, inTheWay).locator('[data-testid="export-download"]').waitFor({ state: 'attached', timeout: exportPatience })
+    await jobCard(page, inTheWay).locator('[data-testid="export-download"]').waitFor({ timeout: exportPatience })
   }))
 
 test('a dead line for pushed events hides neither the progress nor the end', () =>
@@ -168,8 +168,7 @@ test('a dead line for pushed events hides neither the progress nor the end', () 
     await open(page, people.admin, '/invitations?approve_status=applying')
     const { body, uuid } = await pressExport(page)
     assert.equal(body.remark, texts.queued)
-    // The page may learn of the end only once it is over, and then leaves the panel folded.
-    await jobCard(page, uuid).locator('[data-testid="export-download"]').waitFor({ state: 'attached', timeout: exportPatience })
+    await jobCard(page, uuid).locator('[data-testid="export-download"]').waitFor({ timeout: exportPatience })
     assert.notEqual(await byId(page, 'export-panel').getAttribute('data-line'), 'live')
   }))
 

@@ -101,6 +101,21 @@ describe('ExportButton', () => {
     expect(find('export-percent').text()).toBe('40%')
   })
 
+  it('opens the panel for an export that was over before its request was answered', async () => {
+    const { find, line } = show(true)
+    fetchMock.mockImplementation((url) => {
+      if (String(url).startsWith('/api/exports/')) return Promise.resolve(json(200, { uuid: 'u-1', status: 'success', progress: 100 }))
+      line.push({ status: 'success', file_url: '/f', progress: 100, service: 'Exports::Invitation', uuid: 'u-1', count: 6, file_size: 9, seq: 7, replayed: true })
+      return Promise.resolve(json(200, { code: 0, remark: '', data: { uuid: 'u-1' } }))
+    })
+    line.push({ status: 'success', file_url: '/f', progress: 100, service: 'Exports::Invitation', uuid: 'u-0', count: 6, file_size: 9, seq: 7, replayed: true })
+    await flushPromises()
+    expect(find('export-panel').attributes('data-open'), 'old news are nothing to open for').toBe('false')
+    await find('export-button').trigger('click')
+    await flushPromises()
+    expect(find('export-panel').attributes('data-open')).toBe('true')
+  })
+
   it('shows why an export failed', async () => {
     const { find, line } = show(true)
     line.push({ status: 'failure', file_url: null, progress: 90, service: 'Exports::Invitation', uuid: 'u-1', count: 6, file_size: 9, seq: 7, error: '存储空间不足,请稍后再试' })

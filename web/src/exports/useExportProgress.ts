@@ -11,6 +11,8 @@ export interface ExportProgress {
   /** Newest first. */
   jobs: ShallowRef<readonly ExportJob[]>
   channel: ComputedRef<ChannelState>
+  /** How often a person's own doing has brought a job to the page: by pressing export, or by being told what is in the way. */
+  asked: Readonly<Ref<number>>
   /** Shows a job, one that was just queued or one that is in the way, and follows it to its end. */
   follow(uuid: string): void
   /** Takes a job off the page. It goes on all the same. */
@@ -45,6 +47,7 @@ export function createExportProgress(options: ExportProgressOptions): ExportProg
   const fetch = options.fetch ?? fetchExport
   const cancel = options.cancel ?? cancelExport
   const jobs = shallowRef<readonly ExportJob[]>([])
+  const asked = shallowRef(0)
   const remembered = options.memory.load()
   const dismissed = new Set<string>(remembered.dismissed) // newest first
   const heard = new Map<string, number>() // uuid → when something was last learnt
@@ -141,7 +144,9 @@ export function createExportProgress(options: ExportProgressOptions): ExportProg
   return {
     jobs,
     channel: computed(() => channel.value),
+    asked,
     follow(uuid) {
+      asked.value++
       dismissed.delete(uuid)
       heard.set(uuid, Date.now())
       if (find(uuid) === undefined) {
