@@ -25,8 +25,8 @@
 //		suffix VARCHAR(24) NOT NULL, id BIGINT NOT NULL, PRIMARY KEY (suffix, id)
 //	){{if sqlite}} WITHOUT ROWID{{end}}{{table}};{{end}}
 //
-// PostgreSQL keeps the single characters and the pairs of neighbours of a row in an array with a GIN index. The others
-// have nothing like it: there each row's text is stored from each of its characters on, and a query is a range of that
+// PostgreSQL keeps the single characters, the pairs of neighbours and the threes of letters and digits of a row in an array
+// with a GIN index. The others have nothing like it: there each row's text is stored from each of its characters on, and a query is a range of that
 // table's key. Both are written in the transaction that writes the row: Columns, Values and Args go into its INSERT or
 // UPDATE, Put follows it.
 //

@@ -364,8 +364,16 @@ func TestFoldIsStable(t *testing.T) {
 }
 
 func TestTokens(t *testing.T) {
-	if got, want := Tokens(Text("张三", "A1A")), []string{"1", "1a", "a", "a1", "三", "张", "张三"}; !slices.Equal(got, want) {
+	if got, want := Tokens(Text("张三", "A1A")), []string{"1", "1a", "a", "a1", "a1a", "三", "张", "张三"}; !slices.Equal(got, want) {
 		t.Errorf("tokens %q, want %q", got, want)
+	}
+	for query, want := range map[string][]string{
+		"1": {"1"}, "13": {"13"}, "138": {"138"}, "1380": {"138", "380"}, "张三丰": {"三丰", "张三"}, "张13": {"13", "张1"},
+		"张138三a": {"138", "8三", "三a", "张1"}, "13-80": {"-8", "13", "3-", "80"}, "139-8000": {"-8", "000", "139", "800", "9-"},
+	} {
+		if got := Parse(query).tokens(); !slices.Equal(got, want) {
+			t.Errorf("%q is looked up by %q, want %q", query, got, want)
+		}
 	}
 	if got := Tokens(Text("", "")); len(got) != 0 {
 		t.Errorf("tokens of nothing: %q", got)
@@ -393,7 +401,7 @@ func TestAnEmptyQueryIsRefused(t *testing.T) {
 }
 
 func FuzzParse(f *testing.F) {
-	for _, s := range []string{"张三", "1380", "%_!", "ＡB", "\xff", "𠮷", " a "} {
+	for _, s := range []string{"张三", "1380", "138", "张1380", "%_!", "ＡB", "\xff", "𠮷", " a "} {
 		f.Add(s, s)
 	}
 	f.Fuzz(func(t *testing.T, text, query string) {

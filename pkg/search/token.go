@@ -26,16 +26,16 @@ func Parse(s string) Query {
 // Empty reports whether there is nothing to look for, which every row matches.
 func (q Query) Empty() bool { return q.text == "" }
 
-// tokens are in every text that matches; for one and two characters nothing else is.
+// tokens are in every text that matches.
 func (q Query) tokens() []string {
 	if len(q.runes) == 1 {
 		return []string{q.text}
 	}
-	return distinct(pairs(nil, q.runes))
+	return distinct(cover(q.runes))
 }
 
-// certain reports whether having the tokens is matching.
-func (q Query) certain() bool { return len(q.runes) <= 2 }
+// certain reports whether having the tokens is matching: the query is a token.
+func (q Query) certain() bool { return len(q.runes) <= 2 || len(q.runes) == 3 && tripled(q.runes) }
 
 // bounds are the first suffix of a match and the first one above all matches.
 func (q Query) bounds() (from, below string) {
@@ -46,24 +46,43 @@ func (q Query) bounds() (from, below string) {
 // pattern is the query for LIKE.
 func (q Query) pattern() string { return database.Contains(q.text) }
 
-// Tokens returns every character and every pair of neighbours within one field of a Text, each once.
+// Tokens returns every character, every pair of neighbours and every three neighbouring ASCII letters or digits within one
+// field of a Text, each once. A pair of digits is in every tenth phone number, and a fragment of one is nothing but such
+// pairs: three digits are in every hundredth.
 func Tokens(text string) []string {
 	var all []string
 	for field := range strings.SplitSeq(text, separator) {
 		runes := []rune(field)
-		for _, r := range runes {
-			all = append(all, string(r))
+		for i := range runes {
+			all = append(all, string(runes[i]))
+			if i+2 <= len(runes) {
+				all = append(all, string(runes[i:i+2]))
+			}
+			if i+3 <= len(runes) && tripled(runes[i:i+3]) {
+				all = append(all, string(runes[i:i+3]))
+			}
 		}
-		all = pairs(all, runes)
 	}
 	return distinct(all)
 }
 
-func pairs(into []string, runes []rune) []string {
+// cover returns the longest tokens of a query of two characters or more: the threes, and the pairs that stand in none.
+func cover(runes []rune) []string {
+	var all []string
+	within := func(from int) bool { return from >= 0 && from+3 <= len(runes) && tripled(runes[from:from+3]) }
 	for i := range len(runes) - 1 {
-		into = append(into, string(runes[i:i+2]))
+		if within(i) {
+			all = append(all, string(runes[i:i+3]))
+		} else if !within(i - 1) {
+			all = append(all, string(runes[i:i+2]))
+		}
 	}
-	return into
+	return all
+}
+
+// tripled reports whether three characters are a token.
+func tripled(three []rune) bool {
+	return !slices.ContainsFunc(three, func(r rune) bool { return (r < '0' || r > '9') && (r < 'a' || r > 'z') })
 }
 
 // suffixes returns what stands in a Text from each of its characters on, to the field's end or the stored length, each

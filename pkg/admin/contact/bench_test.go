@@ -164,13 +164,16 @@ const (
 		FROM numbers WHERE n <= ? LIMIT 1000000`
 )
 
-// benchTokens are the characters and pairs of the three fields. The last pair of a field is its last character once more,
+// benchTokens are the characters and pairs of the three fields, and the threes of the one of digits. The last pair of a field is its last character once more,
 // and beyond its end there is nothing.
 func benchTokens() []string {
 	var all []string
 	for field, length := range map[string]int{"name": 3, "position": 5, "contact": 11} {
 		for i := 1; i <= length; i++ {
 			all = append(all, fmt.Sprintf("substr(%s, %d, 1)", field, i), fmt.Sprintf("substr(%s, %d, 2)", field, i))
+			if field == "contact" && i+2 <= length {
+				all = append(all, fmt.Sprintf("substr(contact, %d, 3)", i))
+			}
 		}
 	}
 	return all
