@@ -213,6 +213,7 @@ func TestFaultCancel(t *testing.T) {
 	f.worker()
 	states := map[string]string{}
 	for _, gate := range []string{"rows", "before_upload>uploading"} {
+		testkit.Eventually(t, time.Minute, func() bool { return !f.waiting() }, "the export before to have let go")
 		open := f.shut(gate)
 		uuid := f.queue()
 		testkit.Eventually(t, time.Minute, f.waiting, "the worker to wait at %s", gate)

@@ -35,7 +35,7 @@ type Options struct {
 	ReconcileEvery time.Duration // between two looks of the reconciler; default 1 s, at most Lease/4
 	LeaderLease    time.Duration // how long the reconciler's leader may be silent; default 3 s
 	BellAge        time.Duration // how long a row waits untouched before its doorbell is looked for; default 2 s
-	BellTaken      time.Duration // how long a taken doorbell may leave its row queued before it is rung anew; default 5 s
+	BellTaken      time.Duration // how long a taken doorbell may leave its row queued before it is rung anew; default 2 s: with the looks before and after, it is answered within 5
 	CallTimeout    time.Duration // for one ring or publish; default 1 s
 	EventTTL       time.Duration // how long an unpublished event is worth another try; default 2 min
 	DrainTimeout   time.Duration // how long Run lets jobs finish when it ends, before they are handed back; default 20 s
@@ -68,7 +68,7 @@ func (o Options) withDefaults() Options {
 	o.ReconcileEvery = min(cmp.Or(o.ReconcileEvery, time.Second), o.Lease/4)
 	o.LeaderLease = cmp.Or(o.LeaderLease, 3*time.Second)
 	o.BellAge = cmp.Or(o.BellAge, 2*time.Second)
-	o.BellTaken = cmp.Or(o.BellTaken, 5*time.Second)
+	o.BellTaken = cmp.Or(o.BellTaken, 2*time.Second)
 	o.CallTimeout = cmp.Or(o.CallTimeout, time.Second)
 	o.EventTTL = cmp.Or(o.EventTTL, 2*time.Minute)
 	o.DrainTimeout = cmp.Or(o.DrainTimeout, 20*time.Second)
