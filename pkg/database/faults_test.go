@@ -207,8 +207,10 @@ func TestSQLitePathsOfAllKinds(t *testing.T) {
 		dir := t.TempDir()
 		db := dbtest.Open(t, "sqlite:"+filepath.Join(dir, "made", name), schema...)
 		execute(t, db, "INSERT INTO counter (owner, used) VALUES (1, 0)")
-		if _, err := os.Stat(filepath.Join(dir, "made", name)); err != nil {
-			t.Errorf("%q: %v", name, err)
+		for _, file := range []string{name, name + "-wal"} {
+			if info, err := os.Stat(filepath.Join(dir, "made", file)); err != nil || info.Mode().Perm() != 0o600 {
+				t.Errorf("%q: %v, %v; want a file of its owner's alone", file, info, err)
+			}
 		}
 	}
 }

@@ -20,6 +20,14 @@ func openSQLite(ctx context.Context, src source, o Options) (read, write *sql.DB
 	if err := os.MkdirAll(filepath.Dir(src.path), 0o750); err != nil {
 		return nil, nil, fmt.Errorf("make the database's directory: %w", err)
 	}
+	// Made here, so that nobody else on the machine may read it; SQLite gives its log the same mode.
+	file, err := os.OpenFile(src.path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, nil, fmt.Errorf("open the database: %w", err)
+	}
+	if err := file.Close(); err != nil {
+		return nil, nil, fmt.Errorf("open the database: %w", err)
+	}
 	w, err := sqlite.NewConnector(sqliteDSN(src, o, "journal_mode(wal)"))
 	if err != nil {
 		return nil, nil, err
