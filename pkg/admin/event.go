@@ -17,8 +17,11 @@ const (
 	// ExportEnded is an export that is over, however it ended; an Export. It is raised once, by the transaction that ends
 	// the job.
 	ExportEnded Event = "export.ended"
-	// ApprovalAwaited is something that waits for a decision, for the first time or again because a decision could not be
-	// applied; an Awaited.
+	// ImportEnded is an import that is over, whether it came to its end or broke off; an Import. It is raised by the
+	// transaction that stores its last rows.
+	ImportEnded Event = "import.ended"
+	// ApprovalAwaited is what waits for a decision, for the first time or again because a decision could not be applied; an
+	// Awaited.
 	ApprovalAwaited Event = "approval.awaited"
 	// ApprovalClaimed is a decision that was taken and will be applied by a job: nobody else needs to decide; a Claimed.
 	ApprovalClaimed Event = "approval.claimed"
@@ -37,6 +40,16 @@ type Export struct {
 	Reason   string // why it failed, in words its owner can act on
 }
 
+// Import is an import that ended.
+type Import struct {
+	Key     string // names the import, once and for all: raised again, it tells nobody anything again
+	OwnerID int64  // who sent it
+	Title   string // what people call the list that rows came into
+	Reason  string // why it broke off, in words its owner can act on; empty when it came to its end
+	// What became of its rows, as far as it came.
+	Created, Updated, Unchanged, Failed int
+}
+
 // Notice is what a person reads about an event.
 type Notice struct {
 	To      int64  // the person; 0 where the event itself says who
@@ -46,13 +59,18 @@ type Notice struct {
 	Project string // the larger thing it belongs to
 }
 
-// Awaited is something that waits for a decision.
+// Awaited is what waits for a decision: one thing, or all that one transaction makes wait.
 type Awaited struct {
-	System     string // whose it is: a module's name
-	ID         int64  // in that system
+	System     string // whose they are: a module's name
 	Permission string // whoever holds it may decide, and is told
-	ActorID    int64  // who made it wait; 0 is the system
-	Notice     Notice
+	ActorID    int64  // who made them wait; 0 is the system
+	Waiting    []Waiting
+}
+
+// Waiting is one thing that waits for a decision.
+type Waiting struct {
+	ID     int64 // in its system
+	Notice Notice
 }
 
 // Claimed is what somebody has decided about, before it is applied.

@@ -29,7 +29,7 @@ var shanghai = time.FixedZone("UTC+8", 8*3600)
 func onEach(t *testing.T, fn func(t *testing.T, s *service)) {
 	t.Helper()
 	dbtest.Each(t, []fs.FS{migrations}, func(t *testing.T, db *database.DB) {
-		fn(t, &service{Deps: admin.Deps{DB: db, Location: shanghai, Now: time.Now}})
+		fn(t, &service{Deps: admin.Deps{DB: db, Events: &raised{}, Location: shanghai, Now: time.Now}})
 	})
 }
 

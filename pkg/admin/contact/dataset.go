@@ -10,6 +10,9 @@ import (
 // DatasetName is what the export engine knows contact records by.
 const DatasetName = "contact"
 
+// listTitle is what people call the list.
+const listTitle = "联系记录"
+
 // header is the documented one: white on blue, bold as every header is.
 var header = dataset.HeaderStyle{Fill: "4472C4", Font: "FFFFFF"}
 
@@ -19,7 +22,7 @@ func (s *service) dataset() dataset.Dataset {
 		return dataset.Column{Key: key, Title: title, Type: t}
 	}
 	return dataset.Define(dataset.Spec[Filter, Contact]{
-		Name: DatasetName, Service: "Exports::Contact", Title: "联系记录", Permission: permissionExport,
+		Name: DatasetName, Service: "Exports::Contact", Title: listTitle, Permission: permissionExport,
 		Header: header, NoInfo: true, // the workbook is documented, and has this one sheet
 		Fields: []field{
 			{Column: column("id", "ID", dataset.Int), Value: func(v *Contact) dataset.Value { return dataset.Number(v.ID) }},

@@ -15,7 +15,7 @@ import (
 	"exporthub/pkg/page"
 )
 
-const tag = "联系记录"
+const tag = listTitle
 
 func (s *service) routes() []httpapi.Route {
 	return []httpapi.Route{

@@ -3,6 +3,7 @@ package contact
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"net/http"
 	"strings"
 
+	"exporthub/pkg/auth"
 	"exporthub/pkg/errs"
 	"exporthub/pkg/httpapi"
 )
@@ -33,27 +35,36 @@ func (s *service) importRoute() httpapi.Route {
 		Summary: "批量导入联系记录", Tag: tag,
 		Detail: "JSON Lines:每行一个对象,字段与新建相同,另可带 created_at。account_id(没有时算作无账号)与 contact 都相同的是同一条" +
 			"记录:没有则新建,有则只修改行中出现的字段。每 200 行一个事务;有误的行不影响其他行,在 errors 中按行号列出。" +
-			"重复提交同一内容不会重复创建。最多 20 MiB,每行最长 64 KiB。",
+			"重复提交同一内容不会重复创建。最多 20 MiB,每行最长 64 KiB。结束或中断后,导入人收到一条消息。",
 	}, s.handleImport, httpapi.WithMaxBody(importBytes), httpapi.Takes[importLine](linesTypes...), httpapi.Gives("application/json"))
 }
 
-// handleImport reads the body line by line and never holds more of it than a chunk.
 func (s *service) handleImport(w http.ResponseWriter, r *http.Request) error {
 	if err := checkLines(r); err != nil {
 		return err
 	}
-	report := importReport{Errors: []lineError{}}
-	body := bufio.NewReaderSize(r.Body, lineBytes)
-	var chunk []importLine
-	flush := func() error {
-		err := s.importLines(r.Context(), chunk, &report)
-		chunk = chunk[:0]
+	who := auth.From(r.Context())
+	if who == nil {
+		return errs.New(errs.Unauthenticated, "")
+	}
+	im := newImporter(s, who.UserID)
+	err := im.read(r.Context(), bufio.NewReaderSize(r.Body, lineBytes))
+	if err == nil {
+		err = im.finish(r.Context())
+	}
+	if err != nil {
+		im.brokeOff(r.Context(), err)
 		return err
 	}
+	return writeReport(w, im.report)
+}
+
+// read takes a body line by line and never holds more of it than a chunk. The last chunk is left for finish.
+func (im *importer) read(ctx context.Context, body *bufio.Reader) error {
 	for number := 1; ; number++ {
 		text, err := readLine(body)
 		if errors.Is(err, io.EOF) {
-			break
+			return nil
 		}
 		if err != nil && errs.As(err) == nil {
 			return brokenOff(err, number-1)
@@ -61,29 +72,23 @@ func (s *service) handleImport(w http.ResponseWriter, r *http.Request) error {
 		if err == nil && len(text) == 0 {
 			continue
 		}
-		report.Total++
-		line := importLine{}
+		im.report.Total++
+		var line importLine
 		if err == nil {
 			err = httpapi.DecodeValues(text, &line)
 		}
-		if err != nil && !errs.Is(err, errs.Invalid) {
-			return err
+		switch {
+		case err == nil:
+			line.number = number
+			err = im.take(ctx, line)
+		case errs.Is(err, errs.Invalid):
+			im.report.fail(number, err)
+			err = nil
 		}
 		if err != nil {
-			report.fail(number, err)
-			continue
-		}
-		line.number = number
-		if chunk = append(chunk, line); len(chunk) == importChunk {
-			if err := flush(); err != nil {
-				return err
-			}
+			return err
 		}
 	}
-	if err := flush(); err != nil {
-		return err
-	}
-	return writeReport(w, report)
 }
 
 // checkLines refuses bodies that can't be JSON Lines.

@@ -1,12 +1,16 @@
 package contact
 
 import (
+	"cmp"
 	"context"
+	"crypto/rand"
 	"errors"
+	"log/slog"
 	"slices"
 	"strings"
 	"time"
 
+	"exporthub/pkg/admin"
 	"exporthub/pkg/database"
 	"exporthub/pkg/errs"
 	"exporthub/pkg/httpapi"
@@ -81,18 +85,78 @@ func (r *importReport) fail(line int, err error) {
 // errRaced says that somebody else added one of the records in the meantime.
 var errRaced = errors.New("contact: a record was added by another import")
 
-// importLines takes one chunk of good lines in one transaction. A line is applied to the record of its key, or makes one.
-func (s *service) importLines(ctx context.Context, lines []importLine, report *importReport) error {
-	if len(lines) == 0 {
-		return nil
-	}
-	for try := 1; ; try++ {
-		var part importReport
-		err := s.DB.Write(ctx, func(ctx context.Context, tx *database.Tx) error {
-			c := chunk{now: s.Now().UTC().Truncate(time.Microsecond), zone: s.Location, lines: lines}
-			err := c.run(ctx, tx)
-			part = c.report
+// importer is one import: what it has taken so far, and the lines of the chunk that is being collected.
+type importer struct {
+	s       *service
+	key     string // names the import
+	ownerID int64
+	lines   []importLine
+	report  importReport
+}
+
+func newImporter(s *service, ownerID int64) *importer {
+	return &importer{s: s, key: rand.Text(), ownerID: ownerID, report: importReport{Errors: []lineError{}}}
+}
+
+// take adds a good line, and stores the chunk before it when that is full.
+func (im *importer) take(ctx context.Context, line importLine) error {
+	if len(im.lines) == importChunk {
+		if err := im.store(ctx, nil); err != nil {
 			return err
+		}
+	}
+	im.lines = append(im.lines, line)
+	return nil
+}
+
+// finish stores what is left and, in the same transaction, tells that the import has ended.
+func (im *importer) finish(ctx context.Context) error {
+	return im.store(ctx, func(ctx context.Context, tx *database.Tx, report importReport) error {
+		return im.ended(ctx, tx, report, "")
+	})
+}
+
+// tellWithin is how long a broken off import tries to tell its owner so.
+const tellWithin = 3 * time.Second
+
+// brokeOff tells the owner of an import that it was cut short, and what of it is in. Whoever sent it may be gone already.
+func (im *importer) brokeOff(ctx context.Context, cause error) {
+	reason := "导入中断，请重新提交"
+	if e := errs.As(cause); e != nil && e.Message != "" {
+		reason = e.Message
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), tellWithin)
+	defer cancel()
+	err := im.s.DB.Write(ctx, func(ctx context.Context, tx *database.Tx) error {
+		return im.ended(ctx, tx, im.report, reason)
+	})
+	if err != nil {
+		cmp.Or(im.s.Logger, slog.Default()).WarnContext(ctx, "a broken off import is told to nobody", "owner", im.ownerID, "error", err)
+	}
+}
+
+func (im *importer) ended(ctx context.Context, tx *database.Tx, r importReport, reason string) error {
+	return im.s.Events.Raise(ctx, tx, admin.ImportEnded, admin.Import{
+		Key: im.key, OwnerID: im.ownerID, Title: listTitle, Reason: reason,
+		Created: r.Created, Updated: r.Updated, Unchanged: r.Unchanged, Failed: r.Failed,
+	})
+}
+
+// store takes the collected lines in one transaction, with what belongs to it. A line is applied to the record of its
+// key, or makes one.
+func (im *importer) store(ctx context.Context, with func(ctx context.Context, tx *database.Tx, report importReport) error) error {
+	for try := 1; ; try++ {
+		var report importReport
+		err := im.s.DB.Write(ctx, func(ctx context.Context, tx *database.Tx) error {
+			c := chunk{now: im.s.Now().UTC().Truncate(time.Microsecond), zone: im.s.Location, lines: im.lines}
+			if err := c.run(ctx, tx); err != nil {
+				return err
+			}
+			report = im.report.plus(c.report)
+			if with == nil {
+				return nil
+			}
+			return with(ctx, tx, report)
 		})
 		if (errors.Is(err, errRaced) || database.IsUnique(err)) && try < importTries {
 			continue
@@ -100,13 +164,19 @@ func (s *service) importLines(ctx context.Context, lines []importLine, report *i
 		if err != nil {
 			return err
 		}
-		report.Created += part.Created
-		report.Updated += part.Updated
-		report.Unchanged += part.Unchanged
-		report.Failed += part.Failed
-		report.Errors = append(report.Errors, part.Errors[:min(len(part.Errors), importErrors-len(report.Errors))]...)
+		im.report, im.lines = report, im.lines[:0]
 		return nil
 	}
+}
+
+// plus is the report with that of another chunk.
+func (r importReport) plus(part importReport) importReport {
+	r.Created += part.Created
+	r.Updated += part.Updated
+	r.Unchanged += part.Unchanged
+	r.Failed += part.Failed
+	r.Errors = append(slices.Clip(r.Errors), part.Errors[:min(len(part.Errors), importErrors-len(r.Errors))]...)
+	return r
 }
 
 // chunk is the work of one transaction.
@@ -129,6 +199,9 @@ func (c *chunk) keys() []key {
 }
 
 func (c *chunk) run(ctx context.Context, tx *database.Tx) error {
+	if len(c.lines) == 0 {
+		return nil
+	}
 	stored, err := byKeys(ctx, tx, c.keys())
 	if err != nil {
 		return err

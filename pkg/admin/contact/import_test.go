@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http/httptest"
 	"strings"
 	"sync"
@@ -17,6 +18,8 @@ import (
 
 	"encoding/json"
 
+	"exporthub/pkg/admin"
+	"exporthub/pkg/auth"
 	"exporthub/pkg/database"
 	"exporthub/pkg/errs"
 )
@@ -33,7 +36,7 @@ func (s *service) imported(t *testing.T, body string) importReport {
 
 func (s *service) tryImport(ctx context.Context, body io.Reader) (importReport, error) {
 	w := httptest.NewRecorder()
-	r := httptest.NewRequestWithContext(ctx, "POST", "/api/contacts/import", body)
+	r := httptest.NewRequestWithContext(auth.With(ctx, &auth.Principal{UserID: importing}), "POST", "/api/contacts/import", body)
 	r.Header.Set("Content-Type", "application/x-ndjson")
 	var answer struct {
 		Code int
@@ -227,6 +230,13 @@ func TestReadLine(t *testing.T) {
 	}
 }
 
+func TestImportRefusesStrangers(t *testing.T) {
+	r := httptest.NewRequestWithContext(t.Context(), "POST", "/api/contacts/import", strings.NewReader("{}"))
+	if err := new(service).handleImport(httptest.NewRecorder(), r); !errs.Is(err, errs.Unauthenticated) {
+		t.Errorf("a stranger: %v", err)
+	}
+}
+
 func TestImportRefusesOtherBodies(t *testing.T) {
 	s := &service{}
 	for header, value := range map[string]string{"Content-Type": "multipart/form-data; boundary=x", "Content-Encoding": "gzip"} {
@@ -236,4 +246,96 @@ func TestImportRefusesOtherBodies(t *testing.T) {
 			t.Errorf("%s %s: %v", header, value, err)
 		}
 	}
+}
+
+// importing is who sends the tests' imports.
+const importing = 7
+
+// raised keeps the imports that were told of, those of transactions that were undone among them.
+type raised struct {
+	mu      sync.Mutex
+	imports []admin.Import
+	refuse  error
+}
+
+func (r *raised) Raise(_ context.Context, _ *database.Tx, event admin.Event, data any) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	e, ok := data.(admin.Import)
+	if event != admin.ImportEnded || !ok {
+		return fmt.Errorf("%s was raised with a %T", event, data)
+	}
+	if r.refuse != nil {
+		return r.refuse
+	}
+	r.imports = append(r.imports, e)
+	return nil
+}
+
+func (*raised) Publish(context.Context, string, any) error { return nil }
+
+func (s *service) told() *raised { return s.Events.(*raised) }
+
+// Every import that ends, or breaks off after it has begun, is told of once, with what became of its rows.
+func TestTheEndOfAnImportIsToldOnce(t *testing.T) {
+	onEach(t, func(t *testing.T, s *service) {
+		line := func(i int) string { return fmt.Sprintf(`{"name":"第%d个","contact":"136%08d"}`+"\n", i, i) }
+		var chunks strings.Builder
+		for i := range 2 * importChunk {
+			chunks.WriteString(line(i))
+		}
+		for _, c := range []struct {
+			name string
+			body io.Reader
+			want admin.Import
+		}{
+			{"all sorts of lines", strings.NewReader(line(0) + line(1) + "{}\n"), admin.Import{Created: 2, Failed: 1}},
+			{"the same and one changed", strings.NewReader(line(0) + `{"contact":"13600000001","notes":"改"}`), admin.Import{Updated: 1, Unchanged: 1}},
+			{"nothing", strings.NewReader("\n\n"), admin.Import{}},
+			{"whole chunks", strings.NewReader(chunks.String()), admin.Import{Created: 2*importChunk - 2, Unchanged: 2}},
+			{"broken off", io.MultiReader(strings.NewReader(chunks.String()+line(9999)), failing{}),
+				admin.Import{Unchanged: 2 * importChunk, Reason: "请求体没有收完,只收到 401 行,请重新提交;重复的行不会重复创建"}},
+		} {
+			s.Events = &raised{}
+			_, err := s.tryImport(t.Context(), c.body)
+			if (err != nil) != (c.want.Reason != "") {
+				t.Errorf("%s: %v", c.name, err)
+			}
+			c.want.OwnerID, c.want.Title = importing, "联系记录"
+			got := s.told().imports
+			if len(got) != 1 || got[0].Key == "" {
+				t.Errorf("%s is told as %+v", c.name, got)
+				continue
+			}
+			c.want.Key = got[0].Key
+			if diff := cmp.Diff(c.want, got[0]); diff != "" {
+				t.Errorf("%s (-want +got):\n%s", c.name, diff)
+			}
+		}
+	})
+}
+
+// What an import stores last and that it has ended are stored together or not at all.
+func TestAnImportEndsWithItsLastRows(t *testing.T) {
+	onEach(t, func(t *testing.T, s *service) {
+		s.Logger = slog.New(slog.DiscardHandler)
+		undone := errors.New("undone")
+		s.told().refuse = undone
+		line := `{"name":"某人","contact":"13500000001"}`
+		if _, err := s.tryImport(t.Context(), strings.NewReader(line)); !errors.Is(err, undone) {
+			t.Errorf("answered %v", err)
+		}
+		if n := s.all(t, Filter{}, 1).Total; n != 0 {
+			t.Errorf("%d records of an import that did not end", n)
+		}
+		s.told().refuse = nil
+		gone, cancel := context.WithCancel(t.Context())
+		cancel()
+		if _, err := s.tryImport(gone, strings.NewReader(line)); !errors.Is(err, context.Canceled) {
+			t.Errorf("whoever sent it has gone: %v", err)
+		}
+		if got := s.told().imports; len(got) != 1 || got[0].Created != 0 || got[0].Reason != "导入中断，请重新提交" {
+			t.Errorf("told %+v", got)
+		}
+	})
 }

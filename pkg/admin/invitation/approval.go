@@ -122,14 +122,22 @@ func unique(ids []int64) []int64 {
 	})
 }
 
-// awaited tells that an invitation waits for a decision.
-func (s *service) awaited(ctx context.Context, tx *database.Tx, v Invitation, actor int64) error {
-	content := "邀请人 " + v.RecommendUser.Phone
-	if v.User.CompanyName != "" {
-		content += ",公司 " + v.User.CompanyName
+// awaited tells that invitations wait for a decision.
+func (s *service) awaited(ctx context.Context, tx *database.Tx, actor int64, all ...Invitation) error {
+	if len(all) == 0 {
+		return nil
+	}
+	waiting := make([]admin.Waiting, len(all))
+	for i, v := range all {
+		content := "邀请人 " + v.RecommendUser.Phone
+		if v.User.CompanyName != "" {
+			content += ",公司 " + v.User.CompanyName
+		}
+		waiting[i] = admin.Waiting{ID: v.ID, Notice: admin.Notice{
+			Head: "有新的邀请待审批", Title: v.User.Phone, Content: content, Project: v.Exhibition.Name,
+		}}
 	}
 	return s.Events.Raise(ctx, tx, admin.ApprovalAwaited, admin.Awaited{
-		System: systemName, ID: v.ID, Permission: permissionApprove, ActorID: actor,
-		Notice: admin.Notice{Head: "有新的邀请待审批", Title: v.User.Phone, Content: content, Project: v.Exhibition.Name},
+		System: systemName, Permission: permissionApprove, ActorID: actor, Waiting: waiting,
 	})
 }

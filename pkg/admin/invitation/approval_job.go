@@ -170,10 +170,8 @@ func (s *service) approvalEnded(ctx context.Context, tx *database.Tx, j job.Job)
 	if err != nil {
 		return err
 	}
-	for _, v := range released {
-		if err := s.awaited(ctx, tx, v, 0); err != nil {
-			return err
-		}
+	if err := s.awaited(ctx, tx, 0, released...); err != nil {
+		return err
 	}
 	if len(released) == 0 && !o.Bulk {
 		return nil // it was applied after all

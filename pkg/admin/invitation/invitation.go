@@ -134,7 +134,7 @@ func (s *service) create(ctx context.Context, c creation) (Invitation, error) {
 		if err != nil {
 			return err
 		}
-		return s.awaited(ctx, tx, made, creator(ctx))
+		return s.awaited(ctx, tx, creator(ctx), made)
 	})
 	return made, err
 }

@@ -106,6 +106,15 @@ func (d *desk) raise(event admin.Event, data any) {
 	d.write(func(ctx context.Context, tx *database.Tx) error { return d.reactions()[event](ctx, tx, data) })
 }
 
+// awaitedInvitations are invitations that wait for a decision.
+func awaitedInvitations(ids ...int64) admin.Awaited {
+	e := admin.Awaited{System: "invitation", Permission: "invitation.approve"}
+	for _, id := range ids {
+		e.Waiting = append(e.Waiting, admin.Waiting{ID: id})
+	}
+	return e
+}
+
 // as is a request of the i-th person.
 func (d *desk) as(i int) context.Context {
 	return auth.With(d.t.Context(), &auth.Principal{UserID: d.people[i]})

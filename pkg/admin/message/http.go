@@ -174,7 +174,7 @@ type oneIn struct {
 	BusinessID int64 `json:"business_id" minimum:"1" doc:"商户id:原样返回"`
 }
 
-// changedOut is a message as it is now with its recipient's counts: what a change is answered with, and what is pushed.
+// changedOut is a message as it is now with its recipient's counts: what a change is answered with.
 type changedOut struct {
 	Message       row `json:"message"`
 	UnreadMum     int `json:"unreadMum" doc:"消息未读数量"`

@@ -35,7 +35,7 @@ var (
 	}}
 	plugins = dataset.Dictionary{Name: "message_plugin", Entries: []dataset.Entry{
 		{Value: pluginExport, Label: "导出"},
-		{Value: "import", Label: "导入"},
+		{Value: pluginImport, Label: "导入"},
 		{Value: "invitation", Label: "邀请"},
 	}}
 	readStates = dataset.Dictionary{Name: "message_status", Entries: []dataset.Entry{
@@ -51,6 +51,7 @@ var (
 // Message is an event told to a person.
 type Message struct {
 	ID          int64
+	Key         string // names the event
 	RecipientID int64
 	Sender      Sender
 	Plugin      string // the system it comes from
@@ -137,19 +138,23 @@ func (s *service) list(ctx context.Context, l list, f Filter, r page.Request) (r
 	return result, c, err
 }
 
-// change is what a person does with one message.
-type change func(ctx context.Context, tx *database.Tx, me, id int64, now time.Time) error
+// change is what a person does with one message. It returns how many messages it changed.
+type change func(ctx context.Context, tx *database.Tx, me, id int64, now time.Time) (int64, error)
 
 // change changes a message of the caller and returns it and the counts as they are then. Doing it again changes nothing.
-// Another's message and an unknown one are the same NotFound.
+// Another's message and an unknown one are the same NotFound. The caller's other pages are told the counts.
 func (s *service) change(ctx context.Context, id int64, do change) (m Message, c Counts, err error) {
 	me, err := caller(ctx)
 	if err != nil {
 		return m, c, err
 	}
 	err = s.DB.Write(ctx, func(ctx context.Context, tx *database.Tx) error {
-		if err := do(ctx, tx, me, id, s.Now()); err != nil {
+		changed, err := do(ctx, tx, me, id, s.Now())
+		if err != nil {
 			return err
+		}
+		if changed > 0 {
+			s.tell(tx, nil, []int64{me})
 		}
 		if m, err = messageOf(ctx, tx, me, id); err != nil {
 			return err
@@ -160,7 +165,8 @@ func (s *service) change(ctx context.Context, id int64, do change) (m Message, c
 	return m, c, err
 }
 
-// readAll marks every message of the caller as read and returns how many were not, and the counts.
+// readAll marks every message of the caller as read and returns how many were not, and the counts. The caller's other
+// pages are told the counts.
 func (s *service) readAll(ctx context.Context) (changed int64, c Counts, err error) {
 	me, err := caller(ctx)
 	if err != nil {
@@ -169,6 +175,9 @@ func (s *service) readAll(ctx context.Context) (changed int64, c Counts, err err
 	err = s.DB.Write(ctx, func(ctx context.Context, tx *database.Tx) error {
 		if changed, err = markAllRead(ctx, tx, me, s.Now()); err != nil {
 			return err
+		}
+		if changed > 0 {
+			s.tell(tx, nil, []int64{me})
 		}
 		c, err = countsOf(ctx, tx, me)
 		return err

@@ -33,7 +33,8 @@ func (d *desk) fill(n int) {
 				one.senderID = d.people[random.IntN(len(d.people))]
 			}
 			key := fmt.Sprintf("test:%d", i)
-			if err := insertMessages(ctx, tx, key, []draft{one}, d.Now()); err != nil {
+			one.key = key
+			if err := insertMessages(ctx, tx, []draft{one}, d.Now()); err != nil {
 				return err
 			}
 			if random.IntN(2) == 0 {
@@ -157,7 +158,7 @@ func TestExportPagesAndTickedRows(t *testing.T) {
 func TestReadingAndHandling(t *testing.T) {
 	onEach(t, func(t *testing.T, d *desk) {
 		for id := range int64(3) {
-			d.raise(admin.ApprovalAwaited, admin.Awaited{System: "invitation", ID: id, Permission: "invitation.approve"})
+			d.raise(admin.ApprovalAwaited, awaitedInvitations(id))
 		}
 		d.raise(admin.ExportEnded, admin.Export{UUID: "u", OwnerID: d.people[1], Status: "success"})
 		mine := d.everything()[1:] // newest first; the newest is the other's

@@ -3,7 +3,6 @@ package message
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strconv"
 	"unicode/utf8"
 
@@ -11,13 +10,17 @@ import (
 	"exporthub/pkg/database"
 )
 
-// pluginExport is where messages about exports come from; those of systems bear the system's name.
-const pluginExport = "export"
+// Where messages about exports and imports come from; those of systems bear the system's name.
+const (
+	pluginExport = "export"
+	pluginImport = "import"
+)
 
 // reactions are the events that messages tell of.
 func (s *service) reactions() map[admin.Event]admin.Reaction {
 	return map[admin.Event]admin.Reaction{
 		admin.ExportEnded:     admin.React(s.exportEnded),
+		admin.ImportEnded:     admin.React(s.importEnded),
 		admin.ApprovalAwaited: admin.React(s.approvalAwaited),
 		admin.ApprovalClaimed: admin.React(s.approvalClaimed),
 		admin.ApprovalDecided: admin.React(s.approvalDecided),
@@ -26,6 +29,7 @@ func (s *service) reactions() map[admin.Event]admin.Reaction {
 
 // draft is a message to be written.
 type draft struct {
+	key      string // names the event
 	senderID int64
 	plugin   string
 	kind     Type
@@ -46,26 +50,42 @@ func (s *service) exportEnded(ctx context.Context, tx *database.Tx, e admin.Expo
 	default:
 		notice.Head, notice.Content = "导出失败", e.Reason
 	}
-	return s.write(ctx, tx, "export:"+e.UUID, []draft{{plugin: pluginExport, kind: ExportEnded, notice: notice}})
+	return s.write(ctx, tx, []draft{{key: "export:" + e.UUID, plugin: pluginExport, kind: ExportEnded, notice: notice}})
+}
+
+func (s *service) importEnded(ctx context.Context, tx *database.Tx, e admin.Import) error {
+	rows := fmt.Sprintf("新建 %d 条，修改 %d 条，未变 %d 条，有误 %d 行", e.Created, e.Updated, e.Unchanged, e.Failed)
+	notice := admin.Notice{To: e.OwnerID, Title: e.Title, Head: "导入已完成", Content: rows}
+	if e.Reason != "" {
+		notice.Head, notice.Content = "导入未完成", e.Reason+"（已处理："+rows+"）"
+	}
+	return s.write(ctx, tx, []draft{{key: "import:" + e.Key, plugin: pluginImport, kind: ImportEnded, notice: notice}})
 }
 
 // approvalAwaited tells everybody who may decide. What waits again, because a decision could not be applied, is the same
 // message that waits again.
 func (s *service) approvalAwaited(ctx context.Context, tx *database.Tx, e admin.Awaited) error {
-	key := awaitedKey(e.System, e.ID)
-	if err := markAwaiting(ctx, tx, key); err != nil {
+	keys := make([]string, len(e.Waiting))
+	for i, w := range e.Waiting {
+		keys[i] = awaitedKey(e.System, w.ID)
+	}
+	again, err := markAwaiting(ctx, tx, keys)
+	if err != nil {
 		return err
 	}
 	people, err := holders(ctx, tx, e.Permission)
 	if err != nil {
 		return err
 	}
-	drafts := make([]draft, len(people))
-	for i, id := range people {
-		drafts[i] = draft{senderID: e.ActorID, plugin: e.System, kind: ApprovalAwaited, awaits: true, notice: e.Notice}
-		drafts[i].notice.To = id
+	var drafts []draft
+	for i, w := range e.Waiting {
+		for _, id := range people {
+			d := draft{key: keys[i], senderID: e.ActorID, plugin: e.System, kind: ApprovalAwaited, awaits: true, notice: w.Notice}
+			d.notice.To = id
+			drafts = append(drafts, d)
+		}
 	}
-	return s.write(ctx, tx, key, drafts)
+	return s.write(ctx, tx, drafts, again...)
 }
 
 // approvalClaimed clears what waited: one decides for all.
@@ -74,15 +94,20 @@ func (s *service) approvalClaimed(ctx context.Context, tx *database.Tx, e admin.
 	for i, id := range e.IDs {
 		keys[i] = awaitedKey(e.System, id)
 	}
-	return markHandledFor(ctx, tx, keys, s.Now())
+	relieved, err := markHandledFor(ctx, tx, keys, s.Now())
+	if err != nil {
+		return err
+	}
+	s.tell(tx, nil, relieved)
+	return nil
 }
 
 func (s *service) approvalDecided(ctx context.Context, tx *database.Tx, e admin.Decided) error {
 	drafts := make([]draft, len(e.Notices))
 	for i, n := range e.Notices {
-		drafts[i] = draft{senderID: e.ActorID, plugin: e.System, kind: ApprovalDecided, notice: n}
+		drafts[i] = draft{key: e.System + ":decided:" + e.Key, senderID: e.ActorID, plugin: e.System, kind: ApprovalDecided, notice: n}
 	}
-	return s.write(ctx, tx, e.System+":decided:"+e.Key, drafts)
+	return s.write(ctx, tx, drafts)
 }
 
 // awaitedKey names the waiting of one thing.
@@ -90,27 +115,26 @@ func awaitedKey(system string, id int64) string {
 	return system + ":awaited:" + strconv.FormatInt(id, 10)
 }
 
-// write stores the messages of one event for those who have none of it yet, and pushes them after the commit.
-func (s *service) write(ctx context.Context, tx *database.Tx, key string, drafts []draft) error {
-	told, err := recipientsOf(ctx, tx, key)
+// write stores the messages of events for those who have none of them yet, and tells them after the commit, and others
+// whose counts have changed beside.
+func (s *service) write(ctx context.Context, tx *database.Tx, drafts []draft, others ...int64) error {
+	told, err := receiptsOf(ctx, tx, drafts)
 	if err != nil {
 		return err
 	}
-	fresh := drafts[:0:0]
-	var people []int64
+	fresh := map[receipt]bool{}
+	var unwritten []draft
 	for _, d := range drafts {
-		if to := d.notice.To; to > 0 && !slices.Contains(told, to) {
-			told, people = append(told, to), append(people, to)
-			fresh = append(fresh, d)
+		r := receipt{d.key, d.notice.To}
+		if r.personID > 0 && !told[r] && !fresh[r] {
+			fresh[r] = true
+			unwritten = append(unwritten, d)
 		}
 	}
-	if len(fresh) == 0 {
-		return nil
-	}
-	if err := insertMessages(ctx, tx, key, fresh, s.Now()); err != nil {
+	if err := insertMessages(ctx, tx, unwritten, s.Now()); err != nil {
 		return err
 	}
-	tx.AfterCommit(func(ctx context.Context) { s.push(ctx, key, people) })
+	s.tell(tx, fresh, others)
 	return nil
 }
 

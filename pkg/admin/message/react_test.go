@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -29,8 +30,13 @@ func TestWhatMessagesSay(t *testing.T) {
 				Message{Plugin: "export", Type: "1", Head: "导出失败", Title: "邀请记录", Content: "文件上传失败"}},
 			{admin.ExportEnded, admin.Export{UUID: "4", Status: "cancelled", Title: "邀请记录"},
 				Message{Plugin: "export", Type: "1", Head: "导出已取消", Title: "邀请记录", Content: "该导出任务已取消,没有生成文件"}},
-			{admin.ApprovalAwaited, admin.Awaited{System: "invitation", ID: 5, Permission: "invitation.approve", ActorID: d.people[1],
-				Notice: admin.Notice{Head: "头", Title: "题", Content: "文", Project: "展"}},
+			{admin.ImportEnded, admin.Import{Key: "1", Title: "联系记录", Created: 3, Updated: 2, Unchanged: 1, Failed: 4},
+				Message{Plugin: "import", Type: "2", Head: "导入已完成", Title: "联系记录", Content: "新建 3 条，修改 2 条，未变 1 条，有误 4 行"}},
+			{admin.ImportEnded, admin.Import{Key: "2", Title: "联系记录", Created: 200, Reason: "请求体没有收完"},
+				Message{Plugin: "import", Type: "2", Head: "导入未完成", Title: "联系记录",
+					Content: "请求体没有收完（已处理：新建 200 条，修改 0 条，未变 0 条，有误 0 行）"}},
+			{admin.ApprovalAwaited, admin.Awaited{System: "invitation", Permission: "invitation.approve", ActorID: d.people[1],
+				Waiting: []admin.Waiting{{ID: 5, Notice: admin.Notice{Head: "头", Title: "题", Content: "文", Project: "展"}}}},
 				Message{Plugin: "invitation", Type: "3", Awaits: true, Head: "头", Title: "题", Content: "文", Project: "展",
 					Sender: Sender{ID: d.people[1], Name: "李四", Nickname: "李四", Phone: "13800000002"}}},
 			{admin.ApprovalDecided, admin.Decided{System: "invitation", Key: "6", ActorID: d.people[2],
@@ -38,20 +44,24 @@ func TestWhatMessagesSay(t *testing.T) {
 				Message{Plugin: "invitation", Type: "4", Head: "头", Title: strings.Repeat("长", 199) + "…", Content: strings.Repeat("文", 999) + "…",
 					Sender: Sender{ID: d.people[2], Name: "wang", Phone: "13800000003", Disabled: true}}},
 		} {
-			if e, ok := c.data.(admin.Export); ok {
+			switch e := c.data.(type) {
+			case admin.Export:
+				e.OwnerID = d.people[0]
+				c.data = e
+			case admin.Import:
 				e.OwnerID = d.people[0]
 				c.data = e
 			}
 			d.raise(c.event, c.data)
 			d.raise(c.event, c.data) // told again, it is the same message
 			got := d.everything()[0]
-			c.want.ID, c.want.RecipientID, c.want.CreatedAt = got.ID, d.people[0], got.CreatedAt
+			c.want.ID, c.want.Key, c.want.RecipientID, c.want.CreatedAt = got.ID, got.Key, d.people[0], got.CreatedAt
 			if diff := cmp.Diff(c.want, got); diff != "" {
 				t.Errorf("%s (-want +got):\n%s", c.event, diff)
 			}
 		}
-		if n := len(d.everything()); n != 6 {
-			t.Errorf("%d messages of six events told twice, the disabled approver's among them?", n)
+		if n := len(d.everything()); n != 8 {
+			t.Errorf("%d messages of eight events told twice, the disabled approver's among them?", n)
 		}
 	})
 }
@@ -59,7 +69,7 @@ func TestWhatMessagesSay(t *testing.T) {
 // A decision that is taken clears what waits for everybody; one that is given back lets it wait again.
 func TestWaitingIsForAll(t *testing.T) {
 	onEach(t, func(t *testing.T, d *desk) {
-		awaited := admin.Awaited{System: "invitation", ID: 7, Permission: "invitation.approve"}
+		awaited := awaitedInvitations(7)
 		d.write(func(ctx context.Context, tx *database.Tx) error { // the disabled one may come back
 			_, err := tx.Exec(ctx, "UPDATE people SET status = 1 WHERE id = ?", d.people[2])
 			return err
@@ -73,7 +83,7 @@ func TestWaitingIsForAll(t *testing.T) {
 			return n
 		}
 		d.raise(admin.ApprovalAwaited, awaited)
-		d.raise(admin.ApprovalAwaited, admin.Awaited{System: "invitation", ID: 77, Permission: "invitation.approve"})
+		d.raise(admin.ApprovalAwaited, awaitedInvitations(77))
 		if n := waiting(); n != 4 {
 			t.Fatalf("%d wait, want two things for two people", n)
 		}
@@ -88,10 +98,117 @@ func TestWaitingIsForAll(t *testing.T) {
 	})
 }
 
+// Whoever's counts change without a new message is told the counts: those for whom somebody else has decided, those for
+// whom something waits again, and a person's other pages when one of them reads. Nobody is told of what did not change.
+func TestCountsArePushed(t *testing.T) {
+	onEach(t, func(t *testing.T, d *desk) {
+		d.write(func(ctx context.Context, tx *database.Tx) error {
+			_, err := tx.Exec(ctx, "UPDATE people SET status = 1 WHERE id = ?", d.people[2])
+			return err
+		})
+		type counts struct {
+			Message                  *row
+			UnreadMum, WaitHandleNum int
+		}
+		seen := map[int64]int{}
+		// news are what has come for the i-th person since the last look.
+		news := func(i int) (all []counts) {
+			id := d.people[i]
+			sent := d.wire.on(admin.PersonChannel(channelPrefix, id))
+			for _, text := range sent[seen[id]:] {
+				var c counts
+				if err := json.Unmarshal([]byte(text), &c); err != nil {
+					t.Fatal(err)
+				}
+				all = append(all, c)
+			}
+			seen[id] = len(sent)
+			return all
+		}
+		// told checks that the approvers got these counts and no message, once, and the one who is none nothing.
+		told := func(what string, unread, waiting int, people ...int) {
+			t.Helper()
+			for i := range d.people {
+				var want []counts
+				if slices.Contains(people, i) {
+					want = []counts{{nil, unread, waiting}}
+				}
+				if diff := cmp.Diff(want, news(i)); diff != "" {
+					t.Errorf("%s, person %d (-want +got):\n%s", what, i, diff)
+				}
+			}
+		}
+		d.raise(admin.ApprovalAwaited, awaitedInvitations(1, 2, 3))
+		for _, i := range []int{0, 2} {
+			if got := news(i); len(got) != 3 || got[0].Message == nil || got[2].UnreadMum != 3 || got[2].WaitHandleNum != 3 {
+				t.Errorf("three new messages are pushed to %d as %+v", i, got)
+			}
+		}
+		claimed := admin.Claimed{System: "invitation", IDs: []int64{1, 3}, ActorID: d.people[0]}
+		d.raise(admin.ApprovalClaimed, claimed)
+		told("one decides", 3, 1, 0, 2)
+		d.raise(admin.ApprovalClaimed, claimed)
+		told("again", 0, 0)
+		d.raise(admin.ApprovalAwaited, awaitedInvitations(1, 2, 3))
+		told("given back", 3, 3, 0, 2)
+		d.raise(admin.ApprovalAwaited, awaitedInvitations(1, 2, 3))
+		told("it waits already", 0, 0)
+
+		mine := d.everything()[0] // the newest; the last person's
+		for range 2 {
+			if _, _, err := d.change(d.as(2), mine.ID, markRead); err != nil {
+				t.Fatal(err)
+			}
+		}
+		told("read once and again", 2, 3, 2)
+		for range 2 {
+			if _, _, err := d.change(d.as(2), mine.ID, markHandled); err != nil {
+				t.Fatal(err)
+			}
+		}
+		told("handled", 2, 2, 2)
+		for range 2 {
+			if _, _, err := d.readAll(d.as(2)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		told("all read", 0, 2, 2)
+		if _, _, err := d.change(d.as(1), mine.ID, markRead); err == nil {
+			t.Error("another's message was read")
+		}
+		told("another's message", 0, 0)
+	})
+}
+
+// Of an event that is told again, only those hear who had no message of it, and the others once more if theirs waits again.
+func TestANewApproverHearsOfWhatWaits(t *testing.T) {
+	onEach(t, func(t *testing.T, d *desk) {
+		d.raise(admin.ApprovalAwaited, awaitedInvitations(1, 2))
+		d.raise(admin.ApprovalClaimed, admin.Claimed{System: "invitation", IDs: []int64{2}})
+		d.write(func(ctx context.Context, tx *database.Tx) error {
+			_, err := tx.Exec(ctx, "UPDATE people SET status = 1 WHERE id = ?", d.people[2])
+			return err
+		})
+		before := len(d.wire.on(admin.PersonChannel(channelPrefix, d.people[0])))
+		d.raise(admin.ApprovalAwaited, awaitedInvitations(1, 2))
+		if n := len(d.everything()); n != 4 {
+			t.Errorf("%d messages, want two for two people", n)
+		}
+		old := d.wire.on(admin.PersonChannel(channelPrefix, d.people[0]))[before:]
+		if want := []string{`{"message":null,"unreadMum":2,"waitHandleNum":2}`}; !slices.Equal(old, want) {
+			t.Errorf("who knew is told %v, want %v", old, want)
+		}
+		fresh := d.wire.on(admin.PersonChannel(channelPrefix, d.people[2]))
+		if len(fresh) != 2 || strings.Contains(fresh[0]+fresh[1], `"message":null`) {
+			t.Errorf("who is new is told %v", fresh)
+		}
+	})
+}
+
 func TestPushes(t *testing.T) {
 	onEach(t, func(t *testing.T, d *desk) {
 		channel := admin.PersonChannel(channelPrefix, d.people[0])
-		d.raise(admin.ApprovalAwaited, admin.Awaited{System: "invitation", ID: 1, Permission: "invitation.approve", ActorID: d.people[0]})
+		d.raise(admin.ApprovalAwaited, awaitedInvitations(1))
 		for range 2 {
 			d.raise(admin.ExportEnded, admin.Export{UUID: "1", OwnerID: d.people[0], Status: "cancelled"})
 		}

@@ -1,6 +1,7 @@
 package message
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -12,7 +13,7 @@ import (
 )
 
 // rowsOf begins every query for messages; scan reads what it selects. A sender who is nobody is the system.
-const rowsOf = `SELECT m.id, m.recipient_id, m.operate_id, m.plugin, m.notice_type, m.status, m.handle_status,
+const rowsOf = `SELECT m.id, m.event_key, m.recipient_id, m.operate_id, m.plugin, m.notice_type, m.status, m.handle_status,
 	m.head, m.title, m.content, m.project_name, m.created_at,
 	COALESCE(p.name, ''), COALESCE(p.nickname, ''), COALESCE(p.account, ''), COALESCE(p.phone, ''), COALESCE(p.status, 1)
 	FROM messages m LEFT JOIN people p ON p.id = m.operate_id WHERE `
@@ -21,7 +22,7 @@ func scan(s database.Scanner) (m Message, err error) {
 	var read, awaits, status int
 	var created int64
 	var account string
-	err = s.Scan(&m.ID, &m.RecipientID, &m.Sender.ID, &m.Plugin, &m.Type, &read, &awaits,
+	err = s.Scan(&m.ID, &m.Key, &m.RecipientID, &m.Sender.ID, &m.Plugin, &m.Type, &read, &awaits,
 		&m.Head, &m.Title, &m.Content, &m.Project, &created,
 		&m.Sender.Name, &m.Sender.Nickname, &account, &m.Sender.Phone, &status)
 	m.Read, m.Awaits, m.CreatedAt = read != 0, awaits != 0, database.Time(created)
@@ -108,22 +109,45 @@ func messageOf(ctx context.Context, tx *database.Tx, personID, id int64) (Messag
 	return m, nil
 }
 
-// messagesOf returns people's messages of an event.
-func messagesOf(ctx context.Context, tx *database.Tx, key string, people []int64) ([]Message, error) {
-	found, err := database.All(ctx, tx, scan, rowsOf+"m.event_key = ? ORDER BY m.id", key)
-	if err != nil {
-		return nil, fmt.Errorf("read messages of an event: %w", err)
+// messagesOf returns the messages of these receipts, oldest first.
+func messagesOf(ctx context.Context, tx *database.Tx, receipts map[receipt]bool) ([]Message, error) {
+	keys := make([]string, 0, len(receipts))
+	for r := range receipts {
+		keys = append(keys, r.key)
 	}
-	return slices.DeleteFunc(found, func(m Message) bool { return !slices.Contains(people, m.RecipientID) }), nil
+	slices.Sort(keys)
+	var all []Message
+	for some := range slices.Chunk(slices.Compact(keys), batch) {
+		found, err := database.All(ctx, tx, scan, rowsOf+"m.event_key IN "+database.In(len(some)), anys(some)...)
+		if err != nil {
+			return nil, fmt.Errorf("read messages of events: %w", err)
+		}
+		all = append(all, slices.DeleteFunc(found, func(m Message) bool { return !receipts[receipt{m.Key, m.RecipientID}] })...)
+	}
+	slices.SortFunc(all, func(a, b Message) int { return cmp.Compare(a.ID, b.ID) })
+	return all, nil
 }
 
-// recipientsOf returns who has a message of an event.
-func recipientsOf(ctx context.Context, tx *database.Tx, key string) ([]int64, error) {
-	people, err := database.All(ctx, tx, database.Scalar[int64], "SELECT recipient_id FROM messages WHERE event_key = ?", key)
-	if err != nil {
-		return nil, fmt.Errorf("read recipients: %w", err)
+// receiptsOf returns who has been told of the events of these drafts.
+func receiptsOf(ctx context.Context, tx *database.Tx, drafts []draft) (map[receipt]bool, error) {
+	keys := make([]string, len(drafts))
+	for i, d := range drafts {
+		keys[i] = d.key
 	}
-	return people, nil
+	slices.Sort(keys)
+	told := map[receipt]bool{}
+	for some := range slices.Chunk(slices.Compact(keys), batch) {
+		found, err := database.All(ctx, tx, func(s database.Scanner) (r receipt, err error) {
+			return r, s.Scan(&r.key, &r.personID)
+		}, "SELECT event_key, recipient_id FROM messages WHERE event_key IN "+database.In(len(some)), anys(some)...)
+		if err != nil {
+			return nil, fmt.Errorf("read recipients: %w", err)
+		}
+		for _, r := range found {
+			told[r] = true
+		}
+	}
+	return told, nil
 }
 
 // holders returns who may sign in and holds a permission.

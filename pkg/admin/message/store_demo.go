@@ -34,7 +34,8 @@ func seedDemo(ctx context.Context, db *database.DB, _ int) error {
 		for i := range demoMessages {
 			d := demoDraft(i, people)
 			at := newest.Add(-time.Duration(demoMessages-1-i) * 37 * time.Minute)
-			if err := insertMessages(ctx, tx, fmt.Sprintf("demo:%d", i), []draft{d}, at); err != nil {
+			d.key = fmt.Sprintf("demo:%d", i)
+			if err := insertMessages(ctx, tx, []draft{d}, at); err != nil {
 				return err
 			}
 		}

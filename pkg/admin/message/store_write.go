@@ -19,18 +19,14 @@ const (
 	maxContent = 1000
 )
 
-// insertMessages stores the messages of an event. The index over event and person refuses a second one for somebody.
-func insertMessages(ctx context.Context, tx *database.Tx, key string, drafts []draft, now time.Time) error {
+// insertMessages stores messages. The index over event and person refuses a second one of an event for somebody.
+func insertMessages(ctx context.Context, tx *database.Tx, drafts []draft, now time.Time) error {
 	for some := range slices.Chunk(drafts, batch) {
 		var values []string
 		var args []any
 		for _, d := range some {
-			awaits := 0
-			if d.awaits {
-				awaits = 1
-			}
 			row := []any{
-				key, d.notice.To, d.senderID, d.plugin, string(d.kind), awaits, 0, cut(d.notice.Head, maxLine),
+				d.key, d.notice.To, d.senderID, d.plugin, string(d.kind), number(d.awaits), 0, cut(d.notice.Head, maxLine),
 				cut(d.notice.Title, maxLine), cut(d.notice.Content, maxContent), cut(d.notice.Project, maxLine), database.Micros(now),
 			}
 			values, args = append(values, database.In(len(row))), append(args, row...)
@@ -44,22 +40,24 @@ func insertMessages(ctx context.Context, tx *database.Tx, key string, drafts []d
 	return nil
 }
 
-func markRead(ctx context.Context, tx *database.Tx, me, id int64, now time.Time) error {
-	_, err := tx.Exec(ctx, "UPDATE messages SET status = 1, read_at = ? WHERE id = ? AND recipient_id = ? AND status = 0",
+// markRead marks a person's message as read and returns how many were not.
+func markRead(ctx context.Context, tx *database.Tx, me, id int64, now time.Time) (int64, error) {
+	n, err := tx.Exec(ctx, "UPDATE messages SET status = 1, read_at = ? WHERE id = ? AND recipient_id = ? AND status = 0",
 		database.Micros(now), id, me)
 	if err != nil {
-		return fmt.Errorf("mark message as read: %w", err)
+		return 0, fmt.Errorf("mark message as read: %w", err)
 	}
-	return nil
+	return n, nil
 }
 
-func markHandled(ctx context.Context, tx *database.Tx, me, id int64, now time.Time) error {
-	_, err := tx.Exec(ctx, "UPDATE messages SET handle_status = 0, handled_at = ? WHERE id = ? AND recipient_id = ? AND handle_status = 1",
+// markHandled marks a person's message as handled and returns how many waited.
+func markHandled(ctx context.Context, tx *database.Tx, me, id int64, now time.Time) (int64, error) {
+	n, err := tx.Exec(ctx, "UPDATE messages SET handle_status = 0, handled_at = ? WHERE id = ? AND recipient_id = ? AND handle_status = 1",
 		database.Micros(now), id, me)
 	if err != nil {
-		return fmt.Errorf("mark message as handled: %w", err)
+		return 0, fmt.Errorf("mark message as handled: %w", err)
 	}
-	return nil
+	return n, nil
 }
 
 func markAllRead(ctx context.Context, tx *database.Tx, me int64, now time.Time) (int64, error) {
@@ -71,24 +69,34 @@ func markAllRead(ctx context.Context, tx *database.Tx, me int64, now time.Time) 
 	return n, nil
 }
 
-// markHandledFor clears what waits of the named events, for everybody.
-func markHandledFor(ctx context.Context, tx *database.Tx, keys []string, now time.Time) error {
-	for some := range slices.Chunk(keys, batch) {
-		args := append([]any{database.Micros(now)}, anys(some)...)
-		_, err := tx.Exec(ctx, "UPDATE messages SET handle_status = 0, handled_at = ? WHERE handle_status = 1 AND event_key IN "+
-			database.In(len(some)), args...)
-		if err != nil {
-			return fmt.Errorf("clear what waits: %w", err)
-		}
-	}
-	return nil
+// markHandledFor clears what waits of the named events, for everybody, and returns for whom something did.
+func markHandledFor(ctx context.Context, tx *database.Tx, keys []string, now time.Time) ([]int64, error) {
+	return turn(ctx, tx, keys, 1, "handle_status = 0, handled_at = ?", database.Micros(now))
 }
 
-// markAwaiting makes an event's messages wait again.
-func markAwaiting(ctx context.Context, tx *database.Tx, key string) error {
-	_, err := tx.Exec(ctx, "UPDATE messages SET handle_status = 1, handled_at = NULL WHERE event_key = ?", key)
-	if err != nil {
-		return fmt.Errorf("let messages wait again: %w", err)
+// markAwaiting makes the messages of the named events wait again, and returns for whom one did not.
+func markAwaiting(ctx context.Context, tx *database.Tx, keys []string) ([]int64, error) {
+	return turn(ctx, tx, keys, 0, "handle_status = 1, handled_at = NULL")
+}
+
+// turn changes the messages of the named events that are in a state of handling, and returns whose they are.
+func turn(ctx context.Context, tx *database.Tx, keys []string, from int, set string, args ...any) ([]int64, error) {
+	var people []int64
+	for some := range slices.Chunk(keys, batch) {
+		where := " WHERE handle_status = ? AND event_key IN " + database.In(len(some))
+		which := append([]any{from}, anys(some)...)
+		found, err := database.All(ctx, tx, database.Scalar[int64], "SELECT DISTINCT recipient_id FROM messages"+where, which...)
+		if err != nil {
+			return nil, fmt.Errorf("read whose messages wait: %w", err)
+		}
+		if len(found) == 0 {
+			continue
+		}
+		if _, err := tx.Exec(ctx, "UPDATE messages SET "+set+where, slices.Concat(args, which)...); err != nil {
+			return nil, fmt.Errorf("change what waits: %w", err)
+		}
+		people = append(people, found...)
 	}
-	return nil
+	slices.Sort(people)
+	return slices.Compact(people), nil
 }
