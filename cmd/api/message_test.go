@@ -295,3 +295,73 @@ func TestMessagesArePushedToTheirOwner(t *testing.T) {
 		}
 	}
 }
+
+// pushedCounts are the next counts that come to a follower, with the message they come with, if any.
+func (f *follower) pushedCounts() (b badge, m *messageRow) {
+	f.t.Helper()
+	var pushed struct {
+		badge
+		Message *messageRow
+	}
+	l := f.next(30 * time.Second)
+	if err := json.Unmarshal(l.Event, &pushed); err != nil {
+		f.t.Fatalf("pushed %+v: %v", l, err)
+	}
+	return pushed.badge, pushed.Message
+}
+
+// An import that ended tells whoever sent it, once, with what became of its rows.
+func TestAnImportTellsItsSender(t *testing.T) {
+	a := startEmbedded(t, "DEMO_ROWS=2")
+	staff := a.login("13800000002")
+	want := a.messages(staff, "/admin/message/unread").Data.badge
+	box := follow(t, a.url, fmt.Sprintf("/message/%d", a.me(staff)), "websocket", staff)
+	box.subscribed()
+	a.lines(staff, `{"name":"某人","contact":"13900099998"}`+"\n"+`{"name":"无联系方式"}`)
+	a.lines(staff, `{"contact":"13900099998","notes":"第二次"}`)
+	for _, content := range []string{"新建 1 条，修改 0 条，未变 0 条，有误 1 行", "新建 0 条，修改 1 条，未变 0 条，有误 0 行"} {
+		want.UnreadMum++
+		got, m := box.pushedCounts()
+		if m == nil || got != want || m.NoticeType != "2" || m.Plugin != "import" || m.OperateID != 0 || m.MessageBody.Head != "导入已完成" ||
+			m.MessageBody.Title != "联系记录" || m.MessageBody.Content != content {
+			t.Errorf("pushed %+v with %+v, want %+v and %s", m, got, want, content)
+		}
+	}
+	if page := a.messages(staff, "/admin/message/unread?plugin=import&notice_type=2"); page.Data.Total != 2 || page.Data.badge != want {
+		t.Errorf("%d messages of two imports, %+v", page.Data.Total, page.Data.badge)
+	}
+}
+
+// A badge counts down as it counts up: in every window of its person, whoever decides, reads or handles where.
+func TestCountsFollowEveryChange(t *testing.T) {
+	a := startEmbedded(t, "DEMO_ROWS=5")
+	admin := a.login("admin")
+	box := follow(t, a.url, fmt.Sprintf("/message/%d", a.me(admin)), "websocket", admin)
+	box.subscribed()
+	a.do("POST", "/api/admin/invitations", url.Values{
+		"exhibition_id": {"1"}, "user_phone": {"13900000001"}, "recommend_user_phone": {"13900000002"},
+	}, "ACCESS-TOKEN", admin)
+	want, m := box.pushedCounts()
+	if m == nil || m.NoticeType != "3" {
+		t.Fatalf("a new invitation pushes %+v", m)
+	}
+	alone := func(what string) {
+		t.Helper()
+		if got, m := box.pushedCounts(); m != nil || got != want {
+			t.Errorf("%s: pushed %+v, %+v, want %+v alone", what, got, m, want)
+		}
+	}
+	a.do("POST", fmt.Sprintf("/admin/message/%d/read", m.ID), nil, "ACCESS-TOKEN", admin)
+	want.UnreadMum--
+	alone("read")
+	a.do("PUT", fmt.Sprintf("/api/admin/invitations/%d/reject", a.applying(admin, "", 1)[0]), nil, "ACCESS-TOKEN", admin)
+	want.WaitHandleNum--
+	alone("claimed")
+	want.UnreadMum++
+	if got, m := box.pushedCounts(); m == nil || m.NoticeType != "4" || got != want {
+		t.Errorf("decided: pushed %+v, %+v, want %+v", m, got, want)
+	}
+	a.do("POST", "/admin/message/read-all", nil, "ACCESS-TOKEN", admin)
+	want.UnreadMum = 0
+	alone("all read")
+}
