@@ -21,6 +21,11 @@ export type FilterField<K extends string> =
     })
   | (FieldBase<K> & { type: 'dates'; endKey: K })
 
+/** The filters that the fields set, in their order. */
+export function fieldKeys<K extends string>(fields: readonly FilterField<K>[]): K[] {
+  return fields.flatMap((field) => (field.type === 'dates' ? [field.key, field.endKey] : [field.key]))
+}
+
 /** What the form calls each filter, for messages about them. */
 export function filterLabels<K extends string>(fields: readonly FilterField<K>[]): Record<string, string> {
   const labels: Record<string, string> = {}
