@@ -36,6 +36,7 @@ var arrows = map[string][]string{
 	"admin":                   {"auth", "database", "dataset", "job", "httpapi", "page", "errs"},
 	"admin/*":                 {"admin", "dataset", "job", "database", "search", "auth", "httpapi", "page", "errs"},
 	"admin/all":               {"admin", "admin/*"},
+	"admin/admintest":         {"admin", "dataset", "database", "httpapi", "page"},
 	"/jobs":                   {"job", "errs", "telemetry"},
 	"":                        {},
 	"testkit":                 {"testkit/internal/server"},
@@ -49,7 +50,7 @@ var arrows = map[string][]string{
 }
 
 // forTests are the packages that only tests, and commands made for tests, may import.
-var forTests = []string{"testkit", "testkit/internal/server", "database/dbtest", "storage/storagetest",
+var forTests = []string{"testkit", "testkit/internal/server", "database/dbtest", "storage/storagetest", "admin/admintest",
 	"storage/qiniu/standin", "storage/qiniu/standin/cmd"}
 
 // source is one Go file: its package's name as in arrows, its path, and what it imports.

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -16,9 +17,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"encoding/json"
-
 	"exporthub/pkg/admin"
+	"exporthub/pkg/admin/admintest"
 	"exporthub/pkg/auth"
 	"exporthub/pkg/database"
 	"exporthub/pkg/errs"
@@ -64,7 +64,7 @@ func TestImport(t *testing.T) {
 		if diff := cmp.Diff(importReport{Total: 4, Created: 3, Updated: 1, Errors: []lineError{}}, got); diff != "" {
 			t.Errorf("first (-want +got):\n%s", diff)
 		}
-		all := s.all(t, Filter{}, 10).Items
+		all := s.all(t, Filter{}).Items
 		if len(all) != 3 {
 			t.Fatalf("%d records", len(all))
 		}
@@ -93,7 +93,7 @@ func TestImport(t *testing.T) {
 		if got.Updated != 1 {
 			t.Errorf("a change: %+v", got)
 		}
-		v := s.all(t, Filter{Search: "李四"}, 10).Items[0]
+		v := s.all(t, Filter{Search: "李四"}).Items[0]
 		if v.ReplyStatus != "已回复" || v.WechatExchanged || v.ContactedAt.IsZero() || v.Version != 2 {
 			t.Errorf("touches only what it carries: %+v", v)
 		}
@@ -153,7 +153,7 @@ func TestAnImportThatBreaksOff(t *testing.T) {
 		if _, err := s.tryImport(t.Context(), cut); !errs.Is(err, errs.Invalid) || !strings.Contains(err.Error(), "610 行") {
 			t.Errorf("broken off: %v", err)
 		}
-		if n := s.all(t, Filter{}, 1).Total; n != 3*importChunk {
+		if n := s.all(t, Filter{}).Total; n != 3*importChunk {
 			t.Errorf("%d records, want the whole chunks", n)
 		}
 		got := s.imported(t, body.String())
@@ -191,7 +191,7 @@ func TestRacingImports(t *testing.T) {
 			}
 			created += r.Created
 		}
-		if total := s.all(t, Filter{Search: "同一人"}, 1).Total; created != 300 || total != 300 {
+		if total := s.all(t, Filter{Search: "同一人"}).Total; created != 300 || total != 300 {
 			t.Errorf("%d created, %d found, want 300", created, total)
 		}
 		if s.DB.Dialect() == database.Postgres {
@@ -251,30 +251,12 @@ func TestImportRefusesOtherBodies(t *testing.T) {
 // importing is who sends the tests' imports.
 const importing = 7
 
-// raised keeps the imports that were told of, those of transactions that were undone among them.
-type raised struct {
-	mu      sync.Mutex
-	imports []admin.Import
-	refuse  error
+// told are the imports of which it was told that they have ended.
+func (s *service) told() []admin.Import {
+	return admintest.Raised[admin.Import](s.events(), admin.ImportEnded)
 }
 
-func (r *raised) Raise(_ context.Context, _ *database.Tx, event admin.Event, data any) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	e, ok := data.(admin.Import)
-	if event != admin.ImportEnded || !ok {
-		return fmt.Errorf("%s was raised with a %T", event, data)
-	}
-	if r.refuse != nil {
-		return r.refuse
-	}
-	r.imports = append(r.imports, e)
-	return nil
-}
-
-func (*raised) Publish(context.Context, string, any) error { return nil }
-
-func (s *service) told() *raised { return s.Events.(*raised) }
+func (s *service) events() *admintest.Events { return s.Events.(*admintest.Events) }
 
 // Every import that ends, or breaks off after it has begun, is told of once, with what became of its rows.
 func TestTheEndOfAnImportIsToldOnce(t *testing.T) {
@@ -296,13 +278,13 @@ func TestTheEndOfAnImportIsToldOnce(t *testing.T) {
 			{"broken off", io.MultiReader(strings.NewReader(chunks.String()+line(9999)), failing{}),
 				admin.Import{Unchanged: 2 * importChunk, Reason: "请求体没有收完,只收到 401 行,请重新提交;重复的行不会重复创建"}},
 		} {
-			s.Events = &raised{}
+			s.Events = &admintest.Events{}
 			_, err := s.tryImport(t.Context(), c.body)
 			if (err != nil) != (c.want.Reason != "") {
 				t.Errorf("%s: %v", c.name, err)
 			}
 			c.want.OwnerID, c.want.Title = importing, "联系记录"
-			got := s.told().imports
+			got := s.told()
 			if len(got) != 1 || got[0].Key == "" {
 				t.Errorf("%s is told as %+v", c.name, got)
 				continue
@@ -320,21 +302,21 @@ func TestAnImportEndsWithItsLastRows(t *testing.T) {
 	onEach(t, func(t *testing.T, s *service) {
 		s.Logger = slog.New(slog.DiscardHandler)
 		undone := errors.New("undone")
-		s.told().refuse = undone
+		s.events().Refuse(undone)
 		line := `{"name":"某人","contact":"13500000001"}`
 		if _, err := s.tryImport(t.Context(), strings.NewReader(line)); !errors.Is(err, undone) {
 			t.Errorf("answered %v", err)
 		}
-		if n := s.all(t, Filter{}, 1).Total; n != 0 {
+		if n := s.all(t, Filter{}).Total; n != 0 {
 			t.Errorf("%d records of an import that did not end", n)
 		}
-		s.told().refuse = nil
+		s.events().Refuse(nil)
 		gone, cancel := context.WithCancel(t.Context())
 		cancel()
 		if _, err := s.tryImport(gone, strings.NewReader(line)); !errors.Is(err, context.Canceled) {
 			t.Errorf("whoever sent it has gone: %v", err)
 		}
-		if got := s.told().imports; len(got) != 1 || got[0].Created != 0 || got[0].Reason != "导入中断，请重新提交" {
+		if got := s.told(); len(got) != 1 || got[0].Created != 0 || got[0].Reason != "导入中断，请重新提交" {
 			t.Errorf("told %+v", got)
 		}
 	})

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"exporthub/pkg/admin"
+	"exporthub/pkg/admin/admintest"
 	"exporthub/pkg/admin/message"
 	"exporthub/pkg/database"
 	"exporthub/pkg/errs"
@@ -71,8 +72,8 @@ func TestOneDecision(t *testing.T) {
 // eventually waits until exactly these events have been published on a channel.
 func (o *office) eventually(channel string, want ...string) {
 	o.t.Helper()
-	testkit.Eventually(o.t, 5*time.Second, func() bool { return len(o.happens.on(channel)) >= len(want) }, "events on %s", channel)
-	if diff := cmp.Diff(want, o.happens.on(channel)); diff != "" {
+	testkit.Eventually(o.t, 5*time.Second, func() bool { return len(o.happens.On(channel)) >= len(want) }, "events on %s", channel)
+	if diff := cmp.Diff(want, o.happens.On(channel)); diff != "" {
 		o.t.Errorf("events on %s (-want +got):\n%s", channel, diff)
 	}
 }
@@ -322,12 +323,12 @@ func TestBulkDecision(t *testing.T) {
 
 // stopAfter calls a function after each event it has raised.
 type stopAfter struct {
-	*happenings
+	*admintest.Events
 	then func()
 }
 
 func (s stopAfter) Raise(ctx context.Context, tx *database.Tx, event admin.Event, data any) error {
-	err := s.happenings.Raise(ctx, tx, event, data)
+	err := s.Events.Raise(ctx, tx, event, data)
 	s.then()
 	return err
 }
@@ -354,13 +355,13 @@ func (o *office) afterBulk(b bulk, mine, other, own, nobodys []int64) {
 	if o.waiting(o.admin)+o.waiting(o.colleague) != 0 {
 		o.t.Error("something still waits")
 	}
-	if got := o.happens.on(fmt.Sprintf("/approval/%d", o.inviter)); len(got) != 3 {
+	if got := o.happens.On(fmt.Sprintf("/approval/%d", o.inviter)); len(got) != 3 {
 		o.t.Errorf("the inviter's page is told %v", got)
 	}
 	last := fmt.Sprintf(`{"status":"progress","uuid":"%s","done":65,"total":65,"failed":1}`, b.UUID)
 	channel := fmt.Sprintf("/approval/%d", o.admin)
-	testkit.Eventually(o.t, 5*time.Second, func() bool { return slices.Contains(o.happens.on(channel), last) }, "the last step")
-	if events := o.happens.on(channel); len(events) < 4 {
+	testkit.Eventually(o.t, 5*time.Second, func() bool { return slices.Contains(o.happens.On(channel), last) }, "the last step")
+	if events := o.happens.On(channel); len(events) < 4 {
 		o.t.Errorf("the decider's bar moved in %d steps: %v", len(events), events)
 	}
 }

@@ -2,7 +2,6 @@ package invitation
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io/fs"
 	"log/slog"
@@ -12,6 +11,7 @@ import (
 	"time"
 
 	"exporthub/pkg/admin"
+	"exporthub/pkg/admin/admintest"
 	"exporthub/pkg/admin/message"
 	"exporthub/pkg/auth"
 	"exporthub/pkg/database"
@@ -19,51 +19,12 @@ import (
 	"exporthub/pkg/job"
 )
 
-// happenings are the events of a test: the reactions that are given, and what was published.
-type happenings struct {
-	reactions map[admin.Event]admin.Reaction
-
-	mu        sync.Mutex
-	published map[string][]string // by channel
-}
-
-func (h *happenings) Raise(ctx context.Context, tx *database.Tx, event admin.Event, data any) error {
-	if react := h.reactions[event]; react != nil {
-		return react(ctx, tx, data)
-	}
-	return nil
-}
-
-func (h *happenings) Publish(_ context.Context, channel string, data any) error {
-	text, err := json.Marshal(data)
-	if err != nil {
-		return err
-	}
-	h.note(channel, string(text))
-	return nil
-}
-
-func (h *happenings) note(channel, text string) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.published == nil {
-		h.published = map[string][]string{}
-	}
-	h.published[channel] = append(h.published[channel], text)
-}
-
-func (h *happenings) on(channel string) []string {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return slices.Clone(h.published[channel])
-}
-
-// bus brings the engine's events to happenings.
-type bus struct{ h *happenings }
+// bus brings the engine's events to those of the test.
+type bus struct{ h *admintest.Events }
 
 func (b bus) Publish(_ context.Context, e job.Event) error {
 	for _, stream := range e.Streams {
-		b.h.note(stream, string(e.Data))
+		b.h.Note(stream, string(e.Data))
 	}
 	return nil
 }
@@ -106,7 +67,7 @@ func (q *queue) accepted() []string {
 type office struct {
 	*service
 	t         testing.TB
-	happens   *happenings
+	happens   *admintest.Events
 	queue     *queue
 	admin     int64
 	colleague int64
@@ -124,12 +85,12 @@ func inOffice(t *testing.T, fn func(t *testing.T, o *office)) {
 
 func openOffice(t testing.TB, db *database.DB) *office {
 	t.Helper()
-	happens := &happenings{}
+	happens := &admintest.Events{}
 	o := &office{t: t, happens: happens, queue: &queue{}}
 	o.service = &service{Deps: admin.Deps{
-		DB: db, Events: happens, Jobs: o.queue, Location: shanghai, Now: time.Now, Logger: slog.New(slog.DiscardHandler),
+		DB: db, Events: happens, Jobs: o.queue, Location: admintest.Shanghai, Now: time.Now, Logger: slog.New(slog.DiscardHandler),
 	}}
-	happens.reactions = message.Module(o.Deps).On
+	happens.Reactions = message.Module(o.Deps).On
 	o.kind = o.approval()
 	o.queue.engine = o.newEngine(o.kind)
 	for name, person := range map[string]*int64{"admin": &o.admin, "colleague": &o.colleague, "inviter": &o.inviter} {

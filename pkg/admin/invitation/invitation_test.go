@@ -4,41 +4,35 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
-	"slices"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"exporthub/pkg/admin"
+	"exporthub/pkg/admin/admintest"
 	"exporthub/pkg/auth"
 	"exporthub/pkg/database"
 	"exporthub/pkg/database/dbtest"
-	"exporthub/pkg/dataset"
 	"exporthub/pkg/errs"
-	"exporthub/pkg/httpapi"
 	"exporthub/pkg/page"
 	"exporthub/pkg/testkit"
 )
 
 func TestMain(m *testing.M) { testkit.Main(m) }
 
-var shanghai = time.FixedZone("UTC+8", 8*3600)
-
 func onEach(t *testing.T, fn func(t *testing.T, s *service)) {
 	t.Helper()
 	dbtest.Each(t, []fs.FS{auth.Migrations, migrations}, func(t *testing.T, db *database.DB) {
-		fn(t, &service{Deps: admin.Deps{DB: db, Events: &happenings{}, Location: shanghai, Now: time.Now}})
+		fn(t, &service{Deps: admin.Deps{DB: db, Events: &admintest.Events{}, Location: admintest.Shanghai, Now: time.Now}})
 	})
 }
 
-func bound(t *testing.T, text string) *httpapi.Bound {
-	t.Helper()
-	b, err := httpapi.ParseBound(text)
-	if err != nil {
-		t.Fatal(err)
+func (s *service) records() admintest.List[Filter, Invitation] {
+	return admintest.List[Filter, Invitation]{
+		DB: s.DB, Dataset: s.dataset(), Page: s.list, ID: func(v Invitation) int64 { return v.ID },
+		After: func(ctx context.Context, tx *database.Tx, f Filter, last *Invitation, limit int) ([]Invitation, error) {
+			return after(ctx, tx, s.query(f, nil), last, limit, nil)
+		},
 	}
-	return &b
 }
 
 // Every filter, alone and together, finds what going through all rows by hand finds, in the list and in the export.
@@ -47,96 +41,37 @@ func TestFiltersAgainstBruteForce(t *testing.T) {
 		if err := seedDemo(t.Context(), s.DB, 2500); err != nil {
 			t.Fatal(err)
 		}
-		everything, err := s.list(t.Context(), Filter{}, page.Request{Number: 1, Size: 5000})
-		if err != nil {
-			t.Fatal(err)
-		}
+		list := s.records()
+		everything := list.Rows(t, Filter{})
 		if len(everything.Items) != 2500 || everything.Total != 2500 {
 			t.Fatalf("%d of %d rows", len(everything.Items), everything.Total)
 		}
 		one := everything.Items[1234]
-		day := one.CreatedAt.In(shanghai).Format(time.DateOnly)
-		instant := one.CreatedAt.In(shanghai).Format("2006-01-02T15:04:05.000-07:00")
-		dayOf := func(v Invitation) string { return v.CreatedAt.In(shanghai).Format(time.DateOnly) }
-		for name, c := range map[string]struct {
-			filter Filter
-			keep   func(Invitation) bool
-		}{
-			"nothing":         {Filter{}, func(Invitation) bool { return true }},
-			"exhibition":      {Filter{ExhibitionID: &one.Exhibition.ID}, func(v Invitation) bool { return v.Exhibition == one.Exhibition }},
-			"no exhibition":   {Filter{ExhibitionID: new(int64)}, func(Invitation) bool { return false }},
-			"user":            {Filter{UserPhone: one.User.Phone}, func(v Invitation) bool { return v.User.Phone == one.User.Phone }},
-			"part of phone":   {Filter{UserPhone: one.User.Phone[:8]}, func(Invitation) bool { return false }},
-			"recommender":     {Filter{RecommendUserPhone: one.RecommendUser.Phone}, func(v Invitation) bool { return v.RecommendUser.ID == one.RecommendUser.ID }},
-			"status":          {Filter{Status: Rejected}, func(v Invitation) bool { return v.Status == Rejected }},
-			"from a day":      {Filter{CreatedFrom: bound(t, day)}, func(v Invitation) bool { return dayOf(v) >= day }},
-			"until a day":     {Filter{CreatedUntil: bound(t, day)}, func(v Invitation) bool { return dayOf(v) <= day }},
-			"the whole day":   {Filter{CreatedFrom: bound(t, day), CreatedUntil: bound(t, day)}, func(v Invitation) bool { return dayOf(v) == day }},
-			"one instant":     {Filter{CreatedFrom: bound(t, instant), CreatedUntil: bound(t, instant)}, func(v Invitation) bool { return v.CreatedAt.Equal(one.CreatedAt) }},
-			"a range of none": {Filter{CreatedFrom: bound(t, "2030-01-01")}, func(Invitation) bool { return false }},
+		day := one.CreatedAt.In(admintest.Shanghai).Format(time.DateOnly)
+		instant := one.CreatedAt.In(admintest.Shanghai).Format("2006-01-02T15:04:05.000-07:00")
+		dayOf := func(v Invitation) string { return v.CreatedAt.In(admintest.Shanghai).Format(time.DateOnly) }
+		list.BruteForce(t, everything.Items, map[string]admintest.Case[Filter, Invitation]{
+			"nothing":         {Filter: Filter{}, Keep: func(Invitation) bool { return true }},
+			"exhibition":      {Filter: Filter{ExhibitionID: &one.Exhibition.ID}, Keep: func(v Invitation) bool { return v.Exhibition == one.Exhibition }},
+			"no exhibition":   {Filter: Filter{ExhibitionID: new(int64)}, Keep: func(Invitation) bool { return false }},
+			"user":            {Filter: Filter{UserPhone: one.User.Phone}, Keep: func(v Invitation) bool { return v.User.Phone == one.User.Phone }},
+			"part of phone":   {Filter: Filter{UserPhone: one.User.Phone[:8]}, Keep: func(Invitation) bool { return false }},
+			"recommender":     {Filter: Filter{RecommendUserPhone: one.RecommendUser.Phone}, Keep: func(v Invitation) bool { return v.RecommendUser.ID == one.RecommendUser.ID }},
+			"status":          {Filter: Filter{Status: Rejected}, Keep: func(v Invitation) bool { return v.Status == Rejected }},
+			"from a day":      {Filter: Filter{CreatedFrom: admintest.Bound(t, day)}, Keep: func(v Invitation) bool { return dayOf(v) >= day }},
+			"until a day":     {Filter: Filter{CreatedUntil: admintest.Bound(t, day)}, Keep: func(v Invitation) bool { return dayOf(v) <= day }},
+			"the whole day":   {Filter: Filter{CreatedFrom: admintest.Bound(t, day), CreatedUntil: admintest.Bound(t, day)}, Keep: func(v Invitation) bool { return dayOf(v) == day }},
+			"one instant":     {Filter: Filter{CreatedFrom: admintest.Bound(t, instant), CreatedUntil: admintest.Bound(t, instant)}, Keep: func(v Invitation) bool { return v.CreatedAt.Equal(one.CreatedAt) }},
+			"a range of none": {Filter: Filter{CreatedFrom: admintest.Bound(t, "2030-01-01")}, Keep: func(Invitation) bool { return false }},
 			"several": {
-				Filter{ExhibitionID: &one.Exhibition.ID, Status: Approved, CreatedUntil: bound(t, day)},
-				func(v Invitation) bool {
+				Filter: Filter{ExhibitionID: &one.Exhibition.ID, Status: Approved, CreatedUntil: admintest.Bound(t, day)},
+				Keep: func(v Invitation) bool {
 					return v.Exhibition == one.Exhibition && v.Status == Approved && dayOf(v) <= day
 				},
 			},
-			"an injection": {Filter{UserPhone: "' OR '1'='1"}, func(Invitation) bool { return false }},
-		} {
-			t.Run(name, func(t *testing.T) {
-				want := []int64{}
-				for _, v := range everything.Items {
-					if c.keep(v) {
-						want = append(want, v.ID)
-					}
-				}
-				result, err := s.list(t.Context(), c.filter, page.Request{Number: 1, Size: 5000})
-				if err != nil {
-					t.Fatal(err)
-				}
-				if diff := cmp.Diff(want, ids(result.Items)); diff != "" || result.Total != len(want) {
-					t.Errorf("list: total %d (-want +got):\n%s", result.Total, diff)
-				}
-				if diff := cmp.Diff(want, exported(t, s, c.filter, nil)); diff != "" {
-					t.Errorf("export (-want +got):\n%s", diff)
-				}
-			})
-		}
-		ticked := []int64{everything.Items[2000].ID, everything.Items[3].ID}
-		if diff := cmp.Diff([]int64{ticked[1], ticked[0]}, exported(t, s, Filter{}, ticked)); diff != "" {
-			t.Errorf("export of ticked rows (-want +got):\n%s", diff)
-		}
+			"an injection": {Filter: Filter{UserPhone: "' OR '1'='1"}, Keep: func(Invitation) bool { return false }},
+		})
 	})
-}
-
-// exported runs the dataset as the engine does and returns the ids in the file's order.
-func exported(t *testing.T, s *service, f Filter, ticked []int64) []int64 {
-	t.Helper()
-	set := s.dataset()
-	found := []int64{}
-	err := s.DB.Read(t.Context(), func(ctx context.Context, tx *database.Tx) error {
-		sel := dataset.Selection{Filter: &f, IDs: ticked}
-		n, err := set.Count(ctx, tx, sel)
-		if err != nil {
-			return err
-		}
-		if about, err := set.Estimate(ctx, tx, sel); err != nil || about < n {
-			t.Errorf("estimated %d (%v) of %d rows", about, err, n)
-		}
-		for row, err := range set.Rows(ctx, tx, sel, set.Columns) {
-			if err != nil {
-				return err
-			}
-			found = append(found, row[0].Num)
-		}
-		if n != int64(len(found)) {
-			t.Errorf("counted %d, streamed %d", n, len(found))
-		}
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return found
 }
 
 // Rows of one instant are told apart by their id, so that no page loses or repeats one.
@@ -152,36 +87,7 @@ func TestPagesOfRowsWithOneTime(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		var paged []int64
-		for n := range 3 {
-			result, err := s.list(t.Context(), Filter{}, page.Request{Number: n + 1, Size: 10})
-			if err != nil {
-				t.Fatal(err)
-			}
-			paged = append(paged, ids(result.Items)...)
-		}
-		var keyset []int64
-		err := s.DB.Read(t.Context(), func(ctx context.Context, tx *database.Tx) error {
-			var last *Invitation
-			for {
-				rows, err := after(ctx, tx, s.query(Filter{}, nil), last, 7, nil)
-				if err != nil || len(rows) == 0 {
-					return err
-				}
-				keyset = append(keyset, ids(rows)...)
-				last = &rows[len(rows)-1]
-			}
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if !slices.Equal(paged, keyset) || len(keyset) != 25 || !slices.IsSortedFunc(keyset, func(a, b int64) int { return int(b - a) }) {
-			t.Errorf("pages %v\nkeyset %v", paged, keyset)
-		}
-		past, err := s.list(t.Context(), Filter{}, page.Request{Number: 99, Size: 10})
-		if err != nil || len(past.Items) != 0 || past.Total != 25 {
-			t.Errorf("past the end: %d rows of %d, %v", len(past.Items), past.Total, err)
-		}
+		s.records().Pages(t, Filter{}, 25)
 	})
 }
 

@@ -2,16 +2,13 @@ package message
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"io/fs"
 	"log/slog"
-	"slices"
-	"sync"
 	"testing"
 	"time"
 
 	"exporthub/pkg/admin"
+	"exporthub/pkg/admin/admintest"
 	"exporthub/pkg/auth"
 	"exporthub/pkg/database"
 	"exporthub/pkg/database/dbtest"
@@ -20,56 +17,21 @@ import (
 
 func TestMain(m *testing.M) { testkit.Main(m) }
 
-var shanghai = time.FixedZone("UTC+8", 8*3600)
-
-// wire is where a test's pushes arrive.
-type wire struct {
-	mu   sync.Mutex
-	sent map[string][]string // by channel
-	away bool
-	asks int
-}
-
-func (w *wire) Publish(_ context.Context, channel string, data any) error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.asks++; w.away {
-		return errors.New("the bus is away")
-	}
-	text, err := json.Marshal(data)
-	if err != nil {
-		return err
-	}
-	if w.sent == nil {
-		w.sent = map[string][]string{}
-	}
-	w.sent[channel] = append(w.sent[channel], string(text))
-	return nil
-}
-
-func (*wire) Raise(context.Context, *database.Tx, admin.Event, any) error { return nil }
-
-func (w *wire) on(channel string) []string {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return slices.Clone(w.sent[channel])
-}
-
 // desk is the system with three people.
 type desk struct {
 	*service
 	t      testing.TB
-	wire   *wire
-	people []int64 // administrator, staff, a disabled administrator
+	wire   *admintest.Events // where pushes arrive
+	people []int64           // administrator, staff, a disabled administrator
 }
 
 func onEach(t *testing.T, fn func(t *testing.T, d *desk)) {
 	t.Helper()
 	dbtest.Each(t, []fs.FS{auth.Migrations, migrations}, func(t *testing.T, db *database.DB) {
-		d := &desk{t: t, wire: &wire{}}
+		d := &desk{t: t, wire: &admintest.Events{}}
 		at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 		d.service = &service{Deps: admin.Deps{
-			DB: db, Events: d.wire, PublicURL: "https://example.com", Location: shanghai, Logger: slog.New(slog.DiscardHandler),
+			DB: db, Events: d.wire, PublicURL: "https://example.com", Location: admintest.Shanghai, Logger: slog.New(slog.DiscardHandler),
 			Now: func() time.Time { at = at.Add(time.Second); return at },
 		}}
 		for i, person := range []struct {

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"exporthub/pkg/admin"
+	"exporthub/pkg/admin/admintest"
 	"exporthub/pkg/database"
 )
 
@@ -114,7 +115,7 @@ func TestCountsArePushed(t *testing.T) {
 		// news are what has come for the i-th person since the last look.
 		news := func(i int) (all []counts) {
 			id := d.people[i]
-			sent := d.wire.on(admin.PersonChannel(channelPrefix, id))
+			sent := d.wire.On(admin.PersonChannel(channelPrefix, id))
 			for _, text := range sent[seen[id]:] {
 				var c counts
 				if err := json.Unmarshal([]byte(text), &c); err != nil {
@@ -189,16 +190,16 @@ func TestANewApproverHearsOfWhatWaits(t *testing.T) {
 			_, err := tx.Exec(ctx, "UPDATE people SET status = 1 WHERE id = ?", d.people[2])
 			return err
 		})
-		before := len(d.wire.on(admin.PersonChannel(channelPrefix, d.people[0])))
+		before := len(d.wire.On(admin.PersonChannel(channelPrefix, d.people[0])))
 		d.raise(admin.ApprovalAwaited, awaitedInvitations(1, 2))
 		if n := len(d.everything()); n != 4 {
 			t.Errorf("%d messages, want two for two people", n)
 		}
-		old := d.wire.on(admin.PersonChannel(channelPrefix, d.people[0]))[before:]
+		old := d.wire.On(admin.PersonChannel(channelPrefix, d.people[0]))[before:]
 		if want := []string{`{"message":null,"unreadMum":2,"waitHandleNum":2}`}; !slices.Equal(old, want) {
 			t.Errorf("who knew is told %v, want %v", old, want)
 		}
-		fresh := d.wire.on(admin.PersonChannel(channelPrefix, d.people[2]))
+		fresh := d.wire.On(admin.PersonChannel(channelPrefix, d.people[2]))
 		if len(fresh) != 2 || strings.Contains(fresh[0]+fresh[1], `"message":null`) {
 			t.Errorf("who is new is told %v", fresh)
 		}
@@ -212,7 +213,7 @@ func TestPushes(t *testing.T) {
 		for range 2 {
 			d.raise(admin.ExportEnded, admin.Export{UUID: "1", OwnerID: d.people[0], Status: "cancelled"})
 		}
-		sent := d.wire.on(channel)
+		sent := d.wire.On(channel)
 		if len(sent) != 2 {
 			t.Fatalf("pushed %v, want each message once", sent)
 		}
@@ -224,7 +225,7 @@ func TestPushes(t *testing.T) {
 			t.Fatal(err)
 		}
 		want := newRow(t.Context(), d.everything()[0], 1)
-		want.CreatedAt = d.everything()[0].CreatedAt.In(shanghai).Format("2006-01-02 15:04:05")
+		want.CreatedAt = d.everything()[0].CreatedAt.In(admintest.Shanghai).Format("2006-01-02 15:04:05")
 		want.MessageBody.NoticeTime = want.CreatedAt
 		if diff := cmp.Diff(want, last.Message); diff != "" || last.UnreadMum != 2 || last.WaitHandleNum != 1 {
 			t.Errorf("pushed %s (-want +got):\n%s", sent[1], diff)
@@ -235,16 +236,16 @@ func TestPushes(t *testing.T) {
 		err := d.DB.Write(t.Context(), func(ctx context.Context, tx *database.Tx) error {
 			return errors.Join(d.exportEnded(ctx, tx, admin.Export{UUID: "2", OwnerID: d.people[0], Status: "success"}), undone)
 		})
-		if !errors.Is(err, undone) || len(d.wire.on(channel)) != 2 || len(d.everything()) != 2 {
-			t.Errorf("%v; %d pushes, %d messages", err, len(d.wire.on(channel)), len(d.everything()))
+		if !errors.Is(err, undone) || len(d.wire.On(channel)) != 2 || len(d.everything()) != 2 {
+			t.Errorf("%v; %d pushes, %d messages", err, len(d.wire.On(channel)), len(d.everything()))
 		}
 
 		// A bus that is away costs one try, and no message.
-		d.wire.away = true
-		asks := d.wire.asks
+		d.wire.GoAway(errors.New("the bus is away"))
+		tries := d.wire.Tries()
 		d.raise(admin.ApprovalDecided, admin.Decided{System: "invitation", Key: "3", Notices: []admin.Notice{{To: d.people[0]}, {To: d.people[1]}}})
-		if n := len(d.everything()); n != 4 || d.wire.asks != asks+1 {
-			t.Errorf("%d messages after %d tries", n, d.wire.asks-asks)
+		if n := len(d.everything()); n != 4 || d.wire.Tries() != tries+1 {
+			t.Errorf("%d messages after %d tries", n, d.wire.Tries()-tries)
 		}
 	})
 }
