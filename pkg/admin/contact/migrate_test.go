@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"exporthub/pkg/admin"
+	"exporthub/pkg/admin/admintest"
 	"exporthub/pkg/database"
 	"exporthub/pkg/database/dbtest"
 	"exporthub/pkg/search"
@@ -51,9 +52,9 @@ func TestRowsOfTheFirstIndexAreFound(t *testing.T) {
 	if want := search.Tokens(text); !slices.Equal(got, want) {
 		t.Errorf("tokens %q, want %q", got, want)
 	}
-	s := &service{Deps: admin.Deps{DB: db, Location: shanghai, Now: time.Now}}
+	s := &service{Deps: admin.Deps{DB: db, Location: admintest.Shanghai, Now: time.Now}}
 	for query, want := range map[string]int{"138": 1, "8-0": 1, "abc": 1, "0001": 1, "bc1": 0, "c经": 0} {
-		if n := s.all(t, Filter{Search: query}, 10).Total; n != want {
+		if n := s.all(t, Filter{Search: query}).Total; n != want {
 			t.Errorf("%q finds %d, want %d", query, n, want)
 		}
 	}
