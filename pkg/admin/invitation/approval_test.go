@@ -235,6 +235,45 @@ func TestOnceWhateverHappensToTheWorker(t *testing.T) {
 	}
 }
 
+// Between the last decision of a bulk one and its end, where its decider is told, the worker is lost: the next one applies
+// nothing more, and tells the decider once.
+func TestABulkDecisionIsToldOnceWhateverHappensToTheWorker(t *testing.T) {
+	inOffice(t, func(t *testing.T, o *office) {
+		ids := o.invite(5, "13800000037", o.inviter)
+		b, err := o.decideAll(o.as(o.admin), ids, decision{Status: Rejected, Reason: "已截止"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		kind := o.kind
+		kind.Run = func(ctx context.Context, r *job.Run) (any, error) {
+			detail, err := o.runApproval(ctx, r)
+			o.exec("UPDATE jobs SET state = 'queued', attempt = attempt + 1, step = 1, lease_owner = '' WHERE uuid = ?", r.Job().UUID)
+			return detail, err
+		}
+		o.work(o.newEngine(kind), 1)
+		if n := len(o.messages(o.admin, message.ApprovalDecided)); n != 0 {
+			t.Errorf("the decider has %d messages of a job that has not ended", n)
+		}
+		for _, attempt := range []int{2, 2, 1} {
+			o.work(o.queue.engine, attempt)
+		}
+		if state := o.jobState(b.UUID); state != job.StateSuccess {
+			t.Errorf("the job ended as %s", state)
+		}
+		for person, want := range map[int64]told{
+			o.admin:   {"4", "批量审批已完成", "5 条邀请已被拒绝", "审批原因:已截止", o.admin, false},
+			o.inviter: {"4", "您的邀请已被拒绝", "5 条邀请", "被邀请人 13700000004、13700000003、13700000002、13700000001、13700000000;审批原因:已截止", o.admin, false},
+		} {
+			if diff := cmp.Diff([]told{want}, o.messages(person, message.ApprovalDecided)); diff != "" {
+				t.Errorf("what %d is told (-want +got):\n%s", person, diff)
+			}
+		}
+		if got := o.happens.On(fmt.Sprintf("/approval/%d", o.inviter)); len(got) != len(ids) {
+			t.Errorf("the inviter's page is told %v", got)
+		}
+	})
+}
+
 // What a job could not apply can be decided again, waits again, and its decider is told why.
 func TestADecisionThatFailsIsGivenBack(t *testing.T) {
 	inOffice(t, func(t *testing.T, o *office) {
