@@ -78,7 +78,7 @@ func (d Dataset) Pick(keys []string, can func(permission string) bool) ([]Column
 		}
 		i := slices.IndexFunc(visible, func(c Column) bool { return c.Key == key })
 		if i < 0 {
-			return nil, errs.Invalidf("columns", "没有列 %s,或没有查看它的权限", key)
+			return nil, errs.Invalidf("columns", "没有列 %s，或没有查看它的权限", key)
 		}
 		picked = append(picked, visible[i])
 	}

@@ -72,7 +72,7 @@ func (s *Service) queue(ctx context.Context, r dataset.Request) (dataset.Ticket,
 	}
 	if s.o.Rate != nil {
 		if ok, wait := s.o.Rate.Allow(ctx, "export:"+strconv.FormatInt(who.UserID, 10)); !ok {
-			return dataset.Ticket{}, &errs.Error{Kind: errs.TooMany, Code: CodeRate, Message: "导出请求过于频繁,请稍后再试", RetryAfter: wait}
+			return dataset.Ticket{}, &errs.Error{Kind: errs.TooMany, Code: CodeRate, Message: "导出请求过于频繁，请稍后再试", RetryAfter: wait}
 		}
 	}
 	p, err := s.payload(set, r, who)
@@ -89,7 +89,7 @@ func (s *Service) payload(set dataset.Dataset, r dataset.Request, who *auth.Prin
 		p.Format = defaultFormat
 	}
 	if _, ok := s.formats[p.Format]; !ok {
-		return p, errs.Invalidf("format", "不支持的导出格式,可用:%s", strings.Join(s.names, "、"))
+		return p, errs.Invalidf("format", "不支持的导出格式，可用:%s", strings.Join(s.names, "、"))
 	}
 	if _, err := set.Pick(r.Columns, who.Can); err != nil {
 		return p, err
@@ -99,7 +99,7 @@ func (s *Service) payload(set dataset.Dataset, r dataset.Request, who *auth.Prin
 		return p, errs.Invalidf("ids", "没有勾选任何行;导出全部时请不要传 ids")
 	}
 	if len(r.IDs) > maxIDs {
-		return p, errs.Invalidf("ids", "最多勾选 %d 行,请改用筛选条件", maxIDs)
+		return p, errs.Invalidf("ids", "最多勾选 %d 行，请改用筛选条件", maxIDs)
 	}
 	var err error
 	if p.Filename, err = s.filename(set, r.Filename); err != nil {
@@ -122,7 +122,7 @@ func (s *Service) filename(set dataset.Dataset, wanted string) (string, error) {
 	}
 	if len([]rune(wanted)) > maxFilename || strings.ContainsAny(wanted, "/\\:*?\"<>|") || strings.HasPrefix(wanted, ".") ||
 		slices.ContainsFunc([]rune(wanted), func(r rune) bool { return r < 0x20 || r == 0x7f }) {
-		return "", errs.Invalidf("filename", `最多 %d 个字,不能以点开头,不能含有 / \ : * ? " < > | 和控制字符`, maxFilename)
+		return "", errs.Invalidf("filename", `最多 %d 个字，不能以点开头，不能含有 / \ : * ? " < > | 和控制字符`, maxFilename)
 	}
 	return wanted, nil
 }

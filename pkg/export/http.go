@@ -33,7 +33,7 @@ func (s *Service) Routes(address func(r *http.Request) string) []httpapi.Route {
 		s.cancelRoute(),
 		httpapi.HandleHTTP("GET", "/export/{name}", httpapi.Native, httpapi.Public, httpapi.Doc{
 			Summary: "下载导出文件", Tag: tag,
-			Detail: "链接自带签名(参数 s),在保留期内有效,过期返回 410。",
+			Detail: "链接自带签名(参数 s)，在保留期内有效，过期返回 410。",
 		}, s.handleFile(address), httpapi.Takes[fileIn](), httpapi.Gives("application/octet-stream"),
 			httpapi.Answers(206, 302, 304, 403, 404, 410, 416, 422)),
 		s.waitRoute(address),
@@ -72,7 +72,7 @@ type jobOut struct {
 	CreatedAt  string          `json:"created_at"`
 	StartedAt  *string         `json:"started_at"`
 	FinishedAt *string         `json:"finished_at"`
-	Event      json.RawMessage `json:"event" doc:"最近一次进度,与频道里的相同"`
+	Event      json.RawMessage `json:"event" doc:"最近一次进度，与频道里的相同"`
 }
 
 // maxWait bounds Prefer: wait, below the time after which proxies give up.
@@ -148,7 +148,7 @@ func (s *Service) view(ctx context.Context, j job.Job) (jobOut, error) {
 		out.Filename = &f.Filename
 		out.ExpiresAt = httpapi.NullTime(ctx, httpapi.Native, f.ExpiresAt)
 		if out.Expired = expired; expired {
-			out.Status, out.Why = statusExpired, "文件已过保留期,请重新导出"
+			out.Status, out.Why = statusExpired, "文件已过保留期，请重新导出"
 		}
 	}
 	return out, nil
@@ -158,13 +158,13 @@ func (s *Service) view(ctx context.Context, j job.Job) (jobOut, error) {
 func why(e exportJob) string {
 	switch {
 	case e.Failure != nil && e.State == job.StateQueued:
-		return "上次执行没有成功,将自动重试:" + e.Failure.Message
+		return "上次执行没有成功，将自动重试:" + e.Failure.Message
 	case e.Failure != nil:
 		return e.Failure.Message
 	case e.State == job.StateQueued && e.Attempt > 1:
-		return "执行任务的进程已退出,等待其他进程接手"
+		return "执行任务的进程已退出，等待其他进程接手"
 	case e.State == job.StateQueued:
-		return "正在排队,等待空闲的执行进程"
+		return "正在排队，等待空闲的执行进程"
 	}
 	return ""
 }
@@ -204,7 +204,7 @@ func (s *Service) serveFile(w http.ResponseWriter, r *http.Request, d download, 
 	}
 	file, info, err := s.o.Store.Open(ctx, d.ObjectKey)
 	if errs.Is(err, errs.NotFound) {
-		return errs.Wrap(errs.Gone, "文件已被清理,请重新导出", err)
+		return errs.Wrap(errs.Gone, "文件已被清理，请重新导出", err)
 	}
 	if err != nil {
 		return fmt.Errorf("open %s: %w", d.ObjectKey, err)

@@ -13,7 +13,7 @@ import (
 func (s *Service) waitRoute(address func(r *http.Request) string) httpapi.Route {
 	return httpapi.HandleHTTP("GET", mediaPath+"{name}", httpapi.D, httpapi.Public, httpapi.Doc{
 		Summary: "下载导出文件(等待生成)", Tag: tag,
-		Detail: "链接自带签名(参数 s)。文件还没有生成时等待,最长 10 分钟;仍未完成返回 503,导出失败或取消返回 502 和原因," +
+		Detail: "链接自带签名(参数 s)。文件还没有生成时等待，最长 10 分钟;仍未完成返回 503，导出失败或取消返回 502 和原因，" +
 			"过了保留期返回 410。",
 	}, func(w http.ResponseWriter, r *http.Request) error {
 		var in fileIn

@@ -38,7 +38,7 @@ func (s *Service) Kind() job.Kind {
 func (s *Service) admitRun(ctx context.Context, tx *database.Tx, j job.Job) error {
 	r, err := exportByID(ctx, tx, j.UUID)
 	if database.IsNoRows(err) || err == nil && !r.HoldsSlot {
-		return errs.New(errs.Forbidden, "该任务没有占用导出名额,不予执行")
+		return errs.New(errs.Forbidden, "该任务没有占用导出名额，不予执行")
 	}
 	if err != nil {
 		return err
@@ -151,7 +151,7 @@ func (a *attempt) produce(ctx context.Context, spool *os.File) (file storedFile,
 func (s *Service) prepare(ctx context.Context, r *job.Run) (*attempt, error) {
 	e, err := readJob(r.Job())
 	if err != nil {
-		return nil, errs.Wrap(errs.Invalid, "导出任务的参数无法读取,请重新提交", err)
+		return nil, errs.Wrap(errs.Invalid, "导出任务的参数无法读取，请重新提交", err)
 	}
 	a := &attempt{s: s, r: r, job: e, started: s.o.Now()}
 	var ok bool
@@ -174,7 +174,7 @@ func (s *Service) prepare(ctx context.Context, r *job.Run) (*attempt, error) {
 	}
 	filter, err := decodeFilter(a.set, e.payload.Filter)
 	if err != nil {
-		return nil, errs.Wrap(errs.Invalid, "筛选条件无法读取,请重新提交", err)
+		return nil, errs.Wrap(errs.Invalid, "筛选条件无法读取，请重新提交", err)
 	}
 	a.sel = dataset.Selection{
 		Viewer: dataset.Viewer{UserID: e.OwnerID, Can: owner.Can},
@@ -213,11 +213,11 @@ func spoolError(err error) error {
 		return err
 	}
 	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
-		return &errs.Error{Kind: errs.Unavailable, Code: "disk_full", Message: "服务器磁盘空间不足,请稍后再试或联系管理员", Cause: err}
+		return &errs.Error{Kind: errs.Unavailable, Code: "disk_full", Message: "服务器磁盘空间不足，请稍后再试或联系管理员", Cause: err}
 	}
 	var path *os.PathError
 	if errors.As(err, &path) {
-		return &errs.Error{Kind: errs.Unavailable, Code: "disk", Message: "服务器写文件失败,请稍后再试或联系管理员", Cause: err}
+		return &errs.Error{Kind: errs.Unavailable, Code: "disk", Message: "服务器写文件失败，请稍后再试或联系管理员", Cause: err}
 	}
 	return err
 }
@@ -300,7 +300,7 @@ func (a *attempt) uploadFailed(ctx context.Context, cause error) error {
 	if err := a.r.Advance(ctx, job.StateUploadFailure, a.r.Job().Progress, a.detail); err != nil {
 		return err
 	}
-	return &errs.Error{Kind: errs.Unavailable, Code: "upload_failed", Message: "文件上传失败,请稍后重新导出", Cause: cause}
+	return &errs.Error{Kind: errs.Unavailable, Code: "upload_failed", Message: "文件上传失败，请稍后重新导出", Cause: cause}
 }
 
 // sent moves the bar of a large file's upload.

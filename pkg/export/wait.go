@@ -102,7 +102,7 @@ func (s *Service) awaitLink(ctx context.Context, name, signature string) (downlo
 	switch {
 	case !j.State.Ended():
 		return d, &errs.Error{Kind: errs.Unavailable, Code: "export_not_ready",
-			Message: "文件仍在生成,请稍后再打开此链接", RetryAfter: activeRetry}
+			Message: "文件仍在生成，请稍后再打开此链接", RetryAfter: activeRetry}
 	case j.State != job.StateSuccess:
 		return d, &noFile{endedBecause(j)}
 	}
@@ -122,13 +122,13 @@ func (s *Service) mediaDownload(ctx context.Context, id, name string) (download,
 	switch {
 	case database.IsNoRows(err):
 		// The signature was ours, so it was there.
-		return d, errs.New(errs.Gone, "链接已过期,文件不再保留")
+		return d, errs.New(errs.Gone, "链接已过期，文件不再保留")
 	case err != nil:
 		return d, err
 	case d.ObjectKey != "" && d.Filename != name:
 		return d, errs.New(errs.NotFound, "文件不存在")
 	case d.ObjectKey != "" && !s.o.Now().Before(d.ExpiresAt):
-		return d, errs.New(errs.Gone, "链接已过期,文件不再保留")
+		return d, errs.New(errs.Gone, "链接已过期，文件不再保留")
 	}
 	d.owner, err = s.permit(ctx, d.exportRow)
 	return d, err
@@ -141,10 +141,10 @@ func (e *noFile) Error() string { return e.why }
 
 func endedBecause(j job.Job) string {
 	if j.State == job.StateCancelled {
-		return "导出已取消,请重新导出"
+		return "导出已取消，请重新导出"
 	}
 	if j.Failure != nil && j.Failure.Message != "" {
 		return "导出失败:" + j.Failure.Message
 	}
-	return "导出失败,请重新导出"
+	return "导出失败，请重新导出"
 }

@@ -108,8 +108,8 @@ var exportHeaders = m{
 	"RateLimit-Limit":     m{"description": "当日导出次数上限", "schema": m{"type": "integer"}},
 	"RateLimit-Remaining": m{"description": "当日剩余次数", "schema": m{"type": "integer"}},
 	"RateLimit-Reset":     m{"description": "多少秒后重新计数", "schema": m{"type": "integer"}},
-	"Retry-After":         m{"description": "被拒绝时,多少秒后再试", "schema": m{"type": "integer"}},
-	"Location":            m{"description": "已有任务未结束时,该任务的地址", "schema": m{"type": "string"}},
+	"Retry-After":         m{"description": "被拒绝时，多少秒后再试", "schema": m{"type": "integer"}},
+	"Location":            m{"description": "已有任务未结束时，该任务的地址", "schema": m{"type": "string"}},
 }
 
 // failures describes every failure of every envelope, one response for each HTTP status, with examples made by the code

@@ -71,7 +71,7 @@ func (s *Signer) Verify(path, signature string, now time.Time) error {
 		return errs.New(errs.Forbidden, "链接的签名无效")
 	}
 	if now.Unix() >= int64(binary.BigEndian.Uint64(expiry)) {
-		return errs.New(errs.Gone, "链接已过期,文件不再保留")
+		return errs.New(errs.Gone, "链接已过期，文件不再保留")
 	}
 	return nil
 }

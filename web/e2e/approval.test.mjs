@@ -31,11 +31,11 @@ test('one is approved with a reason, and the list shows who decided what and whe
     const { id, user } = models[0]
     await open(page, people.admin, `/invitations?user_phone=${user.phone}`)
     await button(page, 'approve', id).click()
-    await confirm(page, '资料齐全,欢迎参加')
+    await confirm(page, '资料齐全，欢迎参加')
     await page.locator(`[data-testid="row-status"][data-id="${id}"][data-status="approved"]`).waitFor()
     await byId(page, 'decision-dialog').waitFor({ state: 'hidden' })
     const text = await page.locator('tr', { has: rowOf(page, id) }).first().innerText()
-    assert.match(text, /资料齐全,欢迎参加/)
+    assert.match(text, /资料齐全，欢迎参加/)
     assert.match(text, /演示管理员/)
     assert.match(text, /\d{4}-\d\d-\d\d \d\d:\d\d:\d\d/)
     assert.equal(await button(page, 'approve', id).count(), 0)

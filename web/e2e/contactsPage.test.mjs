@@ -45,7 +45,7 @@ test('a record is created, found, changed, imported again, exported and deleted'
     await byId(page, 'import-submit').click()
     const report = byId(page, 'import-report')
     await report.waitFor()
-    assert.match(await report.innerText(), /共 2 行:新建 0,修改 1,未变 0,有误 1[^]*联系方式/)
+    assert.match(await report.innerText(), /共 2 行:新建 0，修改 1，未变 0，有误 1[^]*联系方式/)
     await byId(page, 'import-dialog').getByText('关闭').click()
     await rowWith(page, '测试丙').waitFor()
 

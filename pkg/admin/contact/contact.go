@@ -43,7 +43,7 @@ func (v Contact) text() string { return search.Text(v.Name, v.Position, v.Contac
 
 // Filter is what the list and its export are narrowed by. Absent fields narrow nothing.
 type Filter struct {
-	Search          string         `json:"search,omitempty" maxLength:"100" doc:"搜索关键词:姓名、岗位、联系方式中的任意一段文字,不分大小写和全角半角"`
+	Search          string         `json:"search,omitempty" maxLength:"100" doc:"搜索关键词:姓名、岗位、联系方式中的任意一段文字，不分大小写和全角半角"`
 	ReplyStatus     string         `json:"reply_status,omitempty" maxLength:"32" doc:"回复状态" example:"已回复"`
 	WechatExchanged *bool          `json:"wechat_exchanged,omitempty" doc:"是否交换微信"`
 	StartDate       *httpapi.Bound `json:"start_date,omitempty" doc:"创建时间从这一天 00:00:00 起"`
@@ -54,7 +54,7 @@ type Filter struct {
 // null clears.
 type Details struct {
 	Position        httpapi.Opt[string]        `json:"position" maxLength:"100" doc:"应聘岗位"`
-	ReplyStatus     httpapi.Opt[string]        `json:"reply_status" maxLength:"32" doc:"回复状态,默认未回复" example:"已回复"`
+	ReplyStatus     httpapi.Opt[string]        `json:"reply_status" maxLength:"32" doc:"回复状态，默认未回复" example:"已回复"`
 	WechatExchanged httpapi.Opt[bool]          `json:"wechat_exchanged" doc:"是否交换微信"`
 	AccountID       httpapi.Opt[int64]         `json:"account_id" minimum:"1" doc:"账号"`
 	WorkerID        httpapi.Opt[string]        `json:"worker_id" maxLength:"100" doc:"Worker 标识"`
@@ -180,7 +180,7 @@ func locked(ctx context.Context, tx *database.Tx, id int64, version *int64) (Con
 	case err != nil:
 		return v, err
 	case version != nil && *version != v.Version:
-		return v, &errs.Error{Kind: errs.Conflict, Code: "contact_changed", Message: "该记录已被他人修改,请刷新后重试"}
+		return v, &errs.Error{Kind: errs.Conflict, Code: "contact_changed", Message: "该记录已被他人修改，请刷新后重试"}
 	}
 	return v, nil
 }

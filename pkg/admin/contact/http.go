@@ -21,22 +21,22 @@ func (s *service) routes() []httpapi.Route {
 	return []httpapi.Route{
 		httpapi.Handle("GET", "/api/contacts", httpapi.D, permissionRead, httpapi.Doc{
 			Summary: "联系记录列表", Tag: tag,
-			Detail: "带 export_format 时不返回列表,而是把全部匹配的记录加入导出队列,返回任务的 uuid 和 channel。",
+			Detail: "带 export_format 时不返回列表，而是把全部匹配的记录加入导出队列，返回任务的 uuid 和 channel。",
 		}, s.handleList, httpapi.StartsWith("export_format")),
 		httpapi.Handle("GET", "/api/contacts/export", httpapi.D, permissionRead, httpapi.Doc{
 			Summary: "导出联系记录为 Excel", Tag: tag,
-			Detail: "加入导出队列并等待完成(EXPORT_WAIT)。被接受的导出总是返回 200 和下载链接:届时还没有完成的," +
+			Detail: "加入导出队列并等待完成(EXPORT_WAIT)。被接受的导出总是返回 200 和下载链接:届时还没有完成的，" +
 				"链接会等到文件生成;total_records 是目前所知的记录数。",
 		}, s.handleExport, httpapi.Starting()),
 		httpapi.Handle("POST", "/api/contacts", httpapi.D, permissionWrite, httpapi.Doc{
-			Summary: "新建联系记录", Tag: tag, Detail: "同一账号下同一联系方式只有一条记录,重复时返回 409。",
+			Summary: "新建联系记录", Tag: tag, Detail: "同一账号下同一联系方式只有一条记录，重复时返回 409。",
 		}, s.handleCreate),
 		httpapi.Handle("PUT", "/api/contacts/{id}", httpapi.D, permissionWrite, httpapi.Doc{
 			Summary: "修改联系记录", Tag: tag,
-			Detail: "只修改请求中出现的字段,null 表示清空。带 version 或 If-Match 时,记录已被修改过则返回 409。",
+			Detail: "只修改请求中出现的字段，null 表示清空。带 version 或 If-Match 时，记录已被修改过则返回 409。",
 		}, s.handleChange),
 		httpapi.Handle("DELETE", "/api/contacts/{id}", httpapi.D, permissionWrite, httpapi.Doc{
-			Summary: "删除联系记录", Tag: tag, Detail: "带 If-Match 时,记录已被修改过则返回 409。",
+			Summary: "删除联系记录", Tag: tag, Detail: "带 If-Match 时，记录已被修改过则返回 409。",
 		}, s.handleRemove),
 		s.importRoute(),
 	}
@@ -61,7 +61,7 @@ type row struct {
 	Notes           string  `json:"notes" doc:"备注信息"`
 	ContactedAt     *string `json:"contacted_at" doc:"联系时间"`
 	CreatedAt       string  `json:"created_at" doc:"创建时间"`
-	Version         int64   `json:"version" doc:"修改时带上,可避免覆盖他人的修改"`
+	Version         int64   `json:"version" doc:"修改时带上，可避免覆盖他人的修改"`
 }
 
 func newRow(ctx context.Context, v Contact) row {
@@ -98,7 +98,7 @@ type exportIn struct {
 type exportOut struct {
 	DownloadURL  string `json:"download_url" doc:"文件下载链接(完整 URL)"`
 	Filename     string `json:"filename" doc:"文件名"`
-	TotalRecords int64  `json:"total_records" doc:"导出的记录数,目前所知"`
+	TotalRecords int64  `json:"total_records" doc:"导出的记录数，目前所知"`
 	GeneratedAt  string `json:"generated_at" doc:"文件生成时间;还没有生成时是提交时间"`
 	dataset.Ticket
 }

@@ -33,9 +33,9 @@ var linesTypes = []string{
 func (s *service) importRoute() httpapi.Route {
 	return httpapi.HandleHTTP("POST", "/api/contacts/import", httpapi.D, permissionWrite, httpapi.Doc{
 		Summary: "批量导入联系记录", Tag: tag,
-		Detail: "JSON Lines:每行一个对象,字段与新建相同,另可带 created_at。account_id(没有时算作无账号)与 contact 都相同的是同一条" +
-			"记录:没有则新建,有则只修改行中出现的字段。每 200 行一个事务;有误的行不影响其他行,在 errors 中按行号列出。" +
-			"重复提交同一内容不会重复创建。最多 20 MiB,每行最长 64 KiB。结束或中断后,导入人收到一条消息。",
+		Detail: "JSON Lines:每行一个对象，字段与新建相同，另可带 created_at。account_id(没有时算作无账号)与 contact 都相同的是同一条" +
+			"记录:没有则新建，有则只修改行中出现的字段。每 200 行一个事务;有误的行不影响其他行，在 errors 中按行号列出。" +
+			"重复提交同一内容不会重复创建。最多 20 MiB，每行最长 64 KiB。结束或中断后，导入人收到一条消息。",
 	}, s.handleImport, httpapi.WithMaxBody(importBytes), httpapi.Takes[importLine](linesTypes...), httpapi.Gives("application/json"))
 }
 
@@ -102,7 +102,7 @@ func checkLines(r *http.Request) error {
 			return nil
 		}
 	}
-	return errs.Newf(errs.Unsupported, "不支持的内容类型 %s,请使用 application/x-ndjson:每行一个 JSON 对象", kind)
+	return errs.Newf(errs.Unsupported, "不支持的内容类型 %s，请使用 application/x-ndjson:每行一个 JSON 对象", kind)
 }
 
 // readLine returns the next line without the white space around it. A line that is too long is skipped, and an *errs.Error;
@@ -130,9 +130,9 @@ func readLine(r *bufio.Reader) ([]byte, error) {
 func brokenOff(err error, lines int) error {
 	var tooLarge *http.MaxBytesError
 	if errors.As(err, &tooLarge) {
-		return errs.Wrap(errs.TooLarge, fmt.Sprintf("请求体过大,最多 %d 字节;请分批导入,已收到的 %d 行可以重复提交", tooLarge.Limit, lines), err)
+		return errs.Wrap(errs.TooLarge, fmt.Sprintf("请求体过大，最多 %d 字节;请分批导入，已收到的 %d 行可以重复提交", tooLarge.Limit, lines), err)
 	}
-	return errs.Wrap(errs.Invalid, fmt.Sprintf("请求体没有收完,只收到 %d 行,请重新提交;重复的行不会重复创建", lines), err)
+	return errs.Wrap(errs.Invalid, fmt.Sprintf("请求体没有收完，只收到 %d 行，请重新提交;重复的行不会重复创建", lines), err)
 }
 
 func writeReport(w http.ResponseWriter, report importReport) error {

@@ -30,7 +30,7 @@ type importLine struct {
 	Name    httpapi.Opt[string] `json:"name" maxLength:"100" doc:"联系人姓名;新记录必填"`
 	Contact string              `json:"contact" required:"true" minLength:"1" maxLength:"100" doc:"电话或微信"`
 	Details
-	CreatedAt httpapi.Opt[httpapi.Bound] `json:"created_at" doc:"创建时间,只用于新记录;默认现在"`
+	CreatedAt httpapi.Opt[httpapi.Bound] `json:"created_at" doc:"创建时间，只用于新记录;默认现在"`
 
 	number int // in the body, from 1
 }
@@ -45,17 +45,17 @@ func (l importLine) key() key { return key{l.AccountID.Value, strings.TrimSpace(
 
 // importReport is what became of an import. Every line that is not blank is counted once.
 type importReport struct {
-	Total     int         `json:"total" doc:"行数,不含空行"`
+	Total     int         `json:"total" doc:"行数，不含空行"`
 	Created   int         `json:"created" doc:"新建"`
 	Updated   int         `json:"updated" doc:"修改"`
 	Unchanged int         `json:"unchanged" doc:"已有且内容相同"`
-	Failed    int         `json:"failed" doc:"有误,没有导入"`
-	Errors    []lineError `json:"errors" doc:"有误的行,最多列出 100 个问题"`
+	Failed    int         `json:"failed" doc:"有误，没有导入"`
+	Errors    []lineError `json:"errors" doc:"有误的行，最多列出 100 个问题"`
 }
 
 // lineError is one thing wrong with one line.
 type lineError struct {
-	Line   int    `json:"line" doc:"行号,从 1 开始"`
+	Line   int    `json:"line" doc:"行号，从 1 开始"`
 	Field  string `json:"field" doc:"字段;整行有误时为空"`
 	Reason string `json:"reason" doc:"原因"`
 }

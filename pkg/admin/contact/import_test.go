@@ -276,7 +276,7 @@ func TestTheEndOfAnImportIsToldOnce(t *testing.T) {
 			{"nothing", strings.NewReader("\n\n"), admin.Import{}},
 			{"whole chunks", strings.NewReader(chunks.String()), admin.Import{Created: 2*importChunk - 2, Unchanged: 2}},
 			{"broken off", io.MultiReader(strings.NewReader(chunks.String()+line(9999)), failing{}),
-				admin.Import{Unchanged: 2 * importChunk, Reason: "请求体没有收完,只收到 401 行,请重新提交;重复的行不会重复创建"}},
+				admin.Import{Unchanged: 2 * importChunk, Reason: "请求体没有收完，只收到 401 行，请重新提交;重复的行不会重复创建"}},
 		} {
 			s.Events = &admintest.Events{}
 			_, err := s.tryImport(t.Context(), c.body)

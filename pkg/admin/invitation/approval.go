@@ -131,7 +131,7 @@ func (s *service) awaited(ctx context.Context, tx *database.Tx, actor int64, all
 	for i, v := range all {
 		content := "邀请人 " + v.RecommendUser.Phone
 		if v.User.CompanyName != "" {
-			content += ",公司 " + v.User.CompanyName
+			content += "，公司 " + v.User.CompanyName
 		}
 		waiting[i] = admin.Waiting{ID: v.ID, Notice: admin.Notice{
 			Head: "有新的邀请待审批", Title: v.User.Phone, Content: content, Project: v.Exhibition.Name,

@@ -30,7 +30,7 @@ func (s *service) approval() job.Kind {
 
 func readOrder(j job.Job) (o order, err error) {
 	if err := json.Unmarshal(j.Payload, &o); err != nil {
-		return o, errs.Wrap(errs.Invalid, "审批任务的参数无法读取,请重新审批", err)
+		return o, errs.Wrap(errs.Invalid, "审批任务的参数无法读取，请重新审批", err)
 	}
 	return o, nil
 }

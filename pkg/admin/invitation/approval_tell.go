@@ -142,7 +142,7 @@ func (o order) summary(j job.Job) admin.Notice {
 	n := admin.Notice{To: j.OwnerID, Head: "批量审批已完成", Title: fmt.Sprintf("%d 条邀请%s", len(o.IDs)-at.Failed, o.outcome())}
 	var content []string
 	if at.Failed > 0 {
-		content = append(content, fmt.Sprintf("%d 条已不存在,未能审批", at.Failed))
+		content = append(content, fmt.Sprintf("%d 条已不存在，未能审批", at.Failed))
 	}
 	if o.Reason != "" {
 		content = append(content, "审批原因:"+o.Reason)

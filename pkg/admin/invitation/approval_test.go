@@ -385,7 +385,7 @@ func (o *office) afterBulk(b bulk, mine, other, own, nobodys []int64) {
 	for person, want := range map[int64][]told{
 		o.inviter:   {{"4", "您的邀请已被拒绝", "3 条邀请", "被邀请人 13700000002、13700000001、13700000000;审批原因:已截止", o.admin, false}},
 		o.colleague: {{"4", "邀请已通过", "13700000000", "", o.colleague, false}, {"4", "您的邀请已被拒绝", "13700000000", "审批原因:已截止", o.admin, false}},
-		o.admin:     {{"4", "批量审批已完成", "64 条邀请已被拒绝", "1 条已不存在,未能审批;审批原因:已截止", o.admin, false}},
+		o.admin:     {{"4", "批量审批已完成", "64 条邀请已被拒绝", "1 条已不存在，未能审批;审批原因:已截止", o.admin, false}},
 	} {
 		if diff := cmp.Diff(want, o.messages(person, message.ApprovalDecided)); diff != "" {
 			o.t.Errorf("what %d is told (-want +got):\n%s", person, diff)

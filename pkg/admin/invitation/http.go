@@ -15,11 +15,11 @@ func (s *service) routes() []httpapi.Route {
 	return append([]httpapi.Route{
 		httpapi.Handle("GET", "/api/admin/invitations", httpapi.A, permissionRead, httpapi.Doc{
 			Summary: "邀请记录列表", Tag: tag,
-			Detail: "带 export_format 时不返回列表,而是把全部匹配的记录加入导出队列,返回任务的 uuid 和 channel。",
+			Detail: "带 export_format 时不返回列表，而是把全部匹配的记录加入导出队列，返回任务的 uuid 和 channel。",
 		}, s.handleList, httpapi.StartsWith("export_format")),
 		httpapi.Handle("POST", "/api/admin/invitations", httpapi.A, permissionWrite, httpapi.Doc{
 			Summary: "新建邀请", Tag: tag,
-			Detail: "按手机号查找用户;没有的用户会新建,已有的用户保持原有资料。",
+			Detail: "按手机号查找用户;没有的用户会新建，已有的用户保持原有资料。",
 		}, s.handleCreate),
 		httpapi.Handle("GET", "/api/admin/exhibitions", httpapi.A, permissionRead, httpapi.Doc{
 			Summary: "展会列表", Tag: tag, Detail: "供邀请列表的筛选使用。",

@@ -23,11 +23,11 @@ func (s *service) approvalRoutes() []httpapi.Route {
 		routes = append(routes,
 			httpapi.Handle("PUT", "/api/admin/invitations/{id}/"+d.path, httpapi.A, permissionApprove, httpapi.Doc{
 				Summary: d.title, Tag: tag,
-				Detail: "返回的邀请仍是 applying:决定由任务执行,完成后推送到 /approval/<用户 id>。已审批的返回 code -1。",
+				Detail: "返回的邀请仍是 applying:决定由任务执行，完成后推送到 /approval/<用户 id>。已审批的返回 code -1。",
 			}, func(ctx context.Context, in decideIn) (row, error) { return s.handleDecide(ctx, d.status, in) }),
 			httpapi.Handle("PUT", "/api/admin/invitations/"+d.path, httpapi.A, permissionApprove, httpapi.Doc{
 				Summary: "批量" + d.title, Tag: tag,
-				Detail: "作为一个任务执行,进度推送到 /approval/<用户 id>;not_claimed 是已审批或不存在的邀请。",
+				Detail: "作为一个任务执行，进度推送到 /approval/<用户 id>;not_claimed 是已审批或不存在的邀请。",
 			}, func(ctx context.Context, in decideAllIn) (httpapi.Reply[decideAllOut], error) {
 				return s.handleDecideAll(ctx, d.status, in)
 			}),
@@ -50,7 +50,7 @@ func (s *service) handleDecide(ctx context.Context, status Status, in decideIn) 
 }
 
 type decideAllIn struct {
-	IDs                []int64 `json:"ids" required:"true" minItems:"1" maxItems:"1000" doc:"邀请,最多 1000 条"`
+	IDs                []int64 `json:"ids" required:"true" minItems:"1" maxItems:"1000" doc:"邀请，最多 1000 条"`
 	ApproveDescription string  `json:"approve_description,omitempty" maxLength:"500" doc:"通过或否决的原因"`
 }
 
@@ -64,7 +64,7 @@ type decideAllOut struct {
 
 // What a bulk decision is answered with.
 const (
-	queuedText  = "审批任务已经加入队列,请耐心等待"
+	queuedText  = "审批任务已经加入队列，请耐心等待"
 	nothingText = "所选邀请均已审批或不存在"
 )
 

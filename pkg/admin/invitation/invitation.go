@@ -129,7 +129,7 @@ func (s *service) create(ctx context.Context, c creation) (Invitation, error) {
 		made.ID, err = insertInvitation(ctx, tx, made)
 		if database.IsUnique(err) {
 			return &errs.Error{Kind: errs.Conflict, Code: "invitation_exists",
-				Message: "该邀请人已邀请此人参加该展会,请勿重复创建", Cause: err}
+				Message: "该邀请人已邀请此人参加该展会，请勿重复创建", Cause: err}
 		}
 		if err != nil {
 			return err

@@ -90,7 +90,7 @@ func (d *demo) invitations(ctx context.Context, n, users int, firstExhibition, f
 			case Approved:
 				why = "资料齐全"
 			case Rejected:
-				why = "信息不完整,请补充"
+				why = "信息不完整，请补充"
 			}
 			// Each user is invited once or twice, to exhibitions seven places apart.
 			exhibition := firstExhibition + int64((i%users*5+i/users*7)%demoExhibitions)

@@ -28,7 +28,7 @@ func (s *service) routes() []httpapi.Route {
 		for _, l := range lists {
 			routes = append(routes, httpapi.Handle("GET", base+"/"+l.path, httpapi.E, permissionRead, httpapi.Doc{
 				Summary: l.title + "列表", Tag: tag,
-				Detail: "只有本人的消息。带 export_format 时不返回列表,而是把全部匹配的消息加入导出队列。",
+				Detail: "只有本人的消息。带 export_format 时不返回列表，而是把全部匹配的消息加入导出队列。",
 			}, func(ctx context.Context, in listIn) (httpapi.Reply[admin.ListOrTicket[pageOut]], error) {
 				return s.handleList(ctx, base, l, in)
 			}, httpapi.StartsWith("export_format")))
@@ -58,7 +58,7 @@ type row struct {
 	Uniacid      int       `json:"uniacid"`
 	BusinessID   int64     `json:"business_id"`
 	RecipientID  int64     `json:"recipient_id" doc:"接收人"`
-	OperateID    int64     `json:"operate_id" doc:"操作人,0 为系统"`
+	OperateID    int64     `json:"operate_id" doc:"操作人，0 为系统"`
 	Plugin       string    `json:"plugin" doc:"插件类型"`
 	NoticeType   Type      `json:"notice_type" doc:"消息类型"`
 	HandleStatus int       `json:"handle_status" doc:"待处理状态:0已处理1待处理"`

@@ -82,7 +82,7 @@ type Counts struct {
 
 // Filter is what the lists and their exports are narrowed by. Absent fields narrow nothing.
 type Filter struct {
-	NoticeType string `json:"notice_type,omitempty" maxLength:"8" doc:"消息类型:1 导出结束,2 导入结束,3 待审批,4 已审批"`
+	NoticeType string `json:"notice_type,omitempty" maxLength:"8" doc:"消息类型:1 导出结束，2 导入结束，3 待审批，4 已审批"`
 	Plugin     string `json:"plugin,omitempty" maxLength:"40" doc:"消息插件标识:export、import、invitation"`
 }
 

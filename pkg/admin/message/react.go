@@ -41,12 +41,12 @@ func (s *service) exportEnded(ctx context.Context, tx *database.Tx, e admin.Expo
 	notice := admin.Notice{To: e.OwnerID, Title: e.Title}
 	switch e.Status {
 	case "success":
-		notice.Head, notice.Content = "导出已完成", "文件 "+e.Filename+" 已生成,请在导出任务中下载"
+		notice.Head, notice.Content = "导出已完成", "文件 "+e.Filename+" 已生成，请在导出任务中下载"
 		if e.Count != nil {
-			notice.Content = fmt.Sprintf("文件 %s 已生成,共 %d 行,请在导出任务中下载", e.Filename, *e.Count)
+			notice.Content = fmt.Sprintf("文件 %s 已生成，共 %d 行，请在导出任务中下载", e.Filename, *e.Count)
 		}
 	case "cancelled":
-		notice.Head, notice.Content = "导出已取消", "该导出任务已取消,没有生成文件"
+		notice.Head, notice.Content = "导出已取消", "该导出任务已取消，没有生成文件"
 	default:
 		notice.Head, notice.Content = "导出失败", e.Reason
 	}

@@ -24,13 +24,13 @@ func TestWhatMessagesSay(t *testing.T) {
 			want  Message
 		}{
 			{admin.ExportEnded, admin.Export{UUID: "1", Status: "success", Title: "邀请记录", Filename: "a.xlsx", Count: &rows},
-				Message{Plugin: "export", Type: "1", Head: "导出已完成", Title: "邀请记录", Content: "文件 a.xlsx 已生成,共 6 行,请在导出任务中下载"}},
+				Message{Plugin: "export", Type: "1", Head: "导出已完成", Title: "邀请记录", Content: "文件 a.xlsx 已生成，共 6 行，请在导出任务中下载"}},
 			{admin.ExportEnded, admin.Export{UUID: "2", Status: "success", Title: "邀请记录", Filename: "a.xlsx"},
-				Message{Plugin: "export", Type: "1", Head: "导出已完成", Title: "邀请记录", Content: "文件 a.xlsx 已生成,请在导出任务中下载"}},
+				Message{Plugin: "export", Type: "1", Head: "导出已完成", Title: "邀请记录", Content: "文件 a.xlsx 已生成，请在导出任务中下载"}},
 			{admin.ExportEnded, admin.Export{UUID: "3", Status: "failure", Title: "邀请记录", Reason: "文件上传失败"},
 				Message{Plugin: "export", Type: "1", Head: "导出失败", Title: "邀请记录", Content: "文件上传失败"}},
 			{admin.ExportEnded, admin.Export{UUID: "4", Status: "cancelled", Title: "邀请记录"},
-				Message{Plugin: "export", Type: "1", Head: "导出已取消", Title: "邀请记录", Content: "该导出任务已取消,没有生成文件"}},
+				Message{Plugin: "export", Type: "1", Head: "导出已取消", Title: "邀请记录", Content: "该导出任务已取消，没有生成文件"}},
 			{admin.ImportEnded, admin.Import{Key: "1", Title: "联系记录", Created: 3, Updated: 2, Unchanged: 1, Failed: 4},
 				Message{Plugin: "import", Type: "2", Head: "导入已完成", Title: "联系记录", Content: "新建 3 条，修改 2 条，未变 1 条，有误 4 行"}},
 			{admin.ImportEnded, admin.Import{Key: "2", Title: "联系记录", Created: 200, Reason: "请求体没有收完"},

@@ -53,11 +53,11 @@ func demoDraft(i int, people []int64) draft {
 	switch i / len(people) % 3 {
 	case 0:
 		return draft{plugin: pluginExport, kind: ExportEnded, notice: admin.Notice{
-			To: to, Head: "导出已完成", Title: "邀请记录", Content: fmt.Sprintf("文件已生成,共 %d 行,请在导出任务中下载", 100+i),
+			To: to, Head: "导出已完成", Title: "邀请记录", Content: fmt.Sprintf("文件已生成，共 %d 行，请在导出任务中下载", 100+i),
 		}}
 	case 1:
 		return draft{plugin: pluginExport, kind: ExportEnded, notice: admin.Notice{
-			To: to, Head: "导出失败", Title: "邀请记录", Content: "文件上传失败,请稍后重新导出",
+			To: to, Head: "导出失败", Title: "邀请记录", Content: "文件上传失败，请稍后重新导出",
 		}}
 	}
 	return draft{senderID: people[0], plugin: "invitation", kind: ApprovalDecided, notice: admin.Notice{

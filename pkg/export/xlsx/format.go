@@ -81,7 +81,7 @@ func check(s *dataset.Sheet) error {
 		return errs.Wrap(errs.Invalid, "工作表名称不被 Excel 接受", err)
 	}
 	if len(s.Columns) == 0 || len(s.Columns) > maxColumns {
-		return errs.Newf(errs.Invalid, "工作表有 %d 列,应为 1 至 %d 列", len(s.Columns), maxColumns)
+		return errs.Newf(errs.Invalid, "工作表有 %d 列，应为 1 至 %d 列", len(s.Columns), maxColumns)
 	}
 	for _, c := range s.Columns {
 		if c.Type > dataset.URL {

@@ -111,7 +111,7 @@ func (p *pipeline) checkSize() error {
 	if !tooLong {
 		return nil
 	}
-	return errs.New(errs.TooLarge, "文件将超过 Excel 能打开的 4 GB,请减少列、缩小筛选范围,或改用 CSV")
+	return errs.New(errs.TooLarge, "文件将超过 Excel 能打开的 4 GB，请减少列、缩小筛选范围，或改用 CSV")
 }
 
 // err returns what went wrong with a batch sent before, if anything is known yet.

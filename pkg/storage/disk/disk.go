@@ -179,16 +179,16 @@ func classify(action, key string, err error) error {
 	case errors.Is(err, fs.ErrNotExist):
 		return errs.Wrap(errs.NotFound, "文件不存在", cause)
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
-		return errs.Wrap(errs.Unavailable, "存储空间不足,请稍后再试或联系管理员", cause)
+		return errs.Wrap(errs.Unavailable, "存储空间不足，请稍后再试或联系管理员", cause)
 	case errors.Is(err, syscall.EFBIG):
 		return errs.Wrap(errs.TooLarge, "文件超过存储允许的大小", cause)
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS), strings.Contains(err.Error(), leavesRoot):
-		return errs.Wrap(errs.Forbidden, "存储目录不可写,请联系管理员", cause)
+		return errs.Wrap(errs.Forbidden, "存储目录不可写，请联系管理员", cause)
 	case errors.Is(err, syscall.ENOTDIR), errors.Is(err, syscall.EISDIR), errors.Is(err, fs.ErrExist),
 		errors.Is(err, syscall.ENAMETOOLONG), errors.Is(err, syscall.ELOOP):
 		e := errs.Invalidf("key", "文件键 %q 与已有的目录或文件冲突", key)
 		e.Cause = cause
 		return e
 	}
-	return errs.Wrap(errs.Unavailable, "存储暂时不可用,请稍后再试", cause)
+	return errs.Wrap(errs.Unavailable, "存储暂时不可用，请稍后再试", cause)
 }

@@ -73,11 +73,11 @@ func (c *client) classify(r request, err error) error {
 // codeBucket tells a missing bucket from a missing object.
 const codeBucket = "no_bucket"
 
-const messageUnavailable = "存储暂时不可用,请稍后再试"
+const messageUnavailable = "存储暂时不可用，请稍后再试"
 
 // meaning is what a status says to the person who waits for the file, and to the operator.
 func meaning(code int) (kind errs.Kind, message, advice string) {
-	const refused = "存储拒绝了访问,请联系管理员检查存储的密钥、空间和权限"
+	const refused = "存储拒绝了访问，请联系管理员检查存储的密钥、空间和权限"
 	switch code {
 	case http.StatusUnauthorized:
 		return errs.Forbidden, refused, "check QINIU_ACCESS_KEY, QINIU_SECRET_KEY and this machine's clock"
@@ -88,7 +88,7 @@ func meaning(code int) (kind errs.Kind, message, advice string) {
 	case http.StatusNotFound, codeNoSuchKey:
 		return errs.NotFound, "文件不存在", ""
 	case codeNoSuchBucket:
-		return errs.NotFound, "存储空间不存在,请联系管理员检查存储的空间名称", "check QINIU_BUCKET and QINIU_PRIVATE_BUCKET"
+		return errs.NotFound, "存储空间不存在，请联系管理员检查存储的空间名称", "check QINIU_BUCKET and QINIU_PRIVATE_BUCKET"
 	case codeExists:
 		return errs.Conflict, "同名文件已存在", ""
 	case http.StatusRequestEntityTooLarge:

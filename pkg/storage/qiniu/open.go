@@ -63,7 +63,7 @@ func (s *Store) UploadToken(ctx context.Context, o storage.TokenOptions) (storag
 		return storage.Token{}, err
 	}
 	if o.Prefix == "" || o.MaxSize < 0 || o.TTL < 0 {
-		return storage.Token{}, errs.New(errs.Invalid, "上传凭证必须限定前缀,大小和时长不能为负数")
+		return storage.Token{}, errs.New(errs.Invalid, "上传凭证必须限定前缀，大小和时长不能为负数")
 	}
 	if o.TTL == 0 {
 		o.TTL = tokenTTL
@@ -209,7 +209,7 @@ func (r *reader) accept(res *http.Response) error {
 		return sdk.ResponseError(res)
 	}
 	if tag := strings.Trim(strings.TrimPrefix(res.Header.Get("ETag"), "W/"), `"`); tag != "" && tag != r.hash {
-		return errPermanent{errs.Wrap(errs.Unavailable, "文件已被替换,请重新下载",
+		return errPermanent{errs.Wrap(errs.Unavailable, "文件已被替换，请重新下载",
 			fmt.Errorf("storage: qiniu: read %s:%s: the object has changed from %s to %.40q", r.s.bucket, r.key, r.hash, tag))}
 	}
 	if r.at > 0 && (res.StatusCode != http.StatusPartialContent ||

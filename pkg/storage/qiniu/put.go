@@ -105,7 +105,7 @@ func short(err error) error {
 // confirm asks for an object that was stored, and compares what Kodo says it has with what was sent.
 func (s *Store) confirm(ctx context.Context, obj object, got stored, hash string, strict bool) error {
 	wrong := func(what string) error {
-		return errs.Wrap(errs.Unavailable, "存储返回的文件校验不一致,请稍后再试",
+		return errs.Wrap(errs.Unavailable, "存储返回的文件校验不一致，请稍后再试",
 			fmt.Errorf("storage: qiniu: put %s:%s: %s", s.bucket, obj.key, what))
 	}
 	differs := func(other string) bool { return other != hash && (strict || ofBlocks(other)) }

@@ -118,8 +118,8 @@ describe('ExportButton', () => {
 
   it('shows why an export failed', async () => {
     const { find, line } = show(true)
-    line.push({ status: 'failure', file_url: null, progress: 90, service: 'Exports::Invitation', uuid: 'u-1', count: 6, file_size: 9, seq: 7, error: '存储空间不足,请稍后再试' })
+    line.push({ status: 'failure', file_url: null, progress: 90, service: 'Exports::Invitation', uuid: 'u-1', count: 6, file_size: 9, seq: 7, error: '存储空间不足，请稍后再试' })
     await flushPromises()
-    expect([find('export-status').text(), find('export-error').text()]).toEqual(['导出失败', '存储空间不足,请稍后再试'])
+    expect([find('export-status').text(), find('export-error').text()]).toEqual(['导出失败', '存储空间不足，请稍后再试'])
   })
 })

@@ -184,5 +184,5 @@ describe('webAddress', () => {
 })
 
 it('has a Chinese label for every stage', () => {
-  for (const label of Object.values(stageLabels)) expect(label).toMatch(/^[\u4e00-\u9fff,]+$/)
+  for (const label of Object.values(stageLabels)) expect(label).toMatch(/^[\u4e00-\u9fff，]+$/)
 })

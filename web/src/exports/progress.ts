@@ -7,7 +7,7 @@ export const stageLabels: Record<ExportStatus, string> = {
   starting: '准备开始',
   start: '开始导出',
   writing_file: '正在写入文件',
-  before_upload: '文件已生成,准备上传',
+  before_upload: '文件已生成，准备上传',
   uploading: '正在上传文件',
   upload_failure: '上传文件失败',
   success: '导出完成',

@@ -58,7 +58,8 @@ async function show(address: string, rows: Row[], failure?: ApiError) {
 
 const rows = [{ id: 1, name: '甲' }]
 
-describe('ListView', () => {
+// A whole page is drawn in each: on a busy machine that takes its time.
+describe('ListView', { timeout: 30_000 }, () => {
   it('shows the title, what can be done, the rows and the page’s own cells', async () => {
     const { wrapper, find } = await show('/rows', rows)
     expect(wrapper.find('h1').text()).toBe('某些行')

@@ -43,11 +43,11 @@ describe('unwrap', () => {
     ['native', 422, { type: 'about:blank', title: 'Unprocessable', detail: '筛选条件有误' }, 'invalid', '筛选条件有误'],
     ['native', 410, { title: 'Gone', detail: '文件已过期' }, 'notFound', '文件已过期'],
     ['native', 413, undefined, 'tooLarge', '提交的内容过大'],
-    ['A', 502, undefined, 'server', '服务器出错了,请稍后再试'],
-    ['A', 200, undefined, 'server', '服务器出错了,请稍后再试'],
-    ['B', 200, [], 'server', '服务器出错了,请稍后再试'],
-    ['A', 204, undefined, 'server', '服务器出错了,请稍后再试'],
-    ['native', 304, undefined, 'server', '服务器出错了,请稍后再试'],
+    ['A', 502, undefined, 'server', '服务器出错了，请稍后再试'],
+    ['A', 200, undefined, 'server', '服务器出错了，请稍后再试'],
+    ['B', 200, [], 'server', '服务器出错了，请稍后再试'],
+    ['A', 204, undefined, 'server', '服务器出错了，请稍后再试'],
+    ['native', 304, undefined, 'server', '服务器出错了，请稍后再试'],
   ] as const)('%s %i %o is %s', (envelope, status, body, kind, message) => {
     const error = refusalOf(envelope, status, body)
     expect([error.kind, error.message, error.status]).toEqual([kind, message, status])
@@ -60,8 +60,8 @@ describe('unwrap', () => {
       { code: -1, message: 'failure', remark: '参数错误', error: 'errors/parameter_error', errors: { page: ['太小', '不是数字'], x: 1 } },
       { 'Retry-After': '90', Location: '/api/exports/u-1', 'X-Request-Id': 'r-1' },
     )
-    expect(error).toMatchObject({ kind: 'invalid', code: -1, fields: { page: '太小,不是数字', x: '1' }, retryAfter: 90, location: '/api/exports/u-1', requestId: 'r-1' })
-    expect(errorHint(error)).toBe('页码:太小,不是数字;x:1;请在 2 分钟后再试')
+    expect(error).toMatchObject({ kind: 'invalid', code: -1, fields: { page: '太小，不是数字', x: '1' }, retryAfter: 90, location: '/api/exports/u-1', requestId: 'r-1' })
+    expect(errorHint(error)).toBe('页码:太小，不是数字;x:1;请在 2 分钟后再试')
   })
 
   it('names a field once, by its label', () => {
@@ -74,7 +74,7 @@ describe('unwrap', () => {
 
   it('reads the fields of a problem document', () => {
     const body = { title: 'Unprocessable', detail: 'a 太长', errors: [{ field: 'a', reason: '太长' }, { field: 'a', reason: '不是数字' }, null] }
-    expect(refusalOf('native', 422, { ...body, errors: body.errors.slice(0, 2) }).fields).toEqual({ a: '太长,不是数字' })
+    expect(refusalOf('native', 422, { ...body, errors: body.errors.slice(0, 2) }).fields).toEqual({ a: '太长，不是数字' })
   })
 
   it('tells a request id where support needs it', () => {

@@ -101,12 +101,12 @@ function fieldsOf(body: Fields | null): Record<string, string> {
   if (Array.isArray(body?.errors)) {
     // Problem documents name the fields in a list.
     for (const { field, reason } of body.errors as { field?: unknown; reason?: unknown }[]) {
-      if (typeof field === 'string') fields[field] = fields[field] === undefined ? String(reason) : `${fields[field]},${String(reason)}`
+      if (typeof field === 'string') fields[field] = fields[field] === undefined ? String(reason) : `${fields[field]}，${String(reason)}`
     }
     return fields
   }
   for (const [name, why] of Object.entries(asObject(body?.errors) ?? {})) {
-    fields[name] = Array.isArray(why) ? why.join(',') : String(why)
+    fields[name] = Array.isArray(why) ? why.join('，') : String(why)
   }
   return fields
 }

@@ -49,17 +49,17 @@ export class ApiError extends Error {
 }
 
 const fallbackMessages: Record<ErrorKind, string> = {
-  unauthenticated: '登录已失效,请重新登录',
+  unauthenticated: '登录已失效，请重新登录',
   forbidden: '没有权限执行此操作',
   invalid: '提交的内容有误',
   notFound: '内容不存在或已被删除',
-  conflict: '内容已被他人修改,请刷新后再试',
+  conflict: '内容已被他人修改，请刷新后再试',
   tooLarge: '提交的内容过大',
   rateLimited: '操作过于频繁',
   unavailable: '服务暂时不可用',
   failed: '操作失败',
-  server: '服务器出错了,请稍后再试',
-  network: '无法连接服务器,请检查网络后再试',
+  server: '服务器出错了，请稍后再试',
+  network: '无法连接服务器，请检查网络后再试',
 }
 
 export function fallbackMessage(kind: ErrorKind): string {

@@ -72,7 +72,7 @@ describe('request', () => {
 
   it('says when there is no answer at all', async () => {
     fetchMock.mockRejectedValueOnce(new TypeError('Failed to fetch'))
-    await expect(request('A', '/api/x')).rejects.toMatchObject({ kind: 'network', status: 0, message: '无法连接服务器,请检查网络后再试' })
+    await expect(request('A', '/api/x')).rejects.toMatchObject({ kind: 'network', status: 0, message: '无法连接服务器，请检查网络后再试' })
   })
 
   it('passes on that the caller gave up', async () => {

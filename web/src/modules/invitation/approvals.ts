@@ -49,5 +49,5 @@ function isCount(value: unknown): value is number {
 
 function reason(error: unknown): string {
   const message = typeof error === 'object' && error !== null ? (error as Record<string, unknown>).message : null
-  return typeof message === 'string' && message !== '' ? message : '审批未完成,请重新审批'
+  return typeof message === 'string' && message !== '' ? message : '审批未完成，请重新审批'
 }
