@@ -1,12 +1,15 @@
 package bayeux
 
-import "slices"
+import (
+	"log/slog"
+	"slices"
+)
 
 // deliver hands an event from the bus to every subscription it is for. It does not block: each session only queues.
 func (s *Server) deliver(e Event) {
 	data, err := cleanData(e.Data)
 	if err != nil {
-		s.opt.Logger.Error("bayeux: event dropped", "error", err)
+		s.notes.say(slog.LevelError, "bayeux: event dropped", "error", err)
 		return
 	}
 	var doomed []*session
@@ -15,8 +18,8 @@ func (s *Server) deliver(e Event) {
 		doomed = s.deliverStream(&records[i], doomed)
 	}
 	for _, sess := range doomed {
-		s.opt.Logger.Info("bayeux: session cannot keep up")
-		s.destroy(sess, destroyed, "queue overflow")
+		s.notes.say(slog.LevelInfo, "bayeux: session cannot keep up")
+		s.destroy(sess, overflowed, "queue overflow")
 	}
 }
 
@@ -62,13 +65,13 @@ func (s *Server) entriesOf(sub *subscription, events []Event) []entry {
 		e := &events[i]
 		data, err := cleanData(e.Data)
 		if err != nil {
-			s.opt.Logger.Error("bayeux: event dropped", "error", err)
+			s.notes.say(slog.LevelError, "bayeux: event dropped", "error", err)
 			continue
 		}
 		names := []string{sub.name}
 		if sub.pattern {
 			names = slices.DeleteFunc(slices.Clone(e.Streams), func(stream string) bool {
-				return !validName(stream) || !slices.Contains(patternsOf(nil, stream), sub.stream)
+				return !validName(stream) || reserved(stream) || !slices.Contains(patternsOf(nil, stream), sub.stream)
 			})
 		}
 		for _, name := range names {

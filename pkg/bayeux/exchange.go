@@ -4,7 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"math/rand/v2"
+	"log/slog"
 	"slices"
 	"time"
 )
@@ -132,16 +132,20 @@ func (x *exchange) handshake(m *message) error {
 
 // putOff tells the client to come back later, at a time of its own.
 func (x *exchange) putOff(r *reply, err error) {
-	x.srv.opt.Logger.Warn("bayeux: handshake put off", "error", err)
-	r.fail(&failure{500, "", "Too many sessions"})
-	r.Advice = handshakeAdvice(x.srv.opt.RetryAfter + rand.N(x.srv.opt.RetryAfter+1))
+	x.srv.notes.say(slog.LevelWarn, "bayeux: handshake put off", "error", err)
+	text := "Too many sessions"
+	if errors.Is(err, errTooFast) {
+		text = "Too many handshakes"
+	}
+	r.fail(&failure{500, "", text})
+	r.Advice = handshakeAdvice(x.srv.later())
 	x.reply(r)
 }
 
 // refuseHandshake tells the client to stop, since the stock client would try refused credentials again without a pause, or when to
 // come back if the reason will pass.
 func (x *exchange) refuseHandshake(r *reply, err error) {
-	x.srv.opt.Logger.Info("bayeux: handshake refused", "error", err)
+	x.srv.notes.say(slog.LevelInfo, "bayeux: handshake refused", "error", err)
 	f := &failure{403, "", "Handshake refused"}
 	r.Advice = &advice{Reconnect: "none"}
 	var refusal *Refusal
@@ -185,9 +189,9 @@ func (x *exchange) connect(m *message) error {
 		r.ClientID = ""
 		switch {
 		case sess == nil && kind == typeEventSource:
-			r.Advice = handshakeNow(0)
+			r.Advice = handshakeNow(x.srv.pauseOf(m.clientID))
 		case sess == nil:
-			r.Advice = handshakeAdvice(0)
+			r.Advice = handshakeAdvice(x.srv.pauseOf(m.clientID))
 		}
 		x.reply(r)
 		return nil
@@ -237,6 +241,9 @@ func (s *Server) connectReply(clientID string, id json.RawMessage, why ending) *
 	case destroyed:
 		r.fail(unknownClient(clientID))
 		r.ClientID, r.Advice = "", handshakeAdvice(0)
+	case overflowed:
+		r.fail(unknownClient(clientID))
+		r.ClientID, r.Advice = "", handshakeAdvice(s.later())
 	case draining:
 		r.Advice = s.drainAdvice()
 	}

@@ -2,7 +2,6 @@ package bayeux
 
 import (
 	"cmp"
-	"encoding/json"
 	"slices"
 	"sync"
 	"time"
@@ -137,14 +136,15 @@ func (h *history) trimLocked(now uint64) {
 
 // since returns the events of a stream, or of all streams that a pattern matches, that came after a number, oldest first, and the
 // position up to which it looked. A number from firstPosition on is a position, any other is compared with the publisher's own sequence
-// numbers. What came after the position called live is always among them: it is not for the client to know of it.
-func (h *history) since(stream string, pattern bool, after, live uint64) ([]*record, uint64) {
+// numbers. What came after the position called live is always among them: it is not for the client to know of it. Of more than most events
+// the oldest are left out, and counted. A pattern matches nothing reserved, as for live events.
+func (h *history) since(stream string, pattern bool, after, live uint64, most int) (list []record, skipped int, upTo uint64) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	var found []*record
 	if pattern {
 		for name, past := range h.streams {
-			if validName(name) && slices.Contains(patternsOf(nil, name), stream) {
+			if validName(name) && !reserved(name) && slices.Contains(patternsOf(nil, name), stream) {
 				found = append(found, past...)
 			}
 		}
@@ -164,58 +164,10 @@ func (h *history) since(stream string, pattern bool, after, live uint64) ([]*rec
 		}
 		return r.position <= after
 	})
-	return found, h.position
-}
-
-// entriesOf turns records into messages for the subscription.
-func (sub *subscription) entriesOf(records []*record) []entry {
-	entries := make([]entry, len(records))
-	for i, r := range records {
-		name := sub.name
-		if sub.pattern {
-			name = r.stream
-		}
-		f := newFrame(name, r.data, sub.told(r.position))
-		entries[i] = entry{nameKey: nameKey{name, r.key}, seq: r.seq, final: r.final, frame: f, position: r.position}
+	skipped = max(0, len(found)-most)
+	list = make([]record, 0, len(found)-skipped)
+	for _, r := range found[skipped:] {
+		list = append(list, *r) // a copy, since the record loses its data when its stream has too many
 	}
-	return entries
-}
-
-// told is the position as deliveries carry it.
-func (sub *subscription) told(position uint64) uint64 {
-	if sub.numbered {
-		return position
-	}
-	return 0
-}
-
-// replayOf is what a subscribe's ext.replay asks for one channel: asked says that deliveries are to carry their positions, after is the
-// number after which events were missed, nil for none.
-func (m *message) replayOf(channel string) (asked bool, after *uint64) {
-	raw := m.extMember("replay")
-	if len(raw) > 0 && raw[0] == '{' {
-		var each map[string]json.RawMessage
-		if json.Unmarshal(raw, &each) != nil {
-			return false, nil
-		}
-		raw = each[channel]
-	}
-	if string(raw) == "true" {
-		return true, nil
-	}
-	var n float64
-	if len(raw) == 0 || string(raw) == "null" || json.Unmarshal(raw, &n) != nil {
-		return false, nil
-	}
-	if n < 0 {
-		return true, nil
-	}
-	at := uint64(min(n, 1<<62))
-	return true, &at
-}
-
-// gap is what a subscription asks to be replayed.
-type gap struct {
-	after uint64 // what its client received last
-	live  uint64 // the position at which it was made
+	return list, skipped, h.position
 }

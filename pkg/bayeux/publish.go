@@ -3,6 +3,7 @@ package bayeux
 import (
 	"context"
 	"encoding/json"
+	"log/slog"
 	"sync"
 	"time"
 )
@@ -127,7 +128,7 @@ func (o *outbox) send(ctx context.Context, srv *Server, m *message, data json.Ra
 	// The message is made anew: what else a client put into it, such as advice, must not reach the clients of others.
 	e := Event{Streams: []string{m.channel}, Data: data}
 	if err := srv.bus.Publish(ctx, e); err != nil {
-		srv.opt.Logger.Warn("bayeux: a client's message was not published", "error", err)
+		srv.notes.say(slog.LevelWarn, "bayeux: a client's message was not published", "error", err)
 		return &failure{407, cleanArgs(m.channel), "Failed to publish"}
 	}
 	if id != "" {

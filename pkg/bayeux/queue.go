@@ -70,6 +70,24 @@ type limits struct {
 	messages, bytes, coalesceAfter int
 }
 
+// half are the limits for what is not to fill a queue by itself.
+func (l limits) half() limits {
+	return limits{max(1, l.messages/2), l.bytes / 2, l.coalesceAfter}
+}
+
+// newest returns the last of the messages that are within the limits, at least one.
+func (l limits) newest(entries []entry) []entry {
+	first, bytes := len(entries), 0
+	for first > 0 && len(entries)-first < l.messages {
+		bytes += len(entries[first-1].frame.array)
+		if bytes > l.bytes && first < len(entries) {
+			break
+		}
+		first--
+	}
+	return entries[first:]
+}
+
 // queue holds messages in order. Its zero value is empty.
 type queue struct {
 	items []entry

@@ -191,7 +191,7 @@ func TestHistoryIsBounded(t *testing.T) {
 	for range 10_000 {
 		add("/busy", 1)
 	}
-	if kept, _ := h.since("/busy", false, 0, h.now()); len(kept) != 3 || len(h.all) > 2100 {
+	if kept, _, _ := h.since("/busy", false, 0, h.now(), 10); len(kept) != 3 || len(h.all) > 2100 {
 		t.Errorf("%d events of a stream, %d records", len(kept), len(h.all))
 	}
 	for i := range 100 {

@@ -19,6 +19,7 @@ type Server struct {
 	history *history
 	clock   *clock
 	latest  latest
+	notes   notes
 
 	life    context.Context // ends with Run; for what no request's context covers
 	endLife context.CancelFunc
@@ -28,7 +29,8 @@ type Server struct {
 	owners    map[string]int // sessions per Principal.ID
 	sockets   map[*socket]struct{}
 	addresses map[string]*address
-	places    int // taken by sockets, of which some may be opening
+	outgrown  map[string]time.Time // clientIds of sessions that overflowed lately, and when to forget them
+	places    int                  // taken by sockets, of which some may be opening
 	peaks     struct{ sessions, owners, sockets, addresses int }
 	running   bool
 	ended     bool
@@ -65,7 +67,9 @@ func New(auth Authorizer, bus Bus, opt Options) (*Server, error) {
 		owners:    make(map[string]int),
 		sockets:   make(map[*socket]struct{}),
 		addresses: make(map[string]*address),
+		outgrown:  make(map[string]time.Time),
 	}
+	s.notes.log = opt.Logger
 	s.history = newHistory(&opt)
 	s.latest.srv = s
 	s.life, s.endLife = context.WithCancel(context.Background())
@@ -104,6 +108,7 @@ func (s *Server) Run(ctx context.Context) error {
 	tasks.Wait()
 	stopClock()
 	timekeeper.Wait()
+	s.notes.flush(time.Now().Add(notePause))
 	return failure
 }
 
@@ -230,6 +235,9 @@ func (s *Server) destroy(sess *session, why ending, reason string) {
 	}
 	s.clock.stop(&sess.alarm)
 	s.forget(sess)
+	if why == overflowed {
+		s.noteOutgrown(sess.id)
+	}
 	s.opt.Logger.LogAttrs(context.Background(), slog.LevelDebug, "bayeux: session ended", slog.String("reason", reason))
 }
 
@@ -261,6 +269,8 @@ func (s *Server) checkLoop(ctx context.Context) {
 			s.check(ctx)
 			s.history.trim()
 			s.sweepAddresses()
+			s.sweepOutgrown(time.Now())
+			s.notes.flush(time.Now())
 		}
 	}
 }
@@ -321,5 +331,8 @@ func (s *Server) alive(ctx context.Context, sess *session) bool {
 func (s *Server) drainAdvice() *advice {
 	return retryAdvice(s.drainPause(), s.opt.Timeout)
 }
+
+// later is when a client whose trouble may have passed is told to come back, each at a time of its own.
+func (s *Server) later() time.Duration { return s.opt.RetryAfter + rand.N(s.opt.RetryAfter+1) }
 
 func (s *Server) drainPause() time.Duration { return rand.N(s.opt.DrainSpread + 1) }

@@ -17,6 +17,7 @@ const (
 	due                        // its time is over or there is something to say: a success
 	disconnected               // by its client: an empty success
 	destroyed                  // by the server: unknown client, shake hands anew
+	overflowed                 // by the server, for want of room in its queue: the same, after a pause
 	draining                   // the server ends: an empty success, come back after a random interval
 )
 

@@ -160,6 +160,8 @@ func (k *stream) close(why ending) {
 	switch why {
 	case destroyed:
 		r.Advice = handshakeNow(0)
+	case overflowed:
+		r.Advice = handshakeNow(k.sess.srv.later())
 	case draining:
 		r.Advice = handshakeNow(k.sess.srv.drainPause())
 	default:

@@ -1,6 +1,9 @@
 package bayeux
 
-import "errors"
+import (
+	"errors"
+	"log/slog"
+)
 
 // subscribe carries out /meta/subscribe: all of it or nothing.
 func (x *exchange) subscribe(m *message) error {
@@ -40,11 +43,32 @@ func (x *exchange) subscribe(m *message) error {
 		return nil
 	}
 	x.activate(sess, subs, gone)
-	x.reply(r)
+	x.catchUp(sess, asks, subs, r)
 	for _, sub := range subs {
 		x.srv.latest.ask(sub, subscribe)
 	}
 	return nil
+}
+
+// catchUp sends the reply to a subscribe, and after it what the client asks to be replayed.
+func (x *exchange) catchUp(sess *session, asks []ask, subs []*subscription, r *reply) {
+	var list []missed
+	for i, sub := range subs {
+		if g := asks[i].missed; g != nil {
+			list = append(list, x.srv.missedBy(sub, g))
+		}
+	}
+	if list == nil {
+		x.reply(r)
+		return
+	}
+	fits := sess.catchUp(list, func(skipped map[string]int) {
+		r.Ext = skippedExt(skipped)
+		x.reply(r)
+	})
+	if !fits { // for what came live meanwhile
+		x.srv.destroy(sess, overflowed, "queue overflow")
+	}
 }
 
 // activate puts subscriptions into the hub. What was unsubscribed or destroyed meanwhile is taken out again.
@@ -70,7 +94,7 @@ func (x *exchange) grant(sess *session, name string, g *Grant) (*failure, error)
 		return x.refusal(err, name)
 	}
 	if grant.Stream != "" && validPattern(name) && !validPattern(grant.Stream) {
-		x.srv.opt.Logger.Error("bayeux: the grant of a pattern names a stream that is none", "channel", firstSegment(name))
+		x.srv.notes.say(slog.LevelError, "bayeux: the grant of a pattern names a stream that is none", "channel", firstSegment(name))
 		return forbidden(name), nil
 	}
 	*g = grant

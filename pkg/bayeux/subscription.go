@@ -2,6 +2,7 @@ package bayeux
 
 import (
 	"context"
+	"log/slog"
 	"strings"
 	"sync"
 )
@@ -25,8 +26,9 @@ type subscription struct {
 	early   queue  // bounded like the session's queue
 	queued  bool   // waits for Latest or is at it
 	wanted  source // the strongest kind of Latest that was asked for and not begun; live means none
-	missed  *gap   // what is to be replayed, nil for nothing
-	upTo    uint64 // the position up to which they were
+	upTo    uint64 // the position up to which missed events were replayed
+	// caughtUp says that some were, so that of what Latest returns only what is newer is news.
+	caughtUp bool
 }
 
 // ask is one name of a subscribe: what was granted and what is to be replayed.
@@ -59,10 +61,11 @@ func (s *session) subscribe(asks []ask) (subs, gone []*subscription, ok bool) {
 		if sub == nil {
 			sub = &subscription{sess: s, name: strings.Clone(a.name), stream: stream, pattern: !validName(a.name), numbered: a.numbered}
 			// Live events wait for Latest from the start: the subscription is not in the hub yet, so none can slip past.
-			sub.holding = a.grant.Latest != nil || a.missed != nil
+			sub.holding = a.grant.Latest != nil
 			s.subs[sub.name] = sub
 		}
-		sub.grant, sub.missed = a.grant, a.missed
+		sub.grant = a.grant
+		sub.holding = sub.holding || a.missed != nil
 		subs = append(subs, sub)
 	}
 	return subs, gone, true
@@ -127,7 +130,7 @@ type latest struct {
 func (l *latest) ask(sub *subscription, mode source) {
 	s := sub.sess
 	s.mu.Lock()
-	if sub.grant.Latest == nil && sub.missed == nil || sub.dead || s.closed {
+	if sub.grant.Latest == nil || sub.dead || s.closed {
 		s.mu.Unlock()
 		return
 	}
@@ -178,34 +181,30 @@ func (l *latest) work() {
 func (l *latest) serve(sub *subscription) {
 	s := sub.sess
 	s.mu.Lock()
-	mode, call, gap := sub.wanted, sub.grant.Latest, sub.missed
-	sub.wanted, sub.missed = live, nil
+	mode, call := sub.wanted, sub.grant.Latest
+	sub.wanted = live
+	if sub.caughtUp {
+		mode, sub.caughtUp = resync, false
+	}
 	s.mu.Unlock()
 
-	var missed []entry
-	var upTo uint64
-	if gap != nil {
-		var records []*record
-		records, upTo = l.srv.history.since(sub.stream, sub.pattern, gap.after, gap.live)
-		if missed = sub.entriesOf(records); len(missed) > 0 {
-			mode = resync // what is older than that is no news
-		}
-	}
 	var events []Event
 	if call != nil {
 		events = l.call(sub, call)
 	}
 	entries := l.srv.entriesOf(sub, events)
+	if most := s.limits().half().newest(entries); len(most) < len(entries) {
+		l.srv.notes.say(slog.LevelWarn, "bayeux: latest state larger than half a queue, only its newest is delivered", "channel", firstSegment(sub.name))
+		entries = most // all of it would end the session, and the client's next one would get the same again
+	}
 
 	s.mu.Lock()
-	sub.upTo = max(sub.upTo, upTo)
-	fits := s.replayLocked(sub, missed)
-	fits = s.presentLocked(sub, entries, mode) && fits
+	fits := s.presentLocked(sub, entries, mode)
 	again := sub.wanted != live && !sub.dead
 	sub.queued = again
 	s.mu.Unlock()
 	if !fits {
-		l.srv.destroy(s, destroyed, "queue overflow")
+		l.srv.destroy(s, overflowed, "queue overflow")
 	}
 	if again {
 		l.enqueue(sub)
@@ -217,22 +216,10 @@ func (l *latest) call(sub *subscription, call func(context.Context) ([]Event, er
 	defer cancel()
 	events, err := call(ctx)
 	if err != nil {
-		l.srv.opt.Logger.Warn("bayeux: latest state unavailable, live events only", "channel", firstSegment(sub.name), "error", err)
+		l.srv.notes.say(slog.LevelWarn, "bayeux: latest state unavailable, live events only", "channel", firstSegment(sub.name), "error", err)
 		return nil
 	}
 	return events
-}
-
-// replayLocked delivers what was missed, whatever the session has seen: its client asked.
-func (s *session) replayLocked(sub *subscription, missed []entry) bool {
-	if s.closed || sub.dead {
-		return true
-	}
-	fits := true
-	for _, e := range missed {
-		fits = s.admitLocked(e, replay) && fits
-	}
-	return fits
 }
 
 // presentLocked delivers what Latest returned, then what came meanwhile.
@@ -244,9 +231,18 @@ func (s *session) presentLocked(sub *subscription, entries []entry, mode source)
 	for _, e := range entries {
 		fits = s.admitLocked(e, mode) && fits
 	}
-	if !sub.holding || sub.wanted == subscribe {
-		return fits // nothing held, or held on for the next call
+	if sub.wanted == subscribe {
+		return fits // held on for the next call
 	}
+	return s.resumeLocked(sub) && fits
+}
+
+// resumeLocked delivers the live events that waited and lets later ones pass.
+func (s *session) resumeLocked(sub *subscription) bool {
+	if !sub.holding {
+		return true
+	}
+	fits := true
 	sub.holding = false
 	early := sub.early.items
 	sub.early = queue{}

@@ -3,6 +3,7 @@ package bayeux
 import (
 	"bytes"
 	"errors"
+	"log/slog"
 	"net/http"
 	"strconv"
 	"sync"
@@ -179,7 +180,7 @@ func (k *socket) receive(body []byte) {
 	}
 	batch, err := parseBatch(body, k.srv.opt.MaxBatch, k.srv.opt.MaxNesting)
 	if err != nil {
-		k.srv.opt.Logger.Debug("bayeux: frame ignored", "error", err)
+		k.srv.notes.say(slog.LevelDebug, "bayeux: frame ignored", "error", err)
 		return
 	}
 	if len(batch) == 0 && len(bytes.TrimSpace(body)) > 0 && bytes.TrimSpace(body)[0] == '[' {
@@ -266,7 +267,7 @@ func (k *socket) close(why ending) {
 	switch why {
 	case draining:
 		k.closeWith(websocket.CloseGoingAway)
-	case destroyed:
+	case destroyed, overflowed:
 		k.closeWith(websocket.ClosePolicyViolation)
 	default:
 		k.closeWith(websocket.CloseNormalClosure)
