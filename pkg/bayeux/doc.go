@@ -26,9 +26,9 @@
 // Every session has one queue, bounded in messages and bytes, and one writer, so a client sees events in the order in which
 // the bus delivered them. A message stays in the session until its receipt is known: over HTTP until the next connect with a new id
 // (a repeated id gets its batch again), over a websocket until a pong that answers a ping sent after it, on an event stream until the
-// browser comes back with a later Last-Event-ID or the stream has stood for two more pauses of Options.StreamPing. What is not
+// browser comes back with a later Last-Event-ID, for which a stream is ended when half a queue's worth has gone out on it. What is not
 // known to have arrived when a connection ends is delivered again on the next one, so a client may see a message twice
-// but not miss one; put a sequence number into the data where that matters. A client that does not keep up sees only the newest
+// but not miss one (but of an event stream whose client never sends a Last-Event-ID only the newest half of a queue is kept); put a sequence number into the data where that matters. A client that does not keep up sees only the newest
 // of the events that replace one another ([Event.Key]), every final one, and, when even those do not fit, loses its session:
 // it shakes hands anew and is told the latest state.
 //

@@ -11,8 +11,10 @@ import (
 // Publisher may be implemented by an Authorizer to let clients publish. Without it every publish of a client is refused.
 type Publisher interface {
 	// Publish decides on one message to a channel that is valid in form and no pattern, outside /meta, from a session that
-	// lives. An error is answered with 403 (a *Refusal may choose another code or, with RetryAfter, make the client send the message
-	// again). What is published to /service is for the server: no client gets it, so Publish may also carry it out.
+	// lives, in the order in which it sent them and one at a time. An error is answered with 403 (a *Refusal may choose another code or,
+	// with RetryAfter, make the client send the message again). What is published to /service is for the server: no client gets it, so
+	// Publish may also carry it out. It is not asked about a message whose id the session published within the last minute, which is
+	// taken for a repetition whatever its channel and data, nor about one that comes too fast.
 	Publish(ctx context.Context, p Principal, m Publication) error
 }
 
@@ -102,37 +104,40 @@ func (x *exchange) publishFor(sess *session, rule Publisher, m *message, data js
 		}
 		return unknownClient(m.clientID), nil
 	}
+	o := &sess.outbox
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	now, id := time.Now(), string(m.id)
+	if id != "" && o.known.seen(id, now) {
+		return nil, nil
+	}
+	if !o.pace.take(now, x.srv.opt.PublishRate, x.srv.opt.PublishBurst) {
+		return &failure{407, cleanArgs(m.channel), "Publishing too fast"}, nil
+	}
 	ctx, cancel := x.authContext()
 	defer cancel()
 	err := rule.Publish(ctx, sess.principal, Publication{Request: x.request(m), Channel: m.channel, Data: data})
 	if err != nil {
 		return x.refusal(err, m.channel)
 	}
-	if reserved(m.channel) {
-		return nil, nil
-	}
-	return sess.outbox.send(ctx, x.srv, m, data), nil
-}
-
-// send hands the message to the bus unless that was done before.
-func (o *outbox) send(ctx context.Context, srv *Server, m *message, data json.RawMessage) *failure {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	now, id := time.Now(), string(m.id)
-	if id != "" && o.known.seen(id, now) {
-		return nil
-	}
-	if !o.pace.take(now, srv.opt.PublishRate, srv.opt.PublishBurst) {
-		return &failure{407, cleanArgs(m.channel), "Publishing too fast"}
-	}
-	// The message is made anew: what else a client put into it, such as advice, must not reach the clients of others.
-	e := Event{Streams: []string{m.channel}, Data: data}
-	if err := srv.bus.Publish(ctx, e); err != nil {
-		srv.notes.say(slog.LevelWarn, "bayeux: a client's message was not published", "error", err)
-		return &failure{407, cleanArgs(m.channel), "Failed to publish"}
+	if f := x.send(ctx, m.channel, data); f != nil {
+		return f, nil
 	}
 	if id != "" {
 		o.known.add(id, now)
+	}
+	return nil, nil
+}
+
+// send hands a message to the bus, unless it was for the server alone. It is made anew: what else a client put into it, such as
+// advice, must not reach the clients of others.
+func (x *exchange) send(ctx context.Context, channel string, data json.RawMessage) *failure {
+	if reserved(channel) {
+		return nil
+	}
+	if err := x.srv.bus.Publish(ctx, Event{Streams: []string{channel}, Data: data}); err != nil {
+		x.srv.notes.say(slog.LevelWarn, "bayeux: a client's message was not published", "error", err)
+		return &failure{407, cleanArgs(channel), "Failed to publish"}
 	}
 	return nil
 }

@@ -134,6 +134,47 @@ func TestRepeatedPublishIsDeliveredOnce(t *testing.T) {
 	}
 }
 
+func TestServiceMessagesAreCarriedOutOnce(t *testing.T) {
+	s, k := startTalk(t, Options{})
+	id := s.handshake("ann")
+	for range 3 {
+		if r := s.post(say2(id, "/service/pay", "6", `"once"`))[0]; r["successful"] != true {
+			t.Fatal(r)
+		}
+	}
+	s.post(say2(id, "/service/pay", "7", `"next"`))
+	if first, second := <-k.service, <-k.service; first != `ann "once"` || second != `ann "next"` {
+		t.Errorf("carried out %s, then %s", first, second)
+	}
+}
+
+func TestServiceMessagesArePaced(t *testing.T) {
+	s, k := startTalk(t, Options{PublishRate: 1, PublishBurst: 3})
+	id := s.handshake("ann")
+	var refused int
+	for i := range 5 {
+		if s.post(say2(id, "/service/x", fmt.Sprint(i), "1"))[0]["error"] == "407:/service/x:Publishing too fast" {
+			refused++
+		}
+	}
+	if refused == 0 || len(k.service)+refused != 5 {
+		t.Errorf("%d refused, %d carried out", refused, len(k.service))
+	}
+}
+
+// A refused message was not published: the same one may be allowed a moment later.
+func TestRefusedPublishMayBeRepeated(t *testing.T) {
+	s, k := startTalk(t, Options{})
+	id := s.handshake("")
+	if r := s.post(say2(id, "/other/1", "1", "1"))[0]; r["successful"] != false {
+		t.Fatal(r)
+	}
+	s.post(say2(id, "/service/x", "1", `"now"`))
+	if len(k.service) != 1 {
+		t.Error("its id is taken for published")
+	}
+}
+
 func TestPublishedIDsAreForgotten(t *testing.T) {
 	var p published
 	at := time.Now()

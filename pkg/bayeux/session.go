@@ -46,6 +46,8 @@ type session struct {
 	standby *stream
 	held    *heldConnect
 	sent    flight
+	asked   bool    // an event stream was ended for its client to come back and tell what it received
+	mute    bool    // the client came back and did not tell, so it is not asked again
 	acks    *ackLog // nil unless the client acknowledges what connect replies bring
 
 	quick  bucket // connects that were not to be held
@@ -271,7 +273,11 @@ func (s *session) takeFor(k carrier, bytes int) (batch []entry, last uint64, mor
 		return nil, 0, false
 	}
 	batch = s.out.take(bytes)
-	last = s.sent.add(batch, s.limits())
+	lim := s.limits()
+	if s.mute {
+		lim = lim.half() // all of it may come back to the queue, whose other half is for what comes then
+	}
+	last = s.sent.add(batch, lim)
 	return batch, last, len(s.out.items) > 0
 }
 

@@ -16,6 +16,8 @@ const (
 	maxStreamWrite = 64 << 10
 	// streamRetry is what a browser is told to wait before it opens a lost stream again.
 	streamRetry = "retry: 5000\n\n"
+	// streamReturn is what it is told before a stream is ended for it to come back and tell what it received.
+	streamReturn = "retry: 100\n\n"
 )
 
 // stream is one event stream (EventSource): the downstream of a session whose client sends by requests of their own. The goroutine
@@ -80,13 +82,12 @@ func (s *Server) serveStream(w http.ResponseWriter, r *http.Request, o origin) {
 	k.run(r.Context(), out, s.opt.StreamPing)
 }
 
-// run writes what comes until the client goes, another stream takes over or the session ends. Nothing tells a server what has arrived on a stream,
-// short of the Last-Event-ID with which a browser comes back: what was written a whole pause before a comment that could still be
-// written is taken for arrived.
+// run writes what comes until the client goes, another stream takes over or the session ends. Nothing tells a server what has arrived on
+// a stream, short of the Last-Event-ID with which a browser comes back: what can be written may still wait in buffers on the way, for
+// good. So a stream that has brought much is ended for the browser to come back and tell.
 func (k *stream) run(ctx context.Context, out *streamWriter, every time.Duration) {
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()
-	var written, before uint64 // numbers of the last event now and at the last comment
 	for {
 		select {
 		case <-ctx.Done():
@@ -96,16 +97,12 @@ func (k *stream) run(ctx context.Context, out *streamWriter, every time.Duration
 			if out.send() != nil {
 				return
 			}
-			k.sess.proven(k, before)
-			before = written
 			continue
 		case <-k.wake:
 		}
-		last, err := k.drain(out)
-		if err != nil {
+		if err := k.drain(out); err != nil {
 			return
 		}
-		written = max(written, last)
 		if over, farewell := k.ended(); over {
 			if farewell != nil {
 				out.event(nil, farewell)
@@ -113,11 +110,16 @@ func (k *stream) run(ctx context.Context, out *streamWriter, every time.Duration
 			}
 			return
 		}
+		if k.sess.mustTell(k) {
+			out.buf.WriteString(streamReturn)
+			_ = out.send() // likewise
+			return
+		}
 	}
 }
 
-// drain writes what waits for the session and returns the number of the last event.
-func (k *stream) drain(out *streamWriter) (last uint64, err error) {
+// drain writes what waits for the session.
+func (k *stream) drain(out *streamWriter) error {
 	for {
 		batch, n, more := k.sess.takeFor(k, maxStreamWrite)
 		for i := range batch {
@@ -125,13 +127,12 @@ func (k *stream) drain(out *streamWriter) (last uint64, err error) {
 			out.event(id, batch[i].frame.array)
 		}
 		if len(batch) > 0 {
-			last = n
 			if err := out.send(); err != nil {
-				return last, err
+				return err
 			}
 		}
 		if !more {
-			return last, nil
+			return nil
 		}
 	}
 }
@@ -202,10 +203,24 @@ func (s *session) bindStream(k *stream, received uint64, told bool) bool {
 	if told {
 		s.out.forget(received)
 	}
+	s.mute = !told && (s.mute || s.asked)
+	s.asked = false
 	s.via = k
 	if len(s.out.items) > 0 {
 		k.kick()
 	}
+	return true
+}
+
+// mustTell reports whether k has brought so much that its client is to come back and tell what it received.
+func (s *session) mustTell(k carrier) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	most := s.limits().half()
+	if s.closed || s.via != k || s.mute || len(s.sent.entries) <= most.messages && s.sent.bytes <= most.bytes {
+		return false
+	}
+	s.asked = true
 	return true
 }
 
