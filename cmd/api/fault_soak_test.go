@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -76,7 +75,7 @@ type soak struct {
 type soakProcess struct {
 	name    string
 	environ []string
-	p       *process
+	p       *watched
 	since   time.Time // of its end; zero while it runs
 	busy    bool      // a fault has it
 }
@@ -96,20 +95,16 @@ func startSoak(t *testing.T, seed uint64) *soak {
 	s.faulty = startFaulty(t, soakRows, "REDIS_URL="+s.link.URL(server.URL()), "LEASE="+soakLease.String(), "EXPORT_QUEUE_LIMIT=1",
 		"RETRY_DELAY=1s", "DRAIN_TIMEOUT=3s", "LOG_LEVEL=warn")
 	s.redis = server
-	second := freeAddress(t)
-	first, other := s.url[len("http://"):], second
+	first, second := s.url[len("http://"):], freeAddress(t)
+	environ := s.environ[:len(s.environ):len(s.environ)]
 	s.members = []*soakProcess{
-		{name: "api", environ: s.environ, p: s.api},
-		{name: "api", environ: append(s.environ[:len(s.environ):len(s.environ)], "HTTP_ADDR="+second, "METRICS_ADDR=")},
+		{name: "api", environ: environ, p: s.api},
+		{name: "api", environ: append(environ, "HTTP_ADDR="+second), p: s.replica(second)},
 	}
 	for range 3 {
-		s.members = append(s.members, &soakProcess{name: "worker", environ: append(s.environ[:len(s.environ):len(s.environ)], "METRICS_ADDR=")})
+		s.members = append(s.members, &soakProcess{name: "worker", environ: environ, p: s.worker()})
 	}
-	for _, m := range s.members[1:] {
-		m.p = spawn(t, m.name, m.environ)
-	}
-	ready(t, "http://"+second, s.members[1].p)
-	s.doors = []*door{newDoor(t, first, other), newDoor(t, other, first)}
+	s.doors = []*door{newDoor(t, first, second), newDoor(t, second, first)}
 	var clients []string
 	for i := range soakPeople {
 		p := s.newPerson(fmt.Sprintf("138%08d", 100+i))
@@ -214,16 +209,11 @@ func (s *soak) send(method, url, token string) (status int, body []byte) {
 // supervise starts what has ended.
 func (s *soak) supervise() {
 	for _, m := range s.members {
-		if m.since.IsZero() {
-			select {
-			case err := <-m.p.done:
-				m.p.done <- err
-				m.since = time.Now()
-			default:
-			}
+		if m.since.IsZero() && m.p.gone() {
+			m.since = time.Now()
 		}
 		if !m.since.IsZero() && time.Since(m.since) > 500*time.Millisecond {
-			m.p, m.since = spawn(s.t, m.name, m.environ), time.Time{}
+			m.p, m.since = s.start(m.name, m.environ), time.Time{}
 		}
 	}
 }
@@ -335,6 +325,8 @@ func (s *soak) check() {
 	}
 	s.clean()
 	s.balanced()
+	s.fleet.leave()
+	s.quiet()
 	found, err := filepath.Glob(filepath.Join(s.files, "export", "*"))
 	if err != nil || len(found) != ends["success"] {
 		s.t.Errorf("%d files of %d jobs that succeeded (%v)", len(found), ends["success"], err)
@@ -358,70 +350,4 @@ func figures(of map[string]int) string {
 		text += fmt.Sprintf("%s %d, ", name, of[name])
 	}
 	return text
-}
-
-// door is where clients come in: connections go to the first replica that takes them.
-type door struct {
-	listener net.Listener
-	targets  []string
-	all      sync.WaitGroup
-
-	mu    sync.Mutex
-	conns map[net.Conn]bool
-}
-
-func newDoor(t testing.TB, targets ...string) *door {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	d := &door{listener: l, targets: targets, conns: map[net.Conn]bool{}}
-	d.all.Go(func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			d.all.Go(func() { d.serve(conn) })
-		}
-	})
-	t.Cleanup(func() {
-		_ = l.Close()
-		d.mu.Lock()
-		for conn := range d.conns {
-			_ = conn.Close()
-		}
-		d.mu.Unlock()
-		d.all.Wait()
-	})
-	return d
-}
-
-func (d *door) url() string { return "http://" + d.listener.Addr().String() }
-
-func (d *door) serve(client net.Conn) {
-	defer client.Close()
-	for _, target := range d.targets {
-		server, err := net.DialTimeout("tcp", target, time.Second)
-		if err != nil {
-			continue
-		}
-		d.mu.Lock()
-		d.conns[client], d.conns[server] = true, true
-		d.mu.Unlock()
-		var back sync.WaitGroup
-		back.Go(func() {
-			_, _ = io.Copy(server, client)
-			_ = server.Close()
-		})
-		_, _ = io.Copy(client, server)
-		_ = client.Close()
-		back.Wait()
-		d.mu.Lock()
-		delete(d.conns, client)
-		delete(d.conns, server)
-		d.mu.Unlock()
-		return
-	}
 }

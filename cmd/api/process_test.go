@@ -87,6 +87,17 @@ func (p *process) ended(within time.Duration) error {
 	}
 }
 
+// gone tells whether the process has ended.
+func (p *process) gone() bool {
+	select {
+	case err := <-p.done:
+		p.done <- err
+		return true
+	default:
+		return false
+	}
+}
+
 // freeAddress is a loopback address nobody listens on.
 func freeAddress(t testing.TB) string {
 	t.Helper()
