@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"fmt"
 	"net/http"
 	"os"
 	"os/exec"
@@ -63,7 +64,7 @@ func (f *faulty) clean() {
 // waitBriefly is the pause of a loop that looks at something with a deadline.
 func waitBriefly() { <-time.After(50 * time.Millisecond) }
 
-// litter tells what lies in the store and the spool that should not, or is missing there.
+// litter tells what lies in the store and the spool that should not, finished or not, or is missing there.
 func (f *faulty) litter() string {
 	rows, err := f.sql.QueryContext(f.t.Context(), "SELECT object_key FROM exports WHERE object_key IS NOT NULL AND file_removed_at IS NULL")
 	if err != nil {
@@ -95,6 +96,21 @@ func (f *faulty) litter() string {
 		if err != nil {
 			f.t.Fatal(err)
 		}
+	}
+	if f.kodo != nil {
+		for _, o := range f.kodo.Objects(kodoPrivate) {
+			if missing[o.Key] {
+				delete(missing, o.Key)
+				continue
+			}
+			problems = append(problems, "at Qiniu: "+o.Key)
+		}
+		for _, u := range f.kodo.Uploads() {
+			problems = append(problems, "unfinished: "+u.Key)
+		}
+	}
+	if n := f.count("SELECT count(*) FROM unfinished_uploads"); n > 0 {
+		problems = append(problems, fmt.Sprintf("%d uploads written down", n))
 	}
 	for key := range missing {
 		problems = append(problems, "missing: "+key)
@@ -177,8 +193,19 @@ func (f *faulty) quiet() {
 	}
 }
 
-// metric reads a figure of a program's, without idle connections of this test's to it. One that is starting is waited for.
-func (f *faulty) metric(w *watched, name string) (value float64) {
+// metric reads a figure of a program's, which has to be there.
+func (f *faulty) metric(w *watched, name string) float64 {
+	f.t.Helper()
+	value, found := f.figure(w, name)
+	if !found {
+		f.t.Fatalf("no %s in the metrics of %s", name, w.name)
+	}
+	return value
+}
+
+// figure reads a figure of a program's if it is there. One that is starting is waited for. No idle connections of this test's
+// are left to count.
+func (f *faulty) figure(w *watched, name string) (value float64, found bool) {
 	f.t.Helper()
 	http.DefaultTransport.(*http.Transport).CloseIdleConnections()
 	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 10 * time.Second}
@@ -198,9 +225,11 @@ func (f *faulty) metric(w *watched, name string) (value float64) {
 			if err != nil {
 				f.t.Fatal(err)
 			}
-			return value
+			return value, true
 		}
 	}
-	f.t.Fatalf("no %s in the metrics of %s: %v", name, w.name, scan.Err())
-	return 0
+	if err := scan.Err(); err != nil {
+		f.t.Fatal(err)
+	}
+	return 0, false
 }

@@ -20,15 +20,23 @@ const (
 // startOnQiniu starts an api and a worker that keep their files at a stand-in for Qiniu.
 func startOnQiniu(t *testing.T, rows int) (*parts, *process, *standin.Running) {
 	t.Helper()
+	k, environ := startKodo(t)
+	p := startParts(t, rows, append(environ, "UPLOAD_RETRY_DELAY=20ms")...)
+	return p, p.worker(), k
+}
+
+// startKodo starts a stand-in for Qiniu and returns the variables that have files kept there.
+func startKodo(t testing.TB) (*standin.Running, []string) {
+	t.Helper()
 	k := standin.Start(t, standin.Options{
 		AccessKey: kodoAccessKey, SecretKey: kodoSecretKey,
 		Buckets: []standin.Bucket{{Name: "covers", Public: true}, {Name: kodoPrivate}},
 	})
-	p := startParts(t, rows, "STORAGE=qiniu", "STORAGE_DIR=", "QINIU_ACCESS_KEY="+kodoAccessKey, "QINIU_SECRET_KEY="+kodoSecretKey,
-		"QINIU_BUCKET=covers", "QINIU_PRIVATE_BUCKET="+kodoPrivate, "QINIU_DOMAIN="+k.Domain("covers"),
-		"QINIU_PRIVATE_DOMAIN="+k.Domain(kodoPrivate), "QINIU_UP_HOSTS="+k.URL, "QINIU_RS_HOST="+k.URL, "QINIU_TIMEOUT=5s",
-		"UPLOAD_RETRY_DELAY=20ms")
-	return p, p.worker(), k
+	return k, []string{
+		"STORAGE=qiniu", "STORAGE_DIR=", "QINIU_ACCESS_KEY=" + kodoAccessKey, "QINIU_SECRET_KEY=" + kodoSecretKey,
+		"QINIU_BUCKET=covers", "QINIU_PRIVATE_BUCKET=" + kodoPrivate, "QINIU_DOMAIN=" + k.Domain("covers"),
+		"QINIU_PRIVATE_DOMAIN=" + k.Domain(kodoPrivate), "QINIU_UP_HOSTS=" + k.URL, "QINIU_RS_HOST=" + k.URL, "QINIU_TIMEOUT=5s",
+	}
 }
 
 // export asks for all invitations and returns the job's uuid, and how many places are left of the day.

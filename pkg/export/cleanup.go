@@ -40,15 +40,16 @@ type sweeper interface {
 	Sweep(ctx context.Context, olderThan time.Duration) (removed int, err error)
 }
 
-// Clean does one bounded round of the clean-up: files whose retention is over and objects that are no job's file. It may be broken off anywhere: rows say which files are gone, and the walk over the objects goes
-// on where it stopped. One process at a time should run it.
+// Clean does one bounded round of the clean-up: files whose retention is over, objects that are no job's file, and uploads
+// that nobody will finish. It may be broken off anywhere: rows say which files are gone, and the walks over the objects and
+// the uploads go on where they stopped. One process at a time should run it.
 func (s *Service) Clean(ctx context.Context) error {
 	var problems []error
 	for _, step := range []struct {
 		name string
 		do   func(context.Context) (int, error)
 	}{
-		{"expired files", s.removeExpired}, {"orphan objects", s.removeOrphans},
+		{"expired files", s.removeExpired}, {"orphan objects", s.removeOrphans}, {"unfinished uploads", s.abortUploads},
 	} {
 		removed, err := step.do(ctx)
 		if removed > 0 {

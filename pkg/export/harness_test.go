@@ -180,6 +180,7 @@ type hubOptions struct {
 	countTime time.Duration
 
 	following *followingStore // a store that takes files while they are written; its disk is made here
+	aborting  *abortingStore  // a store whose uploads anyone can end; its disk is made here
 }
 
 func newHub(t testing.TB, db *database.DB, o hubOptions) *hub {
@@ -218,6 +219,9 @@ func newHub(t testing.TB, db *database.DB, o hubOptions) *hub {
 	var store storage.Store = h.store
 	if o.following != nil {
 		o.following.faultyStore, store = h.store, o.following
+	}
+	if o.aborting != nil {
+		o.aborting.faultyStore, store = h.store, o.aborting
 	}
 	signer, err := storage.NewSigner(auth.DeriveKeys(secret, nil, auth.PurposeFiles))
 	if err != nil {

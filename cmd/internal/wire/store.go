@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"exporthub/pkg/config"
+	"exporthub/pkg/export"
 	"exporthub/pkg/storage/disk"
 	"exporthub/pkg/storage/qiniu"
 )
@@ -28,7 +29,7 @@ func (p *Parts) openQiniu() error {
 	store, err := qiniu.New(qiniu.Options{
 		AccessKey: string(c.QiniuAccessKey), SecretKey: string(c.QiniuSecretKey), Bucket: c.QiniuBucket, Domain: c.QiniuDomain,
 		PrivateBucket: c.QiniuPrivateBucket, PrivateDomain: c.QiniuPrivateDomain, UpHosts: c.QiniuUpHosts, RSHost: c.QiniuRSHost,
-		IdleTimeout: c.QiniuTimeout, Now: p.now, Logger: p.Log,
+		IdleTimeout: c.QiniuTimeout, Ledger: export.NewLedger(p.DB, p.now), Now: p.now, Logger: p.Log,
 	})
 	if err != nil {
 		return fmt.Errorf("open the storage at Qiniu: %w", err)
@@ -36,7 +37,7 @@ func (p *Parts) openQiniu() error {
 	p.Store = store
 	p.close = append(p.close, func() {
 		if err := store.Close(); err != nil {
-			p.Log.Warn("unfinished uploads are left at Qiniu, where they will expire", "error", err)
+			p.Log.Warn("unfinished uploads are left at Qiniu, where the clean-up will abort them", "error", err)
 		}
 	})
 	return nil

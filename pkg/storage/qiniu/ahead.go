@@ -30,7 +30,7 @@ func (s *Store) Ahead(ctx context.Context, key string, src io.ReaderAt, size int
 	defer unlock()
 	u := s.takeUp(key, s.o.PartSize)
 	if u == nil {
-		if u, err = s.initiate(ctx, key, s.o.PartSize); err != nil {
+		if u, err = s.begin(ctx, key, s.o.PartSize); err != nil {
 			return err
 		}
 	}

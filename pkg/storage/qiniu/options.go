@@ -10,6 +10,8 @@ import (
 	"regexp"
 	"strings"
 	"time"
+
+	"exporthub/pkg/storage"
 )
 
 // Dialer opens connections.
@@ -39,6 +41,10 @@ type Options struct {
 	DialTimeout    time.Duration // 5 s
 	IdleTimeout    time.Duration // how long a connection may stand still in a request; 30 s
 	RequestTimeout time.Duration // of a whole request; ten times as long for one that carries data; 1 min
+
+	// Ledger, when set, is where unfinished uploads are written down, so that another process can Abort what this one
+	// leaves when it is killed. Without one that is left to Kodo, which cannot list it and drops it after days.
+	Ledger storage.Ledger
 
 	Now    func() time.Time // default time.Now
 	Logger *slog.Logger     // default slog.Default()

@@ -24,7 +24,7 @@ func (s *Store) putParts(ctx context.Context, obj object) (err error) {
 		return err
 	}
 	if u == nil {
-		if u, err = s.initiate(ctx, obj.key, partSize); err != nil {
+		if u, err = s.begin(ctx, obj.key, partSize); err != nil {
 			return err
 		}
 	}

@@ -133,10 +133,12 @@ func missingKey(err error) bool {
 }
 
 // token is a permission to store exactly this key, good for one request.
-func (s *Store) token(key string) (uptoken.Provider, error) {
+func (s *Store) token(key string) (uptoken.Provider, error) { return s.tokenAt(s.bucket, key) }
+
+func (s *Store) tokenAt(bucket, key string) (uptoken.Provider, error) {
 	// Twice what the request may take, so that a clock that is a little off does no harm.
 	deadline := s.o.Now().Add(2 * dataTimeoutsFor * s.o.RequestTimeout)
-	policy, err := uptoken.NewPutPolicyWithKey(s.bucket, key, deadline)
+	policy, err := uptoken.NewPutPolicyWithKey(bucket, key, deadline)
 	if err != nil {
 		return nil, fmt.Errorf("storage: qiniu: upload token: %w", err)
 	}

@@ -23,6 +23,7 @@ var (
 	_ storage.Store    = (*Store)(nil)
 	_ storage.Direct   = (*Store)(nil)
 	_ storage.Follower = (*Store)(nil)
+	_ storage.Aborter  = (*Store)(nil)
 )
 
 // New returns a Store. It connects to nothing yet; Check tells whether the options work. Close it when no call is running

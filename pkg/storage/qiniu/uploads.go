@@ -22,6 +22,7 @@ type upload struct {
 	parts     map[int64]sentPart
 	lost      bool // Kodo knows it no more, or not all of it
 	completed bool
+	noted     bool // the ledger has it
 }
 
 // sentPart is a part that has arrived.
@@ -64,7 +65,7 @@ type uploads struct {
 	busy   map[string]chan struct{} // closed when the Put of a key that is under way has ended
 }
 
-// maxUploads is how many of each are remembered; the oldest are forgotten, and expire at Kodo.
+// maxUploads is how many of each are remembered; the oldest are forgotten, and left to the ledger's readers.
 const maxUploads = 256
 
 func newUploads() *uploads {
@@ -191,6 +192,7 @@ func (s *Store) resume(obj object, partSize int64) (*upload, error) {
 func (s *Store) leave(ctx context.Context, u *upload, err error) {
 	switch {
 	case u.completed:
+		s.over(ctx, u)
 	case err != nil && ctx.Err() == nil && !u.lost && errs.Is(err, errs.Unavailable):
 		s.pause(ctx, u)
 	default:
@@ -218,16 +220,24 @@ func (s *Store) abort(ctx context.Context, u *upload) {
 }
 
 func (s *Store) tryAbort(ctx context.Context, u *upload) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), abortTimeout)
+	bound, cancel := context.WithTimeout(context.WithoutCancel(ctx), abortTimeout)
 	defer cancel()
-	return s.do(ctx, request{action: "abort", bucket: s.bucket, key: u.key, hosts: s.up,
+	if err := s.abortAt(bound, s.bucket, u.key, u.id); err != nil {
+		return err
+	}
+	s.over(ctx, u)
+	return nil
+}
+
+func (s *Store) abortAt(ctx context.Context, bucket, key, id string) error {
+	return s.do(ctx, request{action: "abort", bucket: bucket, key: key, hosts: s.up,
 		call: func(ctx context.Context, o *apis.Options) error {
-			token, err := s.token(u.key)
+			token, err := s.tokenAt(bucket, key)
 			if err != nil {
 				return err
 			}
 			_, err = s.api.ResumableUploadV2AbortMultipartUpload(ctx, &apis.ResumableUploadV2AbortMultipartUploadRequest{
-				BucketName: s.bucket, ObjectName: &u.key, UploadId: u.id, UpToken: token,
+				BucketName: bucket, ObjectName: &key, UploadId: id, UpToken: token,
 			}, o)
 			if code := codeOf(err); code == codeNoSuchKey || code == 404 {
 				return nil // it has ended already

@@ -1,0 +1,66 @@
+package qiniu
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"exporthub/pkg/errs"
+	"exporthub/pkg/storage"
+)
+
+// begin begins an upload and writes it down before anything is sent in it: if this process is killed, another can abort
+// what it leaves. (One that dies between Kodo's answer and the ledger's leaves an upload that holds nothing.)
+func (s *Store) begin(ctx context.Context, key string, partSize int64) (*upload, error) {
+	u, err := s.initiate(ctx, key, partSize)
+	if err != nil || s.o.Ledger == nil {
+		return u, err
+	}
+	if err := s.o.Ledger.Begun(ctx, s.unfinished(u)); err != nil {
+		u.noted = true // for all we know
+		s.abort(ctx, u)
+		if ctx.Err() != nil {
+			return nil, ended(ctx)
+		}
+		return nil, errs.Wrap(errs.Unavailable, messageUnavailable, fmt.Errorf("storage: qiniu: write down the upload of %s: %w", key, err))
+	}
+	u.noted = true
+	return u, nil
+}
+
+func (s *Store) unfinished(u *upload) storage.Unfinished {
+	found := storage.Unfinished{ID: u.id, Bucket: s.bucket, Key: u.key}
+	if u.expires > 0 {
+		found.Expires = time.Unix(u.expires, 0).UTC()
+	}
+	return found
+}
+
+// over strikes out an upload that has ended at Kodo. One that can't be struck out now is found ended by whoever comes to
+// abort it.
+func (s *Store) over(ctx context.Context, u *upload) {
+	if !u.noted {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), abortTimeout)
+	defer cancel()
+	if err := s.o.Ledger.Over(ctx, s.unfinished(u)); err != nil {
+		s.o.Logger.Warn("an upload that is over could not be struck out yet", "key", u.key, "error", err)
+		return
+	}
+	u.noted = false
+}
+
+// Abort ends an upload of any process, which may have been begun in another bucket, within 5 s.
+func (s *Store) Abort(ctx context.Context, u storage.Unfinished) error {
+	if err := ready(ctx, u.Key); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, abortTimeout)
+	defer cancel()
+	err := s.abortAt(ctx, u.Bucket, u.Key, u.ID)
+	if e := errs.As(err); e != nil && e.Code == codeBucket && u.Bucket != s.bucket {
+		return nil // with the bucket went what was in it
+	}
+	return err
+}
