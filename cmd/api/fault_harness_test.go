@@ -200,10 +200,15 @@ func (f *faulty) await(uuid string, within time.Duration, what string, cond func
 	return j
 }
 
-// queue asks for an export of every invitation.
+// queue asks for an export of every invitation, as CSV.
 func (f *faulty) queue(more ...string) string {
 	f.t.Helper()
-	res := f.do("GET", "/api/admin/invitations?export_format=csv"+strings.Join(more, ""), nil, "ACCESS-TOKEN", f.person.token)
+	return f.queueAs("csv", more...)
+}
+
+func (f *faulty) queueAs(format string, more ...string) string {
+	f.t.Helper()
+	res := f.do("GET", "/api/admin/invitations?export_format="+format+strings.Join(more, ""), nil, "ACCESS-TOKEN", f.person.token)
 	var body struct {
 		Code int
 		Data struct{ UUID string }

@@ -2,6 +2,7 @@ package xlsx
 
 import (
 	"bytes"
+	"fmt"
 	"hash/crc32"
 	"strconv"
 
@@ -83,6 +84,17 @@ func (b *batch) encode(columns []column, level int) error {
 	var err error
 	b.packed, err = b.general.pack(d.xml, level, b.last)
 	return err
+}
+
+// encodeSafely is encode, with a panic as an error that names the rows: a goroutine's would end the process, and with it the
+// jobs of others, again and again.
+func (b *batch) encodeSafely(columns []column, level int) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("xlsx: encode rows %d to %d: %v", b.first, b.first+b.rows-1, p)
+		}
+	}()
+	return b.encode(columns, level)
 }
 
 // appendRow appends a row of data, and tells in places where its cells are.

@@ -58,7 +58,7 @@ func (p *pipeline) send(b *batch) {
 func (p *pipeline) work(b *batch, before <-chan struct{}) {
 	var err error
 	if p.failed.Load() == nil {
-		err = b.encode(p.columns, p.limits.level)
+		err = b.encodeSafely(p.columns, p.limits.level)
 	}
 	<-before
 	if p.failed.Load() == nil {

@@ -201,3 +201,29 @@ func TestWorkbookWithoutSharedStrings(t *testing.T) {
 		}
 	}
 }
+
+// TestAPanicIsAnError: what a goroutine of the pipeline stumbles over fails the file and nothing else.
+func TestAPanicIsAnError(t *testing.T) {
+	for _, level := range []int{0, 1} {
+		l := Options{Workers: 2}.limits()
+		l.level = level
+		var file bytes.Buffer
+		p := newPipeline(&archive{w: &file}, benchSheet(), l, make([]column, 3))
+		for n := range 4 {
+			b := p.next()
+			switch b.first = 10*n + 2; n {
+			case 0:
+				b.name = "sheet.xml"
+			case 1:
+				b.rows = 10
+			}
+			p.send(b) // the second claims rows that it does not have
+		}
+		if err := p.wait(); err == nil || !strings.Contains(err.Error(), "rows 12 to 21") {
+			t.Errorf("level %d: %v, want an error that names the rows", level, err)
+		}
+		if p.report.Rows != 0 {
+			t.Errorf("level %d: %d rows were written", level, p.report.Rows)
+		}
+	}
+}
