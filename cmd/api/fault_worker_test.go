@@ -2,7 +2,6 @@ package main
 
 import (
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -238,66 +237,4 @@ func TestFaultCancel(t *testing.T) {
 	f.do("DELETE", "/api/exports/"+waiting, nil, "ACCESS-TOKEN", f.person.token)
 	states[waiting] = f.await(waiting, time.Minute, "to end", func(j faultJob) bool { return over(progress{Status: j.state}) }).state
 	f.settled(func(uuid string) string { return states[uuid] })
-}
-
-// tinyDisk mounts a disk of its own of so many bytes.
-func tinyDisk(t *testing.T, dir, size string) (resize func(size string)) {
-	t.Helper()
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size="+size, "tmpfs", dir).CombinedOutput(); err != nil {
-		t.Fatalf("a disk that can fill up is a tmpfs, which takes root to mount: %v %s", err, out)
-	}
-	t.Cleanup(func() {
-		if out, err := exec.Command("umount", "-l", dir).CombinedOutput(); err != nil {
-			t.Errorf("umount: %v %s", err, out)
-		}
-	})
-	return func(size string) {
-		if out, err := exec.Command("mount", "-o", "remount,size="+size, dir).CombinedOutput(); err != nil {
-			t.Fatalf("remount: %v %s", err, out)
-		}
-	}
-}
-
-// TestFaultFullDisks: an export that does not fit fails with that reason, its slot and place are free again, nothing is
-// left, and the worker goes on; one that fits after all succeeds.
-func TestFaultFullDisks(t *testing.T) {
-	t.Parallel()
-	for name, c := range map[string]struct {
-		disk func(*faulty) string
-		code string
-	}{
-		"spool":   {func(f *faulty) string { return f.spool }, "disk_full"},
-		"storage": {func(f *faulty) string { return f.files }, "upload_failed"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			f := startFaulty(t, 20_000)
-			resize := tinyDisk(t, c.disk(f), "1m")
-			f.follow()
-			worker := f.worker()
-			large := f.queue()
-			j := f.await(large, 2*time.Minute, "to end", func(j faultJob) bool { return over(progress{Status: j.state}) })
-			if j.state != "failure" || !strings.Contains(j.failure, `"`+c.code+`"`) {
-				t.Fatalf("ended as %s %s, want a failure %s", j.state, j.failure, c.code)
-			}
-			if n := f.count("SELECT COALESCE(SUM(used), 0) FROM export_days"); n != 0 {
-				t.Errorf("%d places used, want it given back", n)
-			}
-			small := f.queue("&ids=1,2,3")
-			f.await(small, time.Minute, "to succeed", func(j faultJob) bool { return j.state == "success" })
-			resize("64m")
-			f.await(f.queue(), time.Minute, "to succeed", func(j faultJob) bool { return j.state == "success" })
-			f.settled(func(uuid string) string {
-				if uuid == large {
-					return "failure"
-				}
-				return "success"
-			})
-			if worker.gone() {
-				t.Error("the worker ended")
-			}
-		})
-	}
 }
