@@ -76,8 +76,8 @@ func (f *faulty) followsLive() {
 	}
 }
 
-// TestFaultReplicasEnd: replicas that end by SIGTERM one after the other, as in a deploy, are not noticed either.
-func TestFaultReplicasEnd(t *testing.T) {
+// TestFaultReplicaEnds: a replica that ends by SIGTERM, as in a deploy, is not missed either.
+func TestFaultReplicaEnds(t *testing.T) {
 	t.Parallel()
 	f := startFaulty(t, 3000)
 	f.gates()
