@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -156,5 +157,40 @@ func TestNothingSecretIsLogged(t *testing.T) {
 		if strings.Contains(logs, secret) {
 			t.Errorf("the logs hold %s", what)
 		}
+	}
+}
+
+// The list of exhibitions is exported as it is filtered, like every other.
+func TestTheExhibitionsAsAFile(t *testing.T) {
+	a := startEmbedded(t, "DEMO_ROWS=5")
+	token := a.login("13800000002")
+	query := "/api/admin/exhibitions?per_page=1000&name=" + url.QueryEscape("深圳")
+	var shown struct {
+		Data struct{ Models []struct{ Name string } }
+	}
+	a.do("GET", query, nil, "ACCESS-TOKEN", token).json(t, &shown)
+	var queued struct {
+		Remark string
+		Data   struct{ UUID string }
+	}
+	a.do("GET", query+"&export_format=csv-raw&columns=name", nil, "ACCESS-TOKEN", token).json(t, &queued)
+	if queued.Remark != "导出任务已经加入队列,请耐心等待" {
+		t.Fatalf("answered %+v", queued)
+	}
+	j := a.finished(token, queued.Data.UUID)
+	if j.FileURL == nil {
+		t.Fatalf("ended %+v", j)
+	}
+	lines := strings.Fields(string(a.do("GET", pathOf(t, *j.FileURL), nil).body))
+	if len(shown.Data.Models) == 0 || len(lines) != len(shown.Data.Models)+1 {
+		t.Fatalf("the file has %q, the list %+v", lines, shown.Data.Models)
+	}
+	for i, e := range shown.Data.Models {
+		if lines[i+1] != e.Name {
+			t.Errorf("line %d is %s, want %s", i+1, lines[i+1], e.Name)
+		}
+	}
+	if res := a.do("GET", query+"&export_format=csv", nil, "ACCESS-TOKEN", a.login("13800000003")); !strings.Contains(string(res.body), "你没有应用导出的权限") {
+		t.Errorf("who may not export is answered %s", res.body)
 	}
 }

@@ -47,5 +47,27 @@ func (s *service) dataset() dataset.Dataset {
 	})
 }
 
+// exhibitionDataset is what the export engine knows exhibitions by.
+const exhibitionDataset = "exhibition"
+
+func exhibitions() dataset.Dataset {
+	type field = dataset.Field[Exhibition]
+	return dataset.Define(dataset.Spec[ExhibitionFilter, Exhibition]{
+		Name: exhibitionDataset, Service: "Exports::Exhibition", Title: "展会", Permission: permissionExport,
+		Fields: []field{
+			{Column: dataset.Column{Key: "id", Title: "ID", Type: dataset.Int}, Value: func(e *Exhibition) dataset.Value { return dataset.Number(e.ID) }},
+			{Column: dataset.Column{Key: "name", Title: "展会名称", Type: dataset.Text}, Value: func(e *Exhibition) dataset.Value { return text(e.Name) }},
+		},
+		Count: func(ctx context.Context, tx *database.Tx, q dataset.Query[ExhibitionFilter]) (int64, error) {
+			n, err := newExhibitionQuery(q.Filter, q.IDs).count(ctx, tx)
+			return int64(n), err
+		},
+		Page: func(ctx context.Context, tx *database.Tx, q dataset.Query[ExhibitionFilter], last *Exhibition, limit int, into []Exhibition) ([]Exhibition, error) {
+			found, err := newExhibitionQuery(q.Filter, q.IDs).after(ctx, tx, last, limit)
+			return append(into, found...), err
+		},
+	})
+}
+
 // text is a cell that is empty when the text is unset.
 func text(s string) dataset.Value { return dataset.Value{Str: s, Null: s == ""} }

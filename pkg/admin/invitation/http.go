@@ -22,8 +22,8 @@ func (s *service) routes() []httpapi.Route {
 			Detail: "按手机号查找用户;没有的用户会新建，已有的用户保持原有资料。",
 		}, s.handleCreate),
 		httpapi.Handle("GET", "/api/admin/exhibitions", httpapi.A, permissionRead, httpapi.Doc{
-			Summary: "展会列表", Tag: tag, Detail: "供邀请列表的筛选使用。",
-		}, s.handleExhibitions),
+			Summary: "展会列表", Tag: tag, Detail: "供邀请列表的筛选使用。带 export_format 时不返回列表，而是加入导出队列。",
+		}, s.handleExhibitions, httpapi.StartsWith("export_format")),
 	}, s.approvalRoutes()...)
 }
 
@@ -131,14 +131,17 @@ func (s *service) handleCreate(ctx context.Context, in createIn) (row, error) {
 }
 
 type exhibitionsIn struct {
-	Name string `json:"name,omitempty" maxLength:"200" doc:"名称包含的文字"`
+	ExhibitionFilter
 	httpapi.PagingA
+	httpapi.ExportParams
 }
 
-func (s *service) handleExhibitions(ctx context.Context, in exhibitionsIn) (httpapi.PageA[exhibitionRow], error) {
-	result, err := s.listExhibitions(ctx, in.Name, in.PageRequest())
-	if err != nil {
-		return httpapi.PageA[exhibitionRow]{}, err
-	}
-	return httpapi.ListA(page.Map(result, func(e Exhibition) exhibitionRow { return exhibitionRow(e) })), nil
+func (s *service) handleExhibitions(ctx context.Context, in exhibitionsIn) (httpapi.Reply[admin.ListOrTicket[httpapi.PageA[exhibitionRow]]], error) {
+	return admin.List(ctx, s.Exports, exhibitionDataset, &in.ExhibitionFilter, in.ExportParams, func() (httpapi.PageA[exhibitionRow], error) {
+		result, err := s.listExhibitions(ctx, in.ExhibitionFilter, in.PageRequest())
+		if err != nil {
+			return httpapi.PageA[exhibitionRow]{}, err
+		}
+		return httpapi.ListA(page.Map(result, func(e Exhibition) exhibitionRow { return exhibitionRow(e) })), nil
+	})
 }

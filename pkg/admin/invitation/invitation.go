@@ -36,6 +36,11 @@ type Exhibition struct {
 	Name string
 }
 
+// ExhibitionFilter is what the list of exhibitions and its export are narrowed by.
+type ExhibitionFilter struct {
+	Name string `json:"name,omitempty" maxLength:"200" doc:"名称包含的文字"`
+}
+
 // User is somebody who visits exhibitions. Empty texts are unset.
 type User struct {
 	ID          int64

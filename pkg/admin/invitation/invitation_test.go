@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
+	"strings"
 	"testing"
 	"time"
 
@@ -162,7 +163,7 @@ func TestExhibitionsAreFoundByPartOfTheirName(t *testing.T) {
 			t.Fatal(err)
 		}
 		for text, want := range map[string]int{"": demoExhibitions, "深圳": 2, "%": 0, "_": 0, "!": 0, "没有": 0} {
-			result, err := s.listExhibitions(t.Context(), text, page.Request{Number: 1, Size: 50})
+			result, err := s.listExhibitions(t.Context(), ExhibitionFilter{Name: text}, page.Request{Number: 1, Size: 50})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -170,5 +171,32 @@ func TestExhibitionsAreFoundByPartOfTheirName(t *testing.T) {
 				t.Errorf("%q finds %d (%d shown), want %d", text, result.Total, len(result.Items), want)
 			}
 		}
+	})
+}
+
+// The exhibitions and their export hold what going through all of them by hand finds.
+func TestExhibitionsAgainstBruteForce(t *testing.T) {
+	onEach(t, func(t *testing.T, s *service) {
+		if err := seedDemo(t.Context(), s.DB, 10); err != nil {
+			t.Fatal(err)
+		}
+		list := admintest.List[ExhibitionFilter, Exhibition]{
+			DB: s.DB, Dataset: exhibitions(), Page: s.listExhibitions, ID: func(e Exhibition) int64 { return e.ID },
+			After: func(ctx context.Context, tx *database.Tx, f ExhibitionFilter, last *Exhibition, limit int) ([]Exhibition, error) {
+				return newExhibitionQuery(f, nil).after(ctx, tx, last, limit)
+			},
+		}
+		cases := map[string]admintest.Case[ExhibitionFilter, Exhibition]{}
+		for _, text := range []string{"", "深圳", "2026", "%", "_", "!", "没有", "' OR '1'='1"} {
+			cases["named "+text] = admintest.Case[ExhibitionFilter, Exhibition]{
+				Filter: ExhibitionFilter{Name: text}, Keep: func(e Exhibition) bool { return strings.Contains(e.Name, text) },
+			}
+		}
+		all := list.Rows(t, ExhibitionFilter{}).Items
+		if len(all) != demoExhibitions {
+			t.Fatalf("%d exhibitions, want %d", len(all), demoExhibitions)
+		}
+		list.BruteForce(t, all, cases)
+		list.Pages(t, ExhibitionFilter{}, len(all))
 	})
 }

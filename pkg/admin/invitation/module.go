@@ -31,7 +31,7 @@ func Module(d admin.Deps) admin.Module {
 			{Name: permissionApprove, Title: "审批邀请", Defaults: auth.AdministratorsOnly},
 		},
 		Routes:       s.routes(),
-		Datasets:     []dataset.Dataset{s.dataset()},
+		Datasets:     []dataset.Dataset{s.dataset(), exhibitions()},
 		Dictionaries: []dataset.Dictionary{statuses},
 		Migrations:   migrations,
 		Jobs:         []job.Kind{s.approval()},

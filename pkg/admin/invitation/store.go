@@ -144,27 +144,6 @@ func exhibitionByID(ctx context.Context, tx *database.Tx, id int64) (Exhibition,
 	return e, nil
 }
 
-// listExhibitions returns a page of exhibitions whose name holds the text, newest first.
-func (s *service) listExhibitions(ctx context.Context, name string, r page.Request) (page.Result[Exhibition], error) {
-	result := page.Result[Exhibition]{Request: r}
-	const where = " FROM exhibitions WHERE name LIKE ? ESCAPE '!'"
-	pattern := database.Contains(name)
-	err := s.DB.Read(ctx, func(ctx context.Context, tx *database.Tx) (err error) {
-		if result.Total, err = database.One(ctx, tx, database.Scalar[int], "SELECT COUNT(*)"+where, pattern); err != nil {
-			return fmt.Errorf("count exhibitions: %w", err)
-		}
-		result.Items, err = database.All(ctx, tx, func(row database.Scanner) (e Exhibition, err error) {
-			err = row.Scan(&e.ID, &e.Name)
-			return e, err
-		}, "SELECT id, name"+where+" ORDER BY id DESC LIMIT ? OFFSET ?", pattern, r.Size, r.Offset())
-		if err != nil {
-			return fmt.Errorf("read exhibitions: %w", err)
-		}
-		return nil
-	})
-	return result, err
-}
-
 // ensureUser returns the user of that phone, adding one when there is none. Two requests that add the same phone at once
 // both end with the one row: the insert that loses finds it.
 func ensureUser(ctx context.Context, tx *database.Tx, u User, now time.Time) (User, error) {

@@ -15,7 +15,7 @@ const module: PageModule = {
       component: () => import('./pages/InvitationsPage.vue'),
     },
   ],
-  datasets: { 'Exports::Invitation': '邀请记录' },
+  datasets: { 'Exports::Invitation': '邀请记录', 'Exports::Exhibition': '展会' },
 }
 
 export default module
