@@ -1,6 +1,9 @@
 package dataset
 
-import "time"
+import (
+	"strconv"
+	"time"
+)
 
 // Type is what a column holds, and so how each format writes it.
 type Type uint8
@@ -71,3 +74,14 @@ func Micros(us int64) Value {
 
 // Time returns the instant of a DateTime or Date cell in UTC.
 func (v Value) Time() time.Time { return time.UnixMicro(v.Num).UTC() }
+
+// AppendCents appends the cents of a Money cell as a decimal with two places.
+func AppendCents(dst []byte, cents int64) []byte {
+	units := uint64(cents)
+	if cents < 0 {
+		dst = append(dst, '-')
+		units = -units // right for the least int64 too
+	}
+	dst = strconv.AppendUint(dst, units/100, 10)
+	return append(dst, '.', byte('0'+units%100/10), byte('0'+units%10))
+}

@@ -151,12 +151,8 @@ func (s *Service) removeOrphansOf(ctx context.Context, objects []storage.Info) (
 			uuids = append(uuids, uuid)
 		}
 	}
-	var owners map[string]owner
-	// Asked after the list: what was stored before it has its row by now.
-	if err := s.o.DB.Read(ctx, func(ctx context.Context, tx *database.Tx) (err error) {
-		owners, err = ownersOf(ctx, tx, uuids)
-		return err
-	}); err != nil {
+	owners, err := s.owners(ctx, uuids) // asked after the list: what was stored before it has its row by now
+	if err != nil {
 		return 0, err
 	}
 	for _, o := range objects {
@@ -170,6 +166,15 @@ func (s *Service) removeOrphansOf(ctx context.Context, objects []storage.Info) (
 		removed++
 	}
 	return removed, nil
+}
+
+// owners returns whose the files of these exports are now.
+func (s *Service) owners(ctx context.Context, uuids []string) (found map[string]owner, err error) {
+	err = s.o.DB.Read(ctx, func(ctx context.Context, tx *database.Tx) (err error) {
+		found, err = ownersOf(ctx, tx, uuids)
+		return err
+	})
+	return found, err
 }
 
 // orphan reports whether an object is, and will be, nobody's file.
@@ -259,12 +264,8 @@ func (s *Service) cleanSpoolFiles(ctx context.Context, files []fs.DirEntry) (rem
 		}
 		found, uuids = append(found, spooled{f.Name(), m[1], attempt}), append(uuids, m[1])
 	}
-	var owners map[string]owner
-	// Asked after the folder was read: an attempt is in its row before it makes a file.
-	if err := s.o.DB.Read(ctx, func(ctx context.Context, tx *database.Tx) (err error) {
-		owners, err = ownersOf(ctx, tx, uuids)
-		return err
-	}); err != nil {
+	owners, err := s.owners(ctx, uuids) // asked after the folder was read: an attempt is in its row before it makes a file
+	if err != nil {
 		return 0, err
 	}
 	for _, f := range found {

@@ -163,6 +163,27 @@ func (v *row) scan(s database.Scanner) error {
 	return err
 }
 
+// cursor is the rows of a query, whoever's driver reads them.
+type cursor interface {
+	database.Scanner
+	Next() bool
+	Err() error
+}
+
+// eachOf calls fn with every row, which is reused.
+func eachOf(rows cursor, fn func(v *row) error) error {
+	var v row
+	for rows.Next() {
+		if err := v.scan(rows); err != nil {
+			return err
+		}
+		if err := fn(&v); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
 const plainQuery = "SELECT " + columns + " FROM bench_rows ORDER BY created_at DESC, id DESC"
 
 func plainPostgres(ctx context.Context, dsn string, out io.Writer) error {
@@ -177,16 +198,7 @@ func plainPostgres(ctx context.Context, dsn string, out io.Writer) error {
 			return err
 		}
 		defer rows.Close()
-		var v row
-		for rows.Next() {
-			if err := v.scan(rows); err != nil {
-				return err
-			}
-			if err := fn(&v); err != nil {
-				return err
-			}
-		}
-		return rows.Err()
+		return eachOf(rows, fn)
 	})
 }
 
@@ -202,16 +214,7 @@ func plainSQLite(ctx context.Context, dsn string, out io.Writer) error {
 			return err
 		}
 		defer rows.Close()
-		var v row
-		for rows.Next() {
-			if err := v.scan(rows); err != nil {
-				return err
-			}
-			if err := fn(&v); err != nil {
-				return err
-			}
-		}
-		return rows.Err()
+		return eachOf(rows, fn)
 	})
 }
 
@@ -272,14 +275,11 @@ func list() dataset.Dataset {
 				return into, err
 			}
 			defer rows.Close()
-			for rows.Next() {
-				var v row
-				if err := v.scan(rows); err != nil {
-					return into, err
-				}
-				into = append(into, v)
-			}
-			return into, rows.Err()
+			err = eachOf(rows, func(v *row) error {
+				into = append(into, *v)
+				return nil
+			})
+			return into, err
 		},
 	}
 	read := []func(v *row) dataset.Value{

@@ -84,7 +84,7 @@ func (l *lines) cell(dst []byte, c *column, v dataset.Value, r *dataset.Report) 
 	case dataset.Int:
 		return strconv.AppendInt(dst, v.Num, 10)
 	case dataset.Money:
-		return appendCents(dst, v.Num)
+		return dataset.AppendCents(dst, v.Num)
 	case dataset.DateTime, dataset.Date:
 		dst, _ = appendTime(dst, v, l.location, c.layout, r)
 		return dst

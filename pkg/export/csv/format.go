@@ -2,7 +2,6 @@ package csv
 
 import (
 	"io"
-	"strconv"
 	"time"
 
 	"exporthub/pkg/dataset"
@@ -60,17 +59,6 @@ type encoder interface {
 	header(dst []byte) []byte
 	// row appends the line of a row that has a value for every column.
 	row(dst []byte, values []dataset.Value, r *dataset.Report) []byte
-}
-
-// appendCents appends cents as a decimal with two places.
-func appendCents(dst []byte, cents int64) []byte {
-	units := uint64(cents)
-	if cents < 0 {
-		dst = append(dst, '-')
-		units = -units // right for the least int64 too
-	}
-	dst = strconv.AppendUint(dst, units/100, 10)
-	return append(dst, '.', byte('0'+units%100/10), byte('0'+units%10))
 }
 
 // rfc3339 is RFC 3339 with what there is of a second's fraction.

@@ -56,7 +56,7 @@ func (o *objects) value(dst []byte, m *member, v dataset.Value, r *dataset.Repor
 		}
 		return strconv.AppendInt(dst, v.Num, 10)
 	case dataset.Money:
-		return append(appendCents(append(dst, '"'), v.Num), '"')
+		return append(dataset.AppendCents(append(dst, '"'), v.Num), '"')
 	case dataset.DateTime, dataset.Date:
 		dst, known := appendTime(append(dst, '"'), v, o.location, m.layout, r)
 		if !known {

@@ -165,7 +165,7 @@ func (c *column) append(dst, digits []byte, v *cell, z *zone, r *dataset.Report)
 		return closeNumber(strconv.AppendInt(dst, v.num, 10), isExact(v.num))
 	case opMoney:
 		dst = c.openNumber(dst, digits, isExact(v.num))
-		return closeNumber(appendCents(dst, v.num), isExact(v.num))
+		return closeNumber(dataset.AppendCents(dst, v.num), isExact(v.num))
 	case opTime, opDate:
 		return c.appendTime(dst, digits, v, z, r)
 	}
@@ -188,17 +188,6 @@ func closeNumber(dst []byte, exact bool) []byte {
 }
 
 func isExact(n int64) bool { return -maxExact <= n && n <= maxExact }
-
-// appendCents appends cents as a decimal with two places.
-func appendCents(dst []byte, cents int64) []byte {
-	units := uint64(cents)
-	if cents < 0 {
-		dst = append(dst, '-')
-		units = -units // right for the least int64 too
-	}
-	dst = strconv.AppendUint(dst, units/100, 10)
-	return append(dst, '.', byte('0'+units%100/10), byte('0'+units%10))
-}
 
 // zone tells local times. It remembers the span in which its last answer holds: looking that up costs more than all else
 // of a time's cell. It is for one goroutine.
