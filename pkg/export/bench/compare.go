@@ -2,9 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
-	"os/exec"
+	"os"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -17,15 +18,18 @@ type peer struct {
 	name  string
 	write func(w io.Writer, from source) error
 	job   func(ctx context.Context, database string, out io.Writer) error // instead, from a database
-	// python, when set, is the program that does it instead.
-	python string
+	// outside, instead, returns the command of a program that does it; dir is there as long as the bench runs. A missing
+	// is what it lacks on this machine.
+	outside func(ctx context.Context, dir string) ([]string, error)
+	program []string // what outside returned
 }
 
-func (p peer) command(source string, rows int) (string, []string) {
-	if p.python != "" {
-		return "/usr/bin/python3", []string{"-c", p.python, fmt.Sprint(rows)}
+// command is the process that writes a file.
+func (p peer) command(source string, rows int) []string {
+	if p.outside != nil {
+		return append(slices.Clone(p.program), fmt.Sprint(rows))
 	}
-	return self(), []string{"-one", p.name, "-source", source, "-rows", fmt.Sprint(rows)}
+	return []string{self(), "-one", p.name, "-source", source, "-rows", fmt.Sprint(rows)}
 }
 
 // documented is the peer that all others are compared with.
@@ -39,7 +43,8 @@ var writers = []peer{
 	{name: "xlsx-1worker", write: ours(xlsx.Options{Workers: 1})},
 	{name: "csv", write: oursCSV},
 	{name: "rows-only", write: nowhere},
-	{name: "xlsxwriter-python", python: xlsxwriter},
+	{name: "libxlsxwriter", outside: compiled},
+	{name: "xlsxwriter-python", outside: python},
 }
 
 func findPeer(name string) (peer, bool) {
@@ -52,14 +57,25 @@ func findPeer(name string) (peer, bool) {
 }
 
 func benchWriters(ctx context.Context, out io.Writer, counts []int, rounds int, only string) error {
+	dir, err := os.MkdirTemp("", "bench-*")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
 	var peers []peer
 	for _, p := range writers {
 		if only != "" && !slices.Contains(strings.Split(only, ","), p.name) {
 			continue
 		}
-		if p.python != "" && exec.CommandContext(ctx, "/usr/bin/python3", "-c", "import xlsxwriter").Run() != nil {
-			fmt.Fprintln(out, "XlsxWriter is not installed (python3-xlsxwriter): left out")
-			continue
+		if p.outside != nil {
+			p.program, err = p.outside(ctx, dir)
+			if lacks, ok := errors.AsType[missing](err); ok {
+				fmt.Fprintf(out, "%s: left out\n", lacks)
+				continue
+			}
+			if err != nil {
+				return err
+			}
 		}
 		peers = append(peers, p)
 	}

@@ -17,7 +17,7 @@ import (
 // measureHere writes one file in this process and prints what that took.
 func measureHere(ctx context.Context, out io.Writer, name, database string, rows int) error {
 	p, known := findPeer(name)
-	if !known || p.python != "" {
+	if !known || p.outside != nil {
 		return fmt.Errorf("-one: there is no writer %q", name)
 	}
 	f, err := os.CreateTemp("", "bench-*.out")

@@ -65,8 +65,8 @@ type sample struct {
 // measure runs one writer in a process of its own.
 func measure(ctx context.Context, w peer, source string, rows int) (sample, error) {
 	var s sample
-	name, args := w.command(source, rows)
-	cmd := exec.CommandContext(ctx, name, args...)
+	command := w.command(source, rows)
+	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
 	cmd.Stderr = os.Stderr
 	start := time.Now()
 	out, err := cmd.Output()

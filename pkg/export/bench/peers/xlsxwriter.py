@@ -1,8 +1,5 @@
-package main
-
-// xlsxwriter writes rows of the same kinds with Python's XlsxWriter in its constant-memory mode, as its documentation
-// shows it. The rows are not the same ones, but as long and as varied.
-const xlsxwriter = `
+# Writes rows of the same kinds as the bench's with XlsxWriter in its constant-memory mode, as its documentation shows
+# it. The rows are not the same ones, but as long and as varied.
 import datetime, json, os, random, resource, sys, tempfile, time
 import xlsxwriter
 rows = int(sys.argv[1])
@@ -39,4 +36,3 @@ wall, used = time.time() - start, resource.getrusage(resource.RUSAGE_SELF)
 peak = next(int(l.split()[1]) * 1024 for l in open("/proc/self/status") if l.startswith("VmHWM"))
 print(json.dumps({"CPU": used.ru_utime + used.ru_stime, "Wall": wall, "Peak": peak, "Size": os.path.getsize(path)}))
 os.remove(path)
-`
