@@ -93,7 +93,7 @@ generate: ## golden files and the state diagram, from the code
 fuzz: ## each fuzz target for a minute
 	@for pkg in $$(grep -rl --include=*_test.go '^func Fuzz' pkg jobs | xargs -n1 dirname | sort -u); do \
 	  for f in $$(grep -ho '^func Fuzz[A-Za-z0-9_]*' $$pkg/*_test.go | cut -c6-); do \
-	    echo "== $$pkg $$f"; go test ./$$pkg -run '^$$' -fuzz "^$$f$$" -fuzztime 1m || exit 1; done; done
+	    echo "== $$pkg $$f"; go test ./$$pkg -run '^$$' -fuzz "^$$f$$" -fuzztime 1m -fuzzminimizetime 2s || exit 1; done; done
 
 clean: ## what was built; data stays
 	rm -rf bin web/node_modules
