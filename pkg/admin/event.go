@@ -38,6 +38,7 @@ type Export struct {
 	Filename string // of the file, when there is one
 	Count    *int64 // rows, as far as known
 	Reason   string // why it failed, in words its owner can act on
+	Changed  string // what of the data its file holds otherwise, in words; empty is nothing
 }
 
 // Import is an import that ended.

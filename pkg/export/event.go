@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"exporthub/pkg/job"
@@ -31,6 +32,14 @@ type storedFile struct {
 	Size        int64     `json:"size"`
 	URL         string    `json:"url"`
 	ExpiresAt   time.Time `json:"expires_at"`
+	// Columns are what the file holds, so that a link can be compared with what its owner may see later.
+	Columns []fileColumn `json:"columns,omitempty"`
+}
+
+// fileColumn is a column as a file holds it.
+type fileColumn struct {
+	Key    string `json:"key"`
+	Masked bool   `json:"masked,omitempty"`
 }
 
 // event is what followers of an export receive: the seven documented fields first, in the documented order, then ours.
@@ -50,10 +59,12 @@ type event struct {
 	ETASeconds    *int64 `json:"eta_seconds,omitempty"`
 	// Estimated says that count is about right only, since counting takes too long. What is written is counted exactly.
 	Estimated bool `json:"count_estimated,omitempty"`
-	// What of the data the file holds otherwise: texts that were cut, texts with invalid bytes, dates out of span.
+	// What of the data the file holds otherwise: texts that were cut, texts with invalid bytes, dates out of span; and
+	// that in words.
 	Cut       int64   `json:"cut,omitempty"`
 	Replaced  int64   `json:"replaced,omitempty"`
 	OutOfSpan int64   `json:"out_of_span,omitempty"`
+	Changed   string  `json:"changed,omitempty"`
 	Filename  string  `json:"filename,omitempty"`
 	Error     *reason `json:"error,omitempty"`
 	At        string  `json:"at"`
@@ -86,6 +97,24 @@ func readJob(j job.Job) (exportJob, error) {
 	return e, nil
 }
 
+// changed says in words what of the data the file holds otherwise; nothing when it holds everything as it is.
+func (d detail) changed() string {
+	var parts []string
+	for _, p := range []struct {
+		count int64
+		words string
+	}{
+		{d.Cut, "%d 处文字超过单元格的长度上限，已截断"},
+		{d.Replaced, "%d 处文字含有无效字符，已替换为 \uFFFD"},
+		{d.OutOfSpan, "%d 个日期超出可表示的范围，已改为文字或留空"},
+	} {
+		if p.count > 0 {
+			parts = append(parts, fmt.Sprintf(p.words, p.count))
+		}
+	}
+	return strings.Join(parts, ";")
+}
+
 // event tells the export as it stands.
 func (e exportJob) event(replayed bool) event {
 	v := event{
@@ -96,6 +125,7 @@ func (e exportJob) event(replayed bool) event {
 		v.Count, v.FileSize, v.Rows = e.detail.Count, e.detail.FileSize, e.detail.Rows
 		v.ETASeconds, v.UploadAttempt = e.detail.ETASeconds, e.detail.UploadAttempt
 		v.Estimated, v.Cut, v.Replaced, v.OutOfSpan = e.detail.Estimated, e.detail.Cut, e.detail.Replaced, e.detail.OutOfSpan
+		v.Changed = e.detail.changed()
 	}
 	if f := e.detail.File; f != nil && e.State == job.StateSuccess {
 		v.Filename = f.Filename

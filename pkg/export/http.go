@@ -28,7 +28,9 @@ func (s *Service) Routes(address func(r *http.Request) string) []httpapi.Route {
 	return []httpapi.Route{
 		httpapi.Handle("GET", "/api/exports/{uuid}", httpapi.Native, httpapi.SignedIn, httpapi.Doc{
 			Summary: "导出任务", Tag: tag,
-			Detail: "任务及其最近一次进度。带 Prefer: wait=20 时等到有变化再返回;带 If-None-Match 时没有变化返回 304。",
+			Detail: "任务及其最近一次进度。带 Prefer: wait=20 时等到有变化再返回;带 If-None-Match 时没有变化返回 304。" +
+				"文件与数据不一致之处(被截断的文字、被替换的无效字符、无法表示的日期)计入 cut、replaced、out_of_span," +
+				"并在 changed 中用文字说明;导出完成的消息里也有这段文字。",
 		}, s.handleJob, httpapi.Answers(304, 401, 404, 422, 429)),
 		s.cancelRoute(),
 		httpapi.HandleHTTP("GET", "/export/{name}", httpapi.Native, httpapi.Public, httpapi.Doc{
@@ -64,6 +66,10 @@ type jobOut struct {
 	Count      *int64          `json:"count" doc:"行数"`
 	FileSize   *int64          `json:"file_size" doc:"字节"`
 	FileURL    *string         `json:"file_url"`
+	Cut        int64           `json:"cut" doc:"超过单元格长度上限(32,767 个 UTF-16 单元)而被截断的文字"`
+	Replaced   int64           `json:"replaced" doc:"含有无效字节、已替换为 U+FFFD 的文字"`
+	OutOfSpan  int64           `json:"out_of_span" doc:"超出可表示范围的日期:XLSX 中早于 1900-03-01 的写成文字，其余留空"`
+	Changed    string          `json:"changed,omitempty" doc:"以上三项的文字说明;文件与数据一致时没有"`
 	Filename   *string         `json:"filename"`
 	Expired    bool            `json:"expired" doc:"文件已过保留期"`
 	ExpiresAt  *string         `json:"expires_at"`
@@ -139,6 +145,7 @@ func (s *Service) view(ctx context.Context, j job.Job) (jobOut, error) {
 		UUID: j.UUID, Status: j.State, Dataset: e.payload.Dataset, Service: e.payload.Service, Format: e.payload.Format,
 		Channel: jobStream(j.UUID), Progress: j.Progress, Attempt: j.Attempt,
 		Count: v.Count, FileSize: v.FileSize, FileURL: v.FileURL, Error: v.Error, Event: e.render(false),
+		Cut: v.Cut, Replaced: v.Replaced, OutOfSpan: v.OutOfSpan, Changed: v.Changed,
 		CreatedAt:  httpapi.FormatTime(ctx, httpapi.Native, j.CreatedAt),
 		StartedAt:  httpapi.NullTime(ctx, httpapi.Native, j.StartedAt),
 		FinishedAt: httpapi.NullTime(ctx, httpapi.Native, j.FinishedAt),

@@ -8,6 +8,7 @@ import (
 
 	"exporthub/pkg/auth"
 	"exporthub/pkg/database"
+	"exporthub/pkg/dataset"
 	"exporthub/pkg/errs"
 )
 
@@ -49,7 +50,8 @@ func (s *Service) openLink(ctx context.Context, name, signature string) (downloa
 	return d, err
 }
 
-// permit returns who an export belongs to, when they may still export that list and see the columns they asked for.
+// permit returns who an export belongs to, when they may still export that list and see what it holds as it
+// holds it: a column that was hidden from them since, or masked, ends their link.
 func (s *Service) permit(ctx context.Context, r exportRow) (*auth.Principal, error) {
 	j, err := s.store.Get(ctx, r.UUID)
 	if err != nil {
@@ -70,10 +72,31 @@ func (s *Service) permit(ctx context.Context, r exportRow) (*auth.Principal, err
 	if !owner.Can(set.Permission) {
 		return nil, errs.New(errs.Forbidden, "导出人已没有该列表的导出权限")
 	}
-	if _, err := set.Pick(e.payload.Columns, owner.Can); err != nil {
-		return nil, errs.New(errs.Forbidden, "导出人已没有查看其中某些列的权限")
+	if e.detail.File == nil { // the columns are settled when a worker writes them
+		if _, err := set.Pick(e.payload.Columns, owner.Can); err != nil {
+			return nil, errs.New(errs.Forbidden, "导出人已没有查看其中某些列的权限")
+		}
+		return owner, nil
 	}
-	return owner, nil
+	return owner, set.CheckShown(e.written(set), owner.Can)
+}
+
+// written returns the columns of the export's file as it holds them. A file that does not say was written by a version
+// in which nothing was hidden: it is taken to hold what was asked for, unmasked.
+func (e exportJob) written(set dataset.Dataset) []dataset.Column {
+	var columns []dataset.Column
+	for _, c := range e.detail.File.Columns {
+		columns = append(columns, dataset.Column{Key: c.Key, Masked: c.Masked})
+	}
+	if columns == nil {
+		for _, key := range e.payload.Columns {
+			columns = append(columns, dataset.Column{Key: key})
+		}
+	}
+	if columns == nil {
+		columns = set.Columns
+	}
+	return columns
 }
 
 // audit records that a file was fetched.

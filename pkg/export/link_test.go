@@ -140,23 +140,34 @@ func TestFilesAreFetchedByTheirSignatureOnly(t *testing.T) {
 	}
 }
 
+// permissionDecides takes the permission to export from the staff and gives it back, and holds that a link of theirs ends
+// and is good again.
+func (h *hub) permissionDecides(s *httptest.Server, link string) {
+	h.t.Helper()
+	h.staffMay()
+	if res, _ := h.get(s, link, ""); res.StatusCode != 403 {
+		h.t.Errorf("without the permission: %d, want 403", res.StatusCode)
+	}
+	h.staffMay("thing.export")
+	if res, _ := h.get(s, link, ""); res.StatusCode != 200 {
+		h.t.Errorf("with it again: %d, want 200", res.StatusCode)
+	}
+}
+
+// staffMay makes these the permissions of the staff.
+func (h *hub) staffMay(permissions ...string) {
+	h.t.Helper()
+	if err := h.auth.SetPermissions(h.t.Context(), auth.Staff, permissions); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
 func TestALinkEndsWithItsOwnersPermission(t *testing.T) {
 	h := newHub(t, dbtest.Postgres(t, sources(t)...), hubOptions{work: true})
 	h.fill(5)
 	_, link := h.exported("owner", auth.Staff)
 	s := h.server()
-	if err := h.auth.SetPermissions(t.Context(), auth.Staff, nil); err != nil {
-		t.Fatal(err)
-	}
-	if res, _ := h.get(s, link, ""); res.StatusCode != 403 {
-		t.Errorf("without the permission: %d, want 403", res.StatusCode)
-	}
-	if err := h.auth.SetPermissions(t.Context(), auth.Staff, []string{"thing.export"}); err != nil {
-		t.Fatal(err)
-	}
-	if res, _ := h.get(s, link, ""); res.StatusCode != 200 {
-		t.Errorf("with it again: %d, want 200", res.StatusCode)
-	}
+	h.permissionDecides(s, link)
 	_, p := h.person("owner", auth.Staff)
 	if err := h.auth.SetStatus(t.Context(), p.UserID, auth.Disabled); err != nil {
 		t.Fatal(err)

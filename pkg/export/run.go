@@ -261,10 +261,14 @@ func (a *attempt) key(ctx context.Context) (string, error) {
 // file describes the attempt's object and signs the link to it.
 func (a *attempt) file(key string, size int64) storedFile {
 	expires := a.s.o.Now().Add(a.s.o.Retention).Truncate(time.Second)
-	return storedFile{
+	f := storedFile{
 		Key: key, Filename: a.job.payload.Filename + "." + a.format.Extension, ContentType: a.format.ContentType,
 		Size: size, URL: a.s.fileURL(key, expires), ExpiresAt: expires,
 	}
+	for _, c := range a.columns {
+		f.Columns = append(f.Columns, fileColumn{Key: c.Key, Masked: c.Masked})
+	}
+	return f
 }
 
 func (a *attempt) upload(ctx context.Context, spool *os.File, file storedFile) error {

@@ -30,6 +30,7 @@ type toldOurs struct {
 	Cut       int64     `json:"cut"`
 	Replaced  int64     `json:"replaced"`
 	OutOfSpan int64     `json:"out_of_span"`
+	Changed   string    `json:"changed"`
 }
 
 func (h *hub) toldOurs(uuid string) []toldOurs {
@@ -163,11 +164,70 @@ func TestWhatWasChangedIsTold(t *testing.T) {
 	h := newHub(t, dbtest.SQLite(t, sources(t)...), hubOptions{work: true, set: &set})
 	h.fill(5)
 	ctx, _ := h.person("teller", auth.Staff)
-	uuid, _ := h.succeeded(ctx, dataset.Request{Dataset: "thing"})
-	events := h.toldOurs(uuid)
-	if last := events[len(events)-1]; last.Cut != 1 || last.Replaced != 3 || last.OutOfSpan != 0 {
-		t.Errorf("told %+v, want 1 cut and 3 replaced", last)
+	uuid, file := h.succeeded(ctx, dataset.Request{Dataset: "thing"})
+	const words = "1 处文字超过单元格的长度上限，已截断;3 处文字含有无效字符，已替换为 \uFFFD"
+	for _, e := range h.toldOurs(uuid) {
+		if e.Status != job.StateBeforeUpload && e.Status != job.StateSuccess {
+			continue
+		}
+		if e.Cut != 1 || e.Replaced != 3 || e.OutOfSpan != 0 || e.Changed != words {
+			t.Errorf("told %+v, want 1 cut and 3 replaced, and %q", e, words)
+		}
 	}
+	if got := h.record("teller", uuid); got.Cut != 1 || got.Replaced != 3 || got.OutOfSpan != 0 || got.Changed != words {
+		t.Errorf("the job's record says %+v, want %q", got, words)
+	}
+	// What is told is what the file holds.
+	book, err := excelize.OpenReader(bytes.NewReader(file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer book.Close()
+	lines, err := book.GetRows("物品")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cut, replaced := 0, 0
+	for _, line := range lines[1:] {
+		if line[1] == strings.Repeat("长", 32_767) {
+			cut++
+		}
+		if strings.HasSuffix(line[1], "\uFFFD") {
+			replaced++
+		}
+	}
+	if cut != 1 || replaced != 3 {
+		t.Errorf("the file holds %d cut and %d replaced texts", cut, replaced)
+	}
+	// A file that holds everything as it is says nothing of changes, in any format.
+	for _, format := range []string{"xlsx", "csv", "csv-raw", "jsonl"} {
+		h := newHub(t, dbtest.SQLite(t, sources(t)...), hubOptions{work: true})
+		h.fill(1)
+		ctx, _ := h.person("teller", auth.Staff)
+		uuid, _ := h.succeeded(ctx, dataset.Request{Dataset: "thing", Format: format})
+		events := h.toldOurs(uuid)
+		if last, got := events[len(events)-1], h.record("teller", uuid); last.Changed != "" || got != (changes{}) {
+			t.Errorf("%s: told %q, the record says %+v, want nothing", format, last.Changed, got)
+		}
+	}
+}
+
+// changes are what a job's record says of the data its file holds otherwise.
+type changes struct {
+	Cut       int64
+	Replaced  int64
+	OutOfSpan int64 `json:"out_of_span"`
+	Changed   string
+}
+
+// record reads a job as its owner does.
+func (h *hub) record(account, uuid string) (c changes) {
+	h.t.Helper()
+	res, body := h.get(h.server(), "/api/exports/"+uuid, h.token(account))
+	if err := json.Unmarshal(body, &c); err != nil || res.StatusCode != 200 {
+		h.t.Fatalf("%d %v in %.200s", res.StatusCode, err, body)
+	}
+	return c
 }
 
 // TestEveryRowOfTheSnapshotOnce writes all the time while an export reads: what was there when it began is in the file
@@ -251,21 +311,6 @@ func checkThings(t *testing.T, file string, rows int) {
 		seen[id] = true
 		if want := fmt.Sprintf("物品%d,%d.%02d,139%08d", i, i*101/100, i*101%100, i); rest != want {
 			t.Fatalf("row %d is %q, want %q as it was when the snapshot began", i+1, rest, want)
-		}
-	}
-}
-
-func TestMaskedColumns(t *testing.T) {
-	set := things()
-	phone := &set.Columns[3]
-	phone.Permission, phone.Mask = "", dataset.Mask{Permission: "thing.phone", Head: 3, Tail: 4}
-	h := newHub(t, dbtest.Postgres(t, sources(t)...), hubOptions{work: true, set: &set})
-	h.fill(1)
-	for role, want := range map[auth.Role]string{auth.Staff: "139****0000", auth.Administrator: "13900000000"} {
-		ctx, _ := h.person(fmt.Sprint("role", role), role)
-		_, file := h.succeeded(ctx, dataset.Request{Dataset: "thing", Format: "csv-raw", Columns: []string{"phone"}})
-		if got := string(file); got != "phone\r\n"+want+"\r\n" {
-			t.Errorf("role %v gets %q, want %q", role, got, want)
 		}
 	}
 }

@@ -241,18 +241,7 @@ func TestWhoMayWait(t *testing.T) {
 		}
 	}
 
-	if err := h.auth.SetPermissions(t.Context(), auth.Staff, nil); err != nil {
-		t.Fatal(err)
-	}
-	if res, _ := h.get(s, link, ""); res.StatusCode != 403 {
-		t.Errorf("without the permission: %d, want 403", res.StatusCode)
-	}
-	if err := h.auth.SetPermissions(t.Context(), auth.Staff, []string{"thing.export"}); err != nil {
-		t.Fatal(err)
-	}
-	if res, _ := h.get(s, link, ""); res.StatusCode != 200 {
-		t.Errorf("with it again: %d, want 200", res.StatusCode)
-	}
+	h.permissionDecides(s, link)
 	h.clock.Advance(7*24*time.Hour + time.Second)
 	if res, _ := h.get(s, link, ""); res.StatusCode != 410 {
 		t.Errorf("after the retention: %d, want 410", res.StatusCode)
@@ -284,9 +273,7 @@ func TestRightsAreCheckedAgainAfterTheWait(t *testing.T) {
 	_, link := h.wanted(ctx)
 	waiting := h.later(s, link)
 	within(t, storing, "the upload")
-	if err := h.auth.SetPermissions(t.Context(), auth.Staff, nil); err != nil {
-		t.Fatal(err)
-	}
+	h.staffMay()
 	release()
 	if r := within(t, waiting, "the answer"); r.status != 403 {
 		t.Errorf("answers %d %.100s, want 403", r.status, r.body)

@@ -93,6 +93,7 @@ func endedExport(kind job.Kind, registry *dataset.Registry, j job.Job) (admin.Ex
 		Service  string
 		Filename string
 		Count    *int64
+		Changed  string
 		Error    *struct{ Message string }
 	}
 	data, _ := kind.Render(j)
@@ -101,6 +102,7 @@ func endedExport(kind job.Kind, registry *dataset.Registry, j job.Job) (admin.Ex
 	}
 	e := admin.Export{
 		UUID: j.UUID, OwnerID: j.OwnerID, Status: told.Status, Title: told.Service, Filename: told.Filename, Count: told.Count,
+		Changed: told.Changed,
 	}
 	if told.Error != nil {
 		e.Reason = told.Error.Message

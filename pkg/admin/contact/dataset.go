@@ -3,6 +3,7 @@ package contact
 import (
 	"context"
 
+	"exporthub/pkg/auth"
 	"exporthub/pkg/database"
 	"exporthub/pkg/dataset"
 )
@@ -16,11 +17,19 @@ const listTitle = "联系记录"
 // header is the documented one: white on blue, bold as every header is.
 var header = dataset.HeaderStyle{Fill: "4472C4", Font: "FFFFFF"}
 
+// notes is the column that list and file show to some only. It is not searched, so that a search tells nothing of it.
+const notes = "notes"
+
+// view is the columns as the caller that ctx carries has them, in the list and in their files.
+func (s *service) view(ctx context.Context) dataset.View { return s.dataset().View(auth.From(ctx).Can) }
+
 func (s *service) dataset() dataset.Dataset {
 	type field = dataset.Field[Contact]
 	column := func(key, title string, t dataset.Type) dataset.Column {
 		return dataset.Column{Key: key, Title: title, Type: t}
 	}
+	remarks := column(notes, "备注", dataset.Text)
+	remarks.Permission = permissionNotes
 	return dataset.Define(dataset.Spec[Filter, Contact]{
 		Name: DatasetName, Service: "Exports::Contact", Title: listTitle, Permission: permissionExport,
 		Header: header, NoInfo: true, // the workbook is documented, and has this one sheet
@@ -32,7 +41,7 @@ func (s *service) dataset() dataset.Dataset {
 			{Column: column("reply_status", "回复状态", dataset.Text), Value: func(v *Contact) dataset.Value { return dataset.String(v.ReplyStatus) }},
 			{Column: column("wechat_exchanged", "是否交换微信", dataset.Bool), Value: func(v *Contact) dataset.Value { return dataset.Truth(v.WechatExchanged) }},
 			{Column: column("worker_id", "Worker ID", dataset.Text), Value: func(v *Contact) dataset.Value { return text(v.WorkerID) }},
-			{Column: column("notes", "备注", dataset.Text), Value: func(v *Contact) dataset.Value { return text(v.Notes) }},
+			{Column: remarks, Value: func(v *Contact) dataset.Value { return text(v.Notes) }},
 			{Column: column("contacted_at", "联系时间", dataset.DateTime), Value: func(v *Contact) dataset.Value { return dataset.Instant(v.ContactedAt) }},
 			{Column: column("created_at", "创建时间", dataset.DateTime), Value: func(v *Contact) dataset.Value { return dataset.Instant(v.CreatedAt) }},
 		},

@@ -21,7 +21,8 @@ func (s *service) routes() []httpapi.Route {
 	return []httpapi.Route{
 		httpapi.Handle("GET", "/api/contacts", httpapi.D, permissionRead, httpapi.Doc{
 			Summary: "联系记录列表", Tag: tag,
-			Detail: "带 export_format 时不返回列表，而是把全部匹配的记录加入导出队列，返回任务的 uuid 和 channel。",
+			Detail: "带 export_format 时不返回列表，而是把全部匹配的记录加入导出队列，返回任务的 uuid 和 channel。" +
+				"没有 contact.read_notes 权限的人在列表中看不到备注，导出文件没有这一列。",
 		}, s.handleList, httpapi.StartsWith("export_format")),
 		httpapi.Handle("GET", "/api/contacts/export", httpapi.D, permissionRead, httpapi.Doc{
 			Summary: "导出联系记录为 Excel", Tag: tag,
@@ -33,7 +34,7 @@ func (s *service) routes() []httpapi.Route {
 		}, s.handleCreate),
 		httpapi.Handle("PUT", "/api/contacts/{id}", httpapi.D, permissionWrite, httpapi.Doc{
 			Summary: "修改联系记录", Tag: tag,
-			Detail: "只修改请求中出现的字段，null 表示清空。带 version 或 If-Match 时，记录已被修改过则返回 409。",
+			Detail: "只修改请求中出现的字段，null 表示清空。看不到备注的人不能修改备注。带 version 或 If-Match 时，记录已被修改过则返回 409。",
 		}, s.handleChange),
 		httpapi.Handle("DELETE", "/api/contacts/{id}", httpapi.D, permissionWrite, httpapi.Doc{
 			Summary: "删除联系记录", Tag: tag, Detail: "带 If-Match 时，记录已被修改过则返回 409。",
@@ -58,16 +59,17 @@ type row struct {
 	WechatExchanged bool    `json:"wechat_exchanged" doc:"是否交换微信"`
 	AccountID       *int64  `json:"account_id" doc:"账号"`
 	WorkerID        *string `json:"worker_id" doc:"Worker 标识"`
-	Notes           string  `json:"notes" doc:"备注信息"`
+	Notes           string  `json:"notes" doc:"备注信息;没有 contact.read_notes 权限的人看到的是空"`
 	ContactedAt     *string `json:"contacted_at" doc:"联系时间"`
 	CreatedAt       string  `json:"created_at" doc:"创建时间"`
 	Version         int64   `json:"version" doc:"修改时带上，可避免覆盖他人的修改"`
 }
 
-func newRow(ctx context.Context, v Contact) row {
+// newRow shows a record as its viewer has its columns.
+func newRow(ctx context.Context, view dataset.View, v Contact) row {
 	r := row{
 		ID: v.ID, Name: v.Name, Position: v.Position, Contact: v.Contact, ReplyStatus: v.ReplyStatus,
-		WechatExchanged: v.WechatExchanged, Notes: v.Notes, Version: v.Version,
+		WechatExchanged: v.WechatExchanged, Notes: view.Text(notes, v.Notes), Version: v.Version,
 		ContactedAt: httpapi.NullTime(ctx, httpapi.D, v.ContactedAt),
 		CreatedAt:   httpapi.FormatTime(ctx, httpapi.D, v.CreatedAt),
 	}
@@ -86,7 +88,8 @@ func (s *service) handleList(ctx context.Context, in listIn) (httpapi.Reply[admi
 		if err != nil {
 			return httpapi.PageD[row]{}, err
 		}
-		return httpapi.ListD(page.Map(result, func(v Contact) row { return newRow(ctx, v) })), nil
+		view := s.view(ctx)
+		return httpapi.ListD(page.Map(result, func(v Contact) row { return newRow(ctx, view, v) })), nil
 	})
 }
 
@@ -147,7 +150,7 @@ func (s *service) handleCreate(ctx context.Context, in createIn) (row, error) {
 	if err != nil {
 		return row{}, err
 	}
-	return newRow(ctx, v), nil
+	return newRow(ctx, s.view(ctx), v), nil
 }
 
 // Seen is what a caller says of the version it has seen: nothing, and the last write wins, or a number.
@@ -182,6 +185,9 @@ func (s *service) handleChange(ctx context.Context, in changeIn) (row, error) {
 	if err != nil {
 		return row{}, err
 	}
+	if in.Notes.Set && !s.view(ctx).Sees(notes) {
+		return row{}, errs.Invalidf(notes, "没有查看备注的权限，不能修改")
+	}
 	v, err := s.change(ctx, in.ID, version, func(v *Contact) {
 		trimmed(&v.Name, in.Name)
 		trimmed(&v.Contact, in.Contact)
@@ -190,7 +196,7 @@ func (s *service) handleChange(ctx context.Context, in changeIn) (row, error) {
 	if err != nil {
 		return row{}, err
 	}
-	return newRow(ctx, v), nil
+	return newRow(ctx, s.view(ctx), v), nil
 }
 
 type removeIn struct {

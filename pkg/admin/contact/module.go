@@ -15,6 +15,7 @@ const (
 	permissionRead   = "contact.read"
 	permissionWrite  = "contact.write"
 	permissionExport = "contact.export"
+	permissionNotes  = "contact.read_notes"
 )
 
 // Module is the system of contact records.
@@ -24,6 +25,7 @@ func Module(d admin.Deps) admin.Module {
 		Name: "contact",
 		Permissions: []auth.Permission{
 			{Name: permissionRead, Title: "查看联系记录", Defaults: auth.Everyone},
+			{Name: permissionNotes, Title: "查看联系记录的备注", Defaults: auth.Everyone},
 			{Name: permissionExport, Title: "导出联系记录", Defaults: auth.StaffAndAbove},
 			{Name: permissionWrite, Title: "编辑联系记录", Defaults: auth.StaffAndAbove},
 		},

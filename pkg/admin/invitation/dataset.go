@@ -3,12 +3,25 @@ package invitation
 import (
 	"context"
 
+	"exporthub/pkg/auth"
 	"exporthub/pkg/database"
 	"exporthub/pkg/dataset"
 )
 
 // DatasetName is what the export engine knows invitations by.
 const DatasetName = "invitation"
+
+// The columns that list and file show to some with their middle hidden.
+const (
+	userPhone          = "user_phone"
+	recommendUserPhone = "recommend_user_phone"
+)
+
+// phoneMask is 138****0001. Filters still find a phone, by all its digits only: who asks for one knows it.
+var phoneMask = dataset.Mask{Permission: permissionPhone, Head: 3, Tail: 4}
+
+// view is the columns as the caller that ctx carries has them, in the list and in their files.
+func (s *service) view(ctx context.Context) dataset.View { return s.dataset().View(auth.From(ctx).Can) }
 
 func (s *service) dataset() dataset.Dataset {
 	type field = dataset.Field[Invitation]
@@ -17,6 +30,11 @@ func (s *service) dataset() dataset.Dataset {
 	}
 	status := column("approve_status", "审批状态", dataset.Code)
 	status.Labels = statuses.Labels()
+	phone := func(key, title string) dataset.Column {
+		c := column(key, title, dataset.Text)
+		c.Mask = phoneMask
+		return c
+	}
 	return dataset.Define(dataset.Spec[Filter, Invitation]{
 		Name: DatasetName, Service: "Exports::Invitation", Title: "邀请记录", Permission: permissionExport,
 		Fields: []field{
@@ -24,12 +42,12 @@ func (s *service) dataset() dataset.Dataset {
 			{Column: column("created_at", "注册时间", dataset.DateTime), Value: func(v *Invitation) dataset.Value { return dataset.Instant(v.CreatedAt) }},
 			{Column: status, Value: func(v *Invitation) dataset.Value { return dataset.String(string(v.Status)) }},
 			{Column: column("approve_description", "审批原因", dataset.Text), Value: func(v *Invitation) dataset.Value { return text(v.ApproveDescription) }},
-			{Column: column("user_phone", "被邀请人手机号", dataset.Text), Value: func(v *Invitation) dataset.Value { return text(v.User.Phone) }},
+			{Column: phone(userPhone, "被邀请人手机号"), Value: func(v *Invitation) dataset.Value { return text(v.User.Phone) }},
 			{Column: column("company_name", "公司名称", dataset.Text), Value: func(v *Invitation) dataset.Value { return text(v.User.CompanyName) }},
 			{Column: column("department", "部门", dataset.Text), Value: func(v *Invitation) dataset.Value { return text(v.User.Department) }},
 			{Column: column("position", "职位", dataset.Text), Value: func(v *Invitation) dataset.Value { return text(v.User.Position) }},
 			{Column: column("area", "地区", dataset.Text), Value: func(v *Invitation) dataset.Value { return text(v.User.Area) }},
-			{Column: column("recommend_user_phone", "邀请人手机号", dataset.Text), Value: func(v *Invitation) dataset.Value { return text(v.RecommendUser.Phone) }},
+			{Column: phone(recommendUserPhone, "邀请人手机号"), Value: func(v *Invitation) dataset.Value { return text(v.RecommendUser.Phone) }},
 			{Column: column("exhibition_id", "展会ID", dataset.Int), Value: func(v *Invitation) dataset.Value { return dataset.Number(v.Exhibition.ID) }},
 			{Column: column("exhibition_name", "展会名称", dataset.Text), Value: func(v *Invitation) dataset.Value { return text(v.Exhibition.Name) }},
 		},

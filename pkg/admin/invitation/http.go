@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"exporthub/pkg/admin"
+	"exporthub/pkg/dataset"
 	"exporthub/pkg/httpapi"
 	"exporthub/pkg/page"
 )
@@ -15,7 +16,8 @@ func (s *service) routes() []httpapi.Route {
 	return append([]httpapi.Route{
 		httpapi.Handle("GET", "/api/admin/invitations", httpapi.A, permissionRead, httpapi.Doc{
 			Summary: "邀请记录列表", Tag: tag,
-			Detail: "带 export_format 时不返回列表，而是把全部匹配的记录加入导出队列，返回任务的 uuid 和 channel。",
+			Detail: "带 export_format 时不返回列表，而是把全部匹配的记录加入导出队列，返回任务的 uuid 和 channel。" +
+				"没有 invitation.read_phone 权限的人在列表和导出文件中看到的手机号中间都是 ****。",
 		}, s.handleList, httpapi.StartsWith("export_format")),
 		httpapi.Handle("POST", "/api/admin/invitations", httpapi.A, permissionWrite, httpapi.Doc{
 			Summary: "新建邀请", Tag: tag,
@@ -71,15 +73,16 @@ type exhibitionRow struct {
 	Name string `json:"name"`
 }
 
-func newRow(ctx context.Context, v Invitation) row {
+// newRow shows an invitation as its viewer has its columns.
+func newRow(ctx context.Context, view dataset.View, v Invitation) row {
 	r := row{
 		ID: v.ID, CreatedAt: httpapi.FormatTime(ctx, httpapi.A, v.CreatedAt),
 		ApproveStatus: v.Status, ApproveDescription: orNull(v.ApproveDescription),
 		User: userRow{
-			ID: v.User.ID, Phone: v.User.Phone, CompanyName: orNull(v.User.CompanyName),
+			ID: v.User.ID, Phone: view.Text(userPhone, v.User.Phone), CompanyName: orNull(v.User.CompanyName),
 			Department: orNull(v.User.Department), Position: orNull(v.User.Position), Area: orNull(v.User.Area),
 		},
-		RecommendUser: recommendRow{ID: v.RecommendUser.ID, Phone: v.RecommendUser.Phone},
+		RecommendUser: recommendRow{ID: v.RecommendUser.ID, Phone: view.Text(recommendUserPhone, v.RecommendUser.Phone)},
 		Exhibition:    exhibitionRow{ID: v.Exhibition.ID, Name: v.Exhibition.Name},
 		Decision:      orNull(string(v.Decision)), DecidedAt: httpapi.NullTime(ctx, httpapi.A, v.DecidedAt),
 	}
@@ -103,7 +106,8 @@ func (s *service) handleList(ctx context.Context, in listIn) (httpapi.Reply[admi
 		if err != nil {
 			return httpapi.PageA[row]{}, err
 		}
-		return httpapi.ListA(page.Map(result, func(v Invitation) row { return newRow(ctx, v) })), nil
+		view := s.view(ctx)
+		return httpapi.ListA(page.Map(result, func(v Invitation) row { return newRow(ctx, view, v) })), nil
 	})
 }
 
@@ -127,7 +131,7 @@ func (s *service) handleCreate(ctx context.Context, in createIn) (row, error) {
 	if err != nil {
 		return row{}, err
 	}
-	return newRow(ctx, v), nil
+	return newRow(ctx, s.view(ctx), v), nil
 }
 
 type exhibitionsIn struct {

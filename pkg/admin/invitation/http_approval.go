@@ -46,7 +46,7 @@ func (s *service) handleDecide(ctx context.Context, status Status, in decideIn) 
 	if err != nil {
 		return row{}, err
 	}
-	return newRow(ctx, v), nil
+	return newRow(ctx, s.view(ctx), v), nil
 }
 
 type decideAllIn struct {

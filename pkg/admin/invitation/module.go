@@ -17,6 +17,7 @@ const (
 	permissionWrite   = "invitation.write"
 	permissionExport  = "invitation.export"
 	permissionApprove = "invitation.approve"
+	permissionPhone   = "invitation.read_phone"
 )
 
 // Module is the system of invitations.
@@ -26,6 +27,7 @@ func Module(d admin.Deps) admin.Module {
 		Name: systemName,
 		Permissions: []auth.Permission{
 			{Name: permissionRead, Title: "查看邀请", Defaults: auth.Everyone},
+			{Name: permissionPhone, Title: "查看邀请中的完整手机号", Defaults: auth.Everyone},
 			{Name: permissionExport, Title: "导出邀请", Defaults: auth.StaffAndAbove},
 			{Name: permissionWrite, Title: "新建邀请", Defaults: auth.AdministratorsOnly},
 			{Name: permissionApprove, Title: "审批邀请", Defaults: auth.AdministratorsOnly},

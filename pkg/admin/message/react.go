@@ -45,6 +45,9 @@ func (s *service) exportEnded(ctx context.Context, tx *database.Tx, e admin.Expo
 		if e.Count != nil {
 			notice.Content = fmt.Sprintf("文件 %s 已生成，共 %d 行，请在导出任务中下载", e.Filename, *e.Count)
 		}
+		if e.Changed != "" {
+			notice.Content += "。请注意:" + e.Changed
+		}
 	case "cancelled":
 		notice.Head, notice.Content = "导出已取消", "该导出任务已取消，没有生成文件"
 	default:

@@ -27,6 +27,8 @@ func TestWhatMessagesSay(t *testing.T) {
 				Message{Plugin: "export", Type: "1", Head: "导出已完成", Title: "邀请记录", Content: "文件 a.xlsx 已生成，共 6 行，请在导出任务中下载"}},
 			{admin.ExportEnded, admin.Export{UUID: "2", Status: "success", Title: "邀请记录", Filename: "a.xlsx"},
 				Message{Plugin: "export", Type: "1", Head: "导出已完成", Title: "邀请记录", Content: "文件 a.xlsx 已生成，请在导出任务中下载"}},
+			{admin.ExportEnded, admin.Export{UUID: "7", Status: "success", Title: "邀请记录", Filename: "a.xlsx", Count: &rows, Changed: "1 处文字超过单元格的长度上限，已截断"},
+				Message{Plugin: "export", Type: "1", Head: "导出已完成", Title: "邀请记录", Content: "文件 a.xlsx 已生成，共 6 行，请在导出任务中下载。请注意:1 处文字超过单元格的长度上限，已截断"}},
 			{admin.ExportEnded, admin.Export{UUID: "3", Status: "failure", Title: "邀请记录", Reason: "文件上传失败"},
 				Message{Plugin: "export", Type: "1", Head: "导出失败", Title: "邀请记录", Content: "文件上传失败"}},
 			{admin.ExportEnded, admin.Export{UUID: "4", Status: "cancelled", Title: "邀请记录"},
@@ -61,8 +63,8 @@ func TestWhatMessagesSay(t *testing.T) {
 				t.Errorf("%s (-want +got):\n%s", c.event, diff)
 			}
 		}
-		if n := len(d.everything()); n != 8 {
-			t.Errorf("%d messages of eight events told twice, the disabled approver's among them?", n)
+		if n := len(d.everything()); n != 9 {
+			t.Errorf("%d messages of nine events told twice, the disabled approver's among them?", n)
 		}
 	})
 }

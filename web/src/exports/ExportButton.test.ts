@@ -116,6 +116,26 @@ describe('ExportButton', () => {
     expect(find('export-panel').attributes('data-open')).toBe('true')
   })
 
+  it('shows what of the data the file holds otherwise, once there is a file', async () => {
+    const { find, line } = show(true)
+    const changed = '2 处文字超过单元格的长度上限，已截断;1 处文字含有无效字符，已替换为 \uFFFD'
+    const event = { file_url: null, service: 'Exports::Invitation', uuid: 'u-1', count: 6, file_size: 9, changed }
+    line.push({ ...event, status: 'before_upload', progress: 90, seq: 6 })
+    await flushPromises()
+    expect(find('export-changed').exists()).toBe(false)
+    line.push({ ...event, status: 'success', progress: 100, seq: 7, file_url: '/export/1_u-1.xlsx?s=x' })
+    await flushPromises()
+    expect(find('export-changed').text()).toBe('请注意:' + changed)
+  })
+
+  it('says nothing of changes where there are none', async () => {
+    const { find, line } = show(true)
+    line.push({ status: 'success', file_url: '/export/1_u-1.xlsx?s=x', progress: 100, service: 'Exports::Invitation', uuid: 'u-1', count: 6, file_size: 9, seq: 7 })
+    await flushPromises()
+    expect(find('export-status').text()).toBe('导出完成')
+    expect(find('export-changed').exists()).toBe(false)
+  })
+
   it('shows why an export failed', async () => {
     const { find, line } = show(true)
     line.push({ status: 'failure', file_url: null, progress: 90, service: 'Exports::Invitation', uuid: 'u-1', count: 6, file_size: 9, seq: 7, error: '存储空间不足，请稍后再试' })

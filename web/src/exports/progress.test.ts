@@ -157,7 +157,7 @@ describe('parseEvent', () => {
 
 describe('parseRecord', () => {
   it('fills in what is not there', () => {
-    expect(parseRecord({ uuid, status: 'success' })).toEqual({ uuid, status: 'success', service: '', filename: null, format: null, created_at: null, progress: 100, count: null, file_size: null, file_url: null, error: null, event: null })
+    expect(parseRecord({ uuid, status: 'success' })).toEqual({ uuid, status: 'success', service: '', filename: null, format: null, created_at: null, progress: 100, count: null, file_size: null, file_url: null, error: null, changed: null, event: null })
     expect(parseRecord({ uuid, status: 'queued', attempt: 2, event: event('queued', 0, { seq: 1 }) })).toMatchObject({ progress: 0, attempt: 2, event: { seq: 1 } })
   })
 

@@ -33,6 +33,7 @@ export function newJob(uuid: string): ExportJob {
     filename: null,
     format: null,
     createdAt: null,
+    changed: null,
     error: null,
     attempt: 1,
     uploadAttempt: 1,
@@ -62,6 +63,7 @@ export function applyEvent(job: ExportJob, event: ExportEvent): ExportJob {
     filename: event.filename ?? job.filename,
     format: job.format,
     createdAt: job.createdAt,
+    changed: event.changed ?? null,
     error: event.error ?? null,
     attempt,
     uploadAttempt: event.upload_attempt ?? 1,
@@ -118,6 +120,7 @@ export function parseRecord(data: unknown): ExportRecord | null {
     file_size: number(fields.file_size),
     file_url: webAddress(fields.file_url),
     error: reason(fields.error),
+    changed: text(fields.changed),
     event: parseEvent(fields.event),
   }
   const attempt = number(fields.attempt)
@@ -143,6 +146,7 @@ export function parseEvent(data: unknown): ExportEvent | null {
     eta_seconds: number(fields.eta_seconds),
     position: number(fields.position),
     filename: text(fields.filename),
+    changed: text(fields.changed),
     error: reason(fields.error),
     replayed: fields.replayed === true,
   }

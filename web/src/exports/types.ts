@@ -37,6 +37,8 @@ export interface ExportEvent {
   /** Place in the queue, 1 is next. */
   position?: number | null
   filename?: string | null
+  /** What of the data the file holds otherwise (cut, replaced), in words; null when nothing. */
+  changed?: string | null
   /** Why it failed, in words. */
   error?: string | null
   /** Told again to a late listener: nothing to be announced. */
@@ -54,6 +56,7 @@ export interface ExportRecord {
   file_size: number | null
   file_url: string | null
   error: string | null
+  changed?: string | null
   attempt?: number
   format?: string | null
   created_at?: string | null
@@ -76,6 +79,8 @@ export interface ExportJob {
   format: string | null
   /** When it was queued, in the server's words; null until the record has been asked. */
   createdAt: string | null
+  /** What of the data the file holds otherwise, in words. */
+  changed: string | null
   error: string | null
   attempt: number
   uploadAttempt: number
