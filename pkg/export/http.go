@@ -29,7 +29,7 @@ func (s *Service) Routes(address func(r *http.Request) string) []httpapi.Route {
 		httpapi.Handle("GET", "/api/exports/{uuid}", httpapi.Native, httpapi.SignedIn, httpapi.Doc{
 			Summary: "导出任务", Tag: tag,
 			Detail: "任务及其最近一次进度。带 Prefer: wait=20 时等到有变化再返回;带 If-None-Match 时没有变化返回 304。" +
-				"文件与数据不一致之处(被截断的文字、被替换的无效字符、无法表示的日期)计入 cut、replaced、out_of_span," +
+				"文件与数据不一致之处(被截断的文字、被替换的无效字符、无法表示的日期)计入 cut、replaced、out_of_span，" +
 				"并在 changed 中用文字说明;导出完成的消息里也有这段文字。",
 		}, s.handleJob, httpapi.Answers(304, 401, 404, 422, 429)),
 		s.cancelRoute(),
