@@ -99,10 +99,11 @@ func (f *faulty) replica(address string) *watched {
 	return f.watch("api", environ, func(p *process) { ready(f.t, "http://"+address, p) })
 }
 
-// worker starts a worker and waits until it runs.
+// worker starts a worker and waits until it runs, which its log tells.
 func (f *faulty) worker() *watched {
 	f.t.Helper()
-	return f.watch("worker", f.environ, func(p *process) {
+	environ := append(f.environ[:len(f.environ):len(f.environ)], "LOG_LEVEL=info")
+	return f.watch("worker", environ, func(p *process) {
 		testkit.Eventually(f.t, time.Minute, func() bool { return strings.Contains(p.logs.String(), `"worker started"`) }, "the worker to start")
 	})
 }
