@@ -200,7 +200,6 @@ func (r *Run) beat(ctx context.Context) {
 	case err != nil && !errors.Is(err, context.Canceled):
 		r.log.Warn("lease not renewed", "error", err)
 	case err == nil && !held && !over:
-		r.log.Warn("attempt lost: another has taken the job over")
 		r.lose()
 	case cancelled:
 		r.cancel(ErrCancelled)

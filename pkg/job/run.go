@@ -213,6 +213,7 @@ func (r *Run) write(ctx context.Context, db *database.DB, next *Job,
 
 // lose ends a run whose attempt is another's.
 func (r *Run) lose() {
+	r.log.Warn("attempt lost: another has taken the job over")
 	r.mu.Lock()
 	r.over, r.heldFrom = true, time.Time{}
 	r.mu.Unlock()
