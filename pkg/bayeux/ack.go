@@ -2,6 +2,7 @@ package bayeux
 
 import (
 	"encoding/json"
+	"math"
 	"strconv"
 )
 
@@ -58,13 +59,22 @@ func (m *message) asksForAcks() bool {
 	}
 }
 
-// received is what a connect acknowledges: the number of the last batch its client got, negative for none; nil when it says nothing.
+// maxAck is the greatest integer that every client can tell.
+const maxAck = 1 << 53
+
+// received is what a connect acknowledges: the number of the last batch its client got, negative for none, which is also what anything but
+// an integer says; nil when it says nothing.
 func (m *message) received() *int64 {
-	var n int64
-	if raw := m.extMember("ack"); len(raw) == 0 || string(raw) == "null" || json.Unmarshal(raw, &n) != nil {
+	raw := m.extMember("ack")
+	if len(raw) == 0 || string(raw) == "null" {
 		return nil
 	}
-	return &n
+	var n float64
+	received := int64(-1)
+	if json.Unmarshal(raw, &n) == nil && n == math.Trunc(n) && math.Abs(n) <= maxAck {
+		received = int64(n)
+	}
+	return &received
 }
 
 // extMember returns one member of ext, by its exact name.

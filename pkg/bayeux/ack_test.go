@@ -3,6 +3,7 @@ package bayeux
 import (
 	"fmt"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 )
@@ -68,6 +69,25 @@ func TestAcknowledgedBatchesOverPolling(t *testing.T) {
 	s.pollNow(id, "x")
 	if got := s.pollNow(id, "y"); got != nil {
 		t.Errorf("a client that does not tell is taken to have received: %v", got)
+	}
+}
+
+// Only an integer says what was received; anything else is no reason to forget it.
+func TestOddAcknowledgementsProveNothing(t *testing.T) {
+	s := start(t, Options{})
+	for _, odd := range []string{`"0"`, `"1"`, `0.5`, `1e20`, `-1e20`, `1e999`, `true`, `{}`, `[1]`, `-1`} {
+		id := s.ackSession()
+		s.publish(say("/a", "1"))
+		if got := data(s.post(ackConnect(id, "long-polling", "1", 0, now))); len(got) != 1 {
+			t.Fatal(got)
+		}
+		connect := ackConnect(id, "long-polling", "2", 7, now)
+		if got := data(s.post(strings.Replace(connect, `{"ack":7}`, `{"ack":`+odd+`}`, 1))); !reflect.DeepEqual(got, []any{"1"}) {
+			t.Errorf("%s: got %v", odd, got)
+		}
+		if got := data(s.post(strings.Replace(connect, `{"ack":7}`, `{"ack":2.0e0}`, 1))); got != nil {
+			t.Errorf("%s, then a whole number in another form: got %v", odd, got)
+		}
 	}
 }
 

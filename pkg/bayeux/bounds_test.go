@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"runtime"
 	"slices"
 	"strings"
@@ -67,7 +68,10 @@ func TestHandshakeRate(t *testing.T) {
 			t.Fatal(r)
 		}
 	}
-	wantPutOff(t, s.postFrom("a", shake))
+	last := s.postFrom("a", shake)
+	if wantPutOff(t, last); last["error"] != "500::Too many handshakes" {
+		t.Errorf("told %v", last["error"])
+	}
 	if r := s.postFrom("b", shake); r["successful"] != true {
 		t.Error("another address suffers:", r)
 	}
@@ -136,16 +140,49 @@ func TestNestingIsBounded(t *testing.T) {
 	if r := s.post(nested(3)); r[0]["error"] != "403:/a:Forbidden channel" {
 		t.Errorf("at the bound: %v", r)
 	}
-	for _, n := range []int{4, 50_000} {
-		if _, err := s.tryPost(t.Context(), nested(n)); err == nil || !strings.Contains(err.Error(), "400") {
-			t.Errorf("%d deep: %v", n, err)
+	if _, err := s.tryPost(t.Context(), nested(50_000)); err == nil || !strings.Contains(err.Error(), "400") {
+		t.Errorf("deeper than can be parsed: %v", err)
+	}
+}
+
+// A client sends a message again for ever that gets another answer than a reply.
+func TestMessagesBeyondABoundAreRefusedOneByOne(t *testing.T) {
+	s := start(t, Options{MaxNesting: 5, MaxBatch: 3})
+	deep := `{"channel":"/a","clientId":"c","id":"1","data":[[[[]]]]}`
+	flat := `{"channel":"/a","clientId":"c","id":"2","data":[[[]]]}`
+	connect := `{"channel":"/meta/connect","clientId":"c","id":"3","data":[[[[]]]]}`
+	const tooDeep, tooMany = "400::Nested too deep", "400::Too many messages in one batch"
+	for _, row := range []struct {
+		batch  []string
+		errors []any
+	}{
+		{[]string{deep, flat}, []any{tooDeep, "403:/a:Forbidden channel"}},
+		{[]string{connect}, []any{tooDeep}},
+		{[]string{flat, flat, flat, flat}, []any{tooMany, tooMany, tooMany, tooMany}},
+		{[]string{`[[[[[]]]]]`}, []any{tooDeep}},
+	} {
+		body := `[` + strings.Join(row.batch, ",") + `]`
+		var got []any
+		for _, r := range s.post(body) {
+			got = append(got, r["error"])
+			if id := r["id"]; row.batch[0][0] == '{' && (id == nil || r["channel"] == nil) || r["successful"] != false {
+				t.Errorf("%s: %v", body, r)
+			}
+			if r["channel"] == metaConnect && r["clientId"] != nil {
+				t.Errorf("a failed connect names its client: %v", r)
+			}
+		}
+		if !reflect.DeepEqual(got, row.errors) {
+			t.Errorf("%s: got %v, want %v", body, got, row.errors)
 		}
 	}
+	if _, err := s.tryPost(t.Context(), `[`+strings.Repeat("{},", 30)+`{}]`); err == nil || !strings.Contains(err.Error(), "400") {
+		t.Errorf("a batch without measure: %v", err)
+	}
 	w := s.dial(nil)
-	w.send(nested(4)) // ignored
-	w.send(`{"channel":"/b","data":1}`)
-	if r := w.next(); r["channel"] != "/b" {
-		t.Errorf("a frame nested too deep is answered: %v", r)
+	w.send(`[` + deep + `]`)
+	if r := w.next(); r["id"] != "1" || r["error"] != tooDeep {
+		t.Errorf("over a socket: %v", r)
 	}
 }
 

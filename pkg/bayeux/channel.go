@@ -25,6 +25,10 @@ func validName(s string) bool {
 	return !empty
 }
 
+// ValidChannel reports whether events can be published to a channel of that name: it is valid in form, no pattern, and not in the
+// protocol's own /meta or /service.
+func ValidChannel(name string) bool { return validName(name) && !reserved(name) }
+
 func nameByte(b byte) bool {
 	switch {
 	case 'a' <= b && b <= 'z', 'A' <= b && b <= 'Z', '0' <= b && b <= '9':

@@ -139,6 +139,12 @@ var endpointRules = []rule{
 			c.equal(h.Get(name), want)
 		}
 	}},
+	{"a preflight without origin names the referer, or all", func(c *conformance) {
+		for referer, want := range map[string]string{"": "*", "https://listed.example/": "https://listed.example/"} {
+			h := c.do(http.MethodOptions, "/faye", "", "Referer", referer).header
+			c.equal(h.Get("Access-Control-Allow-Origin"), want)
+		}
+	}},
 	{"a reply to a listed origin echoes it with credentials", func(c *conformance) {
 		h := c.do(http.MethodPost, "/faye", form("[]"), "Origin", "https://listed.example").header
 		c.equal([]string{h.Get("Access-Control-Allow-Origin"), h.Get("Access-Control-Allow-Credentials"), h.Get("Vary")},
@@ -169,6 +175,10 @@ var endpointRules = []rule{
 		}
 		c.status(c.do(http.MethodGet, "/faye/client.js", "", "If-None-Match", tag), 304)
 		c.status(c.do(http.MethodGet, "/faye/client.js", "", "If-None-Match", `"other"`), 200)
+	}},
+	{"the client has a time and answers 304 to those who have it", func(c *conformance) {
+		at := c.do(http.MethodGet, "/faye/client.js", "").header.Get("Last-Modified")
+		c.status(c.do(http.MethodGet, "/faye/client.js", "", "If-Modified-Since", at), 304)
 	}},
 	{"safely: the client is compressed for those who can read it", func(c *conformance) {
 		a := c.do(http.MethodGet, "/faye/client.js", "", "Accept-Encoding", "gzip")
@@ -208,7 +218,12 @@ var securityRules = []rule{
 	{"safely: a body over the limit is 413", func(c *conformance) {
 		c.status(c.do(http.MethodPost, "/faye", strings.Repeat(" ", 100_001), "Content-Type", jsonType), 413)
 	}},
-	{"safely: deep nesting is 400", func(c *conformance) {
+	{"safely: a message nested too deep is refused with its id", func(c *conformance) {
+		r := c.one(`{"channel":"/chat/1","id":"7","data":` + strings.Repeat("[", 1000) + strings.Repeat("]", 1000) + `}`)
+		c.fails(r, "400::Nested too deep")
+		c.equal(r["id"], "7")
+	}},
+	{"safely: nesting that can't be parsed is 400", func(c *conformance) {
 		c.status(c.do(http.MethodPost, "/faye", strings.Repeat("[", 20_000)+strings.Repeat("]", 20_000), "Content-Type", jsonType), 400)
 	}},
 	{"safely: a long clientId is just unknown", func(c *conformance) {

@@ -12,7 +12,7 @@ func subscribeTo(id, subscription string) string {
 
 var envelopeRules = []rule{
 	{"id is echoed as it came, of any type", func(c *conformance) {
-		for _, id := range []string{`"z"`, `7`, `{"a":[1]}`, `[null]`, `1.50`} {
+		for _, id := range []string{`"z"`, `7`, `{"a":[1]}`, `[null]`, `1.50`, `"` + strings.Repeat("x", 5000) + `"`} {
 			list := c.do("POST", "/faye", `{"channel":"/meta/unsubscribe","id":`+id+`}`, "Content-Type", jsonType)
 			if !strings.Contains(list.body, `"id":`+id) {
 				c.Fatal(list.body)

@@ -1,6 +1,7 @@
 package bayeux
 
 import (
+	"cmp"
 	"net/http"
 	"net/url"
 	"slices"
@@ -21,10 +22,32 @@ func (s *Server) origin(r *http.Request) origin {
 	o := origin{name: r.Header.Get("Origin")}
 	site := r.Header.Get("Sec-Fetch-Site")
 	same := site == "same-origin" || site == "" && o.name != "" && sameHost(o.name, r.Host)
-	listed := o.name != "" && slices.ContainsFunc(s.opt.AllowedOrigins, func(a string) bool { return strings.EqualFold(a, o.name) })
-	o.cookieCounts = same || listed
+	o.cookieCounts = same || o.name != "" && s.lists(o.name)
 	o.admitted = o.name == "" || o.cookieCounts || s.opt.AnonymousFromAnyOrigin
 	return o
+}
+
+// admitsScript judges a request that a page makes by loading a script, which has no Origin: where only some origins are admitted, the
+// page is told by its Referer, which it may hide, but not from a browser that sends Sec-Fetch-Site. A request with neither comes from a
+// program or can't be told from one; it carries no cookie that counts.
+func (s *Server) admitsScript(r *http.Request, o origin) bool {
+	if o.name != "" || o.cookieCounts || s.opt.AnonymousFromAnyOrigin {
+		return o.admitted
+	}
+	site := r.Header.Get("Sec-Fetch-Site")
+	if site == "none" {
+		return true
+	}
+	page, err := url.Parse(r.Header.Get("Referer"))
+	if err != nil || page.Host == "" {
+		return site == ""
+	}
+	return site == "" && strings.EqualFold(page.Host, r.Host) || s.lists(page.Scheme+"://"+page.Host)
+}
+
+// lists reports whether an origin is on the list.
+func (s *Server) lists(origin string) bool {
+	return slices.ContainsFunc(s.opt.AllowedOrigins, func(a string) bool { return strings.EqualFold(a, origin) })
 }
 
 func sameHost(origin, host string) bool {
@@ -44,14 +67,15 @@ func (o origin) writeHeaders(w http.ResponseWriter) {
 }
 
 // preflight answers what a page may send. The stock client sets Pragma on each request.
-func (o origin) preflight(w http.ResponseWriter) {
+func (o origin) preflight(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	if o.admitted {
+		h.Set("Access-Control-Allow-Origin", cmp.Or(o.name, r.Header.Get("Referer"), "*"))
+		h.Set("Access-Control-Allow-Credentials", "true")
 		h.Set("Access-Control-Allow-Headers", "Accept, Authorization, Content-Type, Pragma, X-Requested-With")
 		h.Set("Access-Control-Allow-Methods", "POST, GET")
 		h.Set("Access-Control-Max-Age", "86400")
 	}
-	h.Set("Content-Type", "text/plain; charset=utf-8")
 	h.Set("Content-Length", "0")
-	w.WriteHeader(http.StatusOK)
+	plain(w, http.StatusOK, "")
 }

@@ -30,13 +30,15 @@
 // known to have arrived when a connection ends is delivered again on the next one, so a client may see a message twice
 // but not miss one (but of an event stream whose client never sends a Last-Event-ID only the newest half of a queue is kept); put a sequence number into the data where that matters. A client that does not keep up sees only the newest
 // of the events that replace one another ([Event.Key]), every final one, and, when even those do not fit, loses its session:
-// it shakes hands anew and is told the latest state.
+// after 5 to 10 s (Options.RetryAfter) it shakes hands anew and is told the latest state. What is published in one request or frame shares
+// a response where the bus delivers at once.
 //
 // # Acknowledgements
 //
 // A handshake with ext {"ack":true} negotiates CometD's extension: every connect reply that brings messages carries
 // ext {"ack":N}, the next connect's ext {"ack":N} tells what was received, and later batches are sent again, in order. Messages then
-// travel only in connect replies, also on a websocket. An event stream goes on as without it.
+// travel only in connect replies, also on a websocket. A connect without an ack says that everything has come, one whose ack is no integer
+// that nothing has. An event stream goes on as without it.
 //
 // # Replay
 //
@@ -49,13 +51,20 @@
 //	"ext":{"replay":0}            all that is kept
 //	"ext":{"replay":{"/a":P}}     each channel its own
 //
+// A replay takes at most half of the session's queue. Older messages are left out, and the reply to the subscribe tells how many:
+//
+//	"ext":{"replay":{"skipped":{"/a":120}}}
+//
+// What waits for the client already is not replayed again, and of a pattern nothing in /service and /meta. [Grant.Latest] is cut likewise.
+//
 // Positions are times, so that they are good at another replica too, which may repeat the last five seconds.
 //
 // # Publishing
 //
 // Clients may publish only where the Authorizer is a [Publisher] and allows it. A message is made anew of its channel and data, so nothing
-// else that its sender put into it reaches the clients of others; one that is sent again with its id within a minute is delivered once; what
-// goes to /service goes to the Publisher alone.
+// else that its sender put into it reaches the clients of others; one that is sent again by its session with
+// its id within a minute is delivered once, so ids must not be used twice, not even for other channels or data; what goes to /service
+// goes to the Publisher alone, with the same rules.
 //
 // # Bounds
 //

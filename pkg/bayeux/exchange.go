@@ -40,6 +40,14 @@ func (x *exchange) reply(r *reply) {
 
 // handle carries out one message.
 func (x *exchange) handle(m *message) error {
+	if m.refused != nil {
+		r := x.answer(m)
+		if slices.Contains([]string{metaHandshake, metaConnect, metaDisconnect}, m.channel) {
+			r.ClientID = ""
+		}
+		x.reply(r.fail(m.refused))
+		return nil
+	}
 	switch m.channel {
 	case metaHandshake:
 		return x.handshake(m)
@@ -204,7 +212,10 @@ func (x *exchange) connect(m *message) error {
 		x.reply(x.srv.connectReply(sess.id, m.id, destroyed))
 		return nil
 	}
-	c := connectRequest{id: m.id, hold: m.hold(x.srv.opt.Timeout), ack: m.received()}
+	c := connectRequest{id: m.key(), echo: m.id, hold: m.hold(x.srv.opt.Timeout), ack: m.received()}
+	if c.id == nil && m.id != nil {
+		c.hold = 0 // rather than to keep it
+	}
 	switch {
 	case kind == typeEventSource && x.sock == nil:
 		x.streamConnect(sess, c)
@@ -224,12 +235,12 @@ func (x *exchange) connect(m *message) error {
 // streamConnect answers at once: messages go out on the stream, and the next connect is due a timeout later.
 func (x *exchange) streamConnect(sess *session, c connectRequest) {
 	if !sess.streamConnect(c) {
-		r := x.srv.connectReply(sess.id, c.id, destroyed)
+		r := x.srv.connectReply(sess.id, c.echo, destroyed)
 		r.Advice = handshakeNow(0)
 		x.reply(r)
 		return
 	}
-	r := x.srv.connectReply(sess.id, c.id, due)
+	r := x.srv.connectReply(sess.id, c.echo, due)
 	r.Advice = streamAdvice(x.srv.opt.Timeout)
 	x.reply(r)
 }
@@ -257,6 +268,7 @@ func (x *exchange) hold(sess *session, c connectRequest) {
 		timer := time.NewTimer(c.hold)
 		select {
 		case <-p.wake:
+			x.srv.batches.wait(x.ctx)
 		case <-timer.C:
 		case <-x.ctx.Done():
 		}
@@ -267,7 +279,7 @@ func (x *exchange) hold(sess *session, c connectRequest) {
 		return
 	}
 	batch, ext, why := sess.finishPoll(p)
-	r := x.srv.connectReply(sess.id, c.id, why)
+	r := x.srv.connectReply(sess.id, c.echo, why)
 	r.Ext = ext
 	x.reply(r)
 	for i := range batch {
@@ -292,4 +304,7 @@ func (x *exchange) disconnect(m *message) {
 	}
 	x.reply(r) // before the session goes, which closes the socket that carries it
 	x.srv.destroy(sess, disconnected, "disconnected")
+	if x.sock != nil && x.sock.isFor(sess) {
+		x.sock.close(disconnected) // one that the session was not bound to is of no more use either
+	}
 }

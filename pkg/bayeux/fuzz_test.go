@@ -78,17 +78,20 @@ func FuzzMessages(f *testing.F) {
 			}
 			return
 		}
-		if !json.Valid(body) || len(batch) > limit {
+		if !json.Valid(body) || len(batch) > refusedBatches*limit {
 			t.Fatalf("%d messages of %q", len(batch), body)
 		}
 		for i := range batch {
+			if m := &batch[i]; m.refused == nil && (len(batch) > limit || depth(m.fields["data"]) >= nesting) {
+				t.Fatalf("a message beyond the bounds: %q", body)
+			}
 			checkMessage(t, &batch[i])
 		}
 	})
 }
 
 func checkMessage(t *testing.T, m *message) {
-	if m.id != nil && (!json.Valid(m.id) || len(m.id) > maxMessageID) {
+	if m.id != nil && (!json.Valid(m.id) || len(m.key()) > maxMessageID) {
 		t.Fatalf("id %q", m.id)
 	}
 	if channel, ok := m.text("channel"); ok != (m.channel != "" || string(m.fields["channel"]) == `""`) || channel != m.channel {

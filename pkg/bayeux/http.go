@@ -19,7 +19,7 @@ import (
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	rest, below := strings.CutPrefix(r.URL.Path, s.opt.Mount)
 	if !below || rest != "" && rest != ".js" && rest[0] != '/' {
-		http.NotFound(w, r)
+		notFound(w)
 		return
 	}
 	upgrade := websocket.IsWebSocketUpgrade(r)
@@ -37,12 +37,12 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case upgrade && o.admitted:
 		s.serveSocket(w, r, o)
 	case r.Method == http.MethodOptions || r.Header.Get("Access-Control-Request-Method") == http.MethodPost:
-		o.preflight(w)
-	case !o.admitted:
+		o.preflight(w, r)
+	case !o.admitted, isJSONP(r) && !s.admitsScript(r, o):
 		plain(w, http.StatusForbidden, "Origin not allowed")
 	case wantsStream(r):
 		s.serveStream(w, r, o)
-	case r.Method == http.MethodGet && r.URL.Query().Has("message"):
+	case isJSONP(r):
 		s.serveJSONP(w, r, o)
 	case r.Method == http.MethodPost:
 		s.servePost(w, r, o)
@@ -56,6 +56,12 @@ func (s *Server) unavailable(w http.ResponseWriter) {
 	w.Header().Set("Retry-After", strconv.Itoa(max(1, int(s.opt.RetryAfter.Seconds()))))
 	plain(w, http.StatusServiceUnavailable, "Try again later")
 }
+
+func isJSONP(r *http.Request) bool {
+	return r.Method == http.MethodGet && !wantsStream(r) && r.URL.Query().Has("message")
+}
+
+func notFound(w http.ResponseWriter) { plain(w, http.StatusNotFound, "404 page not found\n") }
 
 // plain answers outside the protocol, with text: node's HTTP transport takes any JSON for replies, whatever the status.
 func plain(w http.ResponseWriter, status int, text string) {
@@ -174,12 +180,10 @@ func (s *Server) exchangeHTTP(w http.ResponseWriter, r *http.Request, o origin, 
 		srv: s, ctx: r.Context(), alone: len(batch) == 1,
 		req: Request{HTTP: r, CookieCounts: o.cookieCounts},
 	}
-	for i := range batch {
-		if err := x.handle(&batch[i]); err != nil {
-			x.fail()
-			s.unavailable(w)
-			return nil, false
-		}
+	if err := x.handleAll(batch); err != nil {
+		x.fail()
+		s.unavailable(w)
+		return nil, false
 	}
 	return x, true
 }

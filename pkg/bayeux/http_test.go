@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+	"time"
 )
 
 // do sends a request to a path below the site and returns response and body.
@@ -58,7 +59,7 @@ func TestBodies(t *testing.T) {
 		{"a string", "POST", "/faye", "application/json", `"x"`, 400, "Bad request"},
 		{"text that is not UTF-8", "POST", "/faye", "application/json", "{\"channel\":\"/x\xff\"}", 400, "Bad request"},
 		{"nesting without end", "POST", "/faye", "application/json", strings.Repeat("[", 1900), 400, "Bad request"},
-		{"a batch over the limit", "POST", "/faye", "application/json", `[{},{},{},{}]`, 400, "Bad request"},
+		{"a batch over the limit", "POST", "/faye", "application/json", `[` + strings.Repeat("{},", 30) + `{}]`, 400, "Bad request"},
 		{"a body over the limit", "POST", "/faye", "application/json", strings.Repeat(" ", 2001), 413, "Body too large"},
 		{"PUT", "PUT", "/faye", "application/json", `[]`, 400, "Bad request"},
 		{"GET without message", "GET", "/faye", "", "", 400, "Bad request"},
@@ -145,19 +146,75 @@ func TestCORS(t *testing.T) {
 			if origin != "" && admitted {
 				wantOrigin, wantCredentials = origin, "true"
 			}
-			check := func(res *http.Response) {
+			check := func(res *http.Response, wantOrigin, wantCredentials string) {
 				h := res.Header
 				if h.Get("Access-Control-Allow-Origin") != wantOrigin || h.Get("Access-Control-Allow-Credentials") != wantCredentials || h.Get("Vary") != "Origin" {
 					t.Errorf("from %q, any origin %v: headers %v", origin, anyOrigin, h)
 				}
 			}
-			check(res)
+			check(res, wantOrigin, wantCredentials)
 			header["Access-Control-Request-Method"] = "POST"
 			header["Access-Control-Request-Headers"] = "pragma"
 			res, _ = s.do("OPTIONS", "/faye", "", header)
-			check(res)
+			if origin == "" {
+				wantOrigin, wantCredentials = "*", "true"
+			}
+			check(res, wantOrigin, wantCredentials)
 			if allows := strings.Contains(res.Header.Get("Access-Control-Allow-Headers"), "Pragma"); allows != admitted || res.StatusCode != 200 {
 				t.Errorf("preflight from %q, any origin %v: %d %v", origin, anyOrigin, res.StatusCode, res.Header)
+			}
+		}
+	}
+}
+
+func TestPreflightWithoutOrigin(t *testing.T) {
+	s := start(t, Options{AllowedOrigins: []string{"https://page.example.com"}})
+	for referer, want := range map[string]string{"": "*", "https://page.example.com/a": "https://page.example.com/a"} {
+		header := map[string]string{}
+		if referer != "" {
+			header["Referer"] = referer
+		}
+		h := func() http.Header { res, _ := s.do("OPTIONS", "/faye", "", header); return res.Header }()
+		if h.Get("Access-Control-Allow-Origin") != want || h.Get("Access-Control-Allow-Credentials") != "true" ||
+			h.Get("X-Content-Type-Options") != "nosniff" || h.Get("Cache-Control") != "no-cache, no-store" {
+			t.Errorf("referer %q: %v", referer, h)
+		}
+	}
+}
+
+// A page may load a script from anywhere, and the request has no Origin.
+func TestJSONPHeedsTheListOfOrigins(t *testing.T) {
+	const listed, foreign = "https://page.example.com/start", "https://stranger.example.org/"
+	for _, anyOrigin := range []bool{false, true} {
+		s := start(t, Options{AllowedOrigins: []string{"https://page.example.com"}, AnonymousFromAnyOrigin: anyOrigin})
+		for _, row := range []struct {
+			site, referer string
+			admitted      bool
+		}{
+			{"", "", true}, // a program
+			{"none", "", true},
+			{"same-origin", "", true},
+			{"same-origin", "https://proxied.example.net/", true},
+			{"cross-site", listed, true},
+			{"same-site", listed, true},
+			{"", listed, true},
+			{"", s.web.URL + "/page", true},
+			{"cross-site", "", false},
+			{"cross-site", foreign, false},
+			{"same-site", foreign, false},
+			{"same-site", s.web.URL + "/page", false}, // the browser says it is not our own
+			{"", foreign, false},
+			{"cross-site", "https://page.example.com.example.org/", false},
+		} {
+			header := map[string]string{}
+			for k, v := range map[string]string{"Sec-Fetch-Site": row.site, "Referer": row.referer} {
+				if v != "" {
+					header[k] = v
+				}
+			}
+			res, body := s.do("GET", "/faye?jsonp=cb&message="+url.QueryEscape(shake), "", header)
+			if admitted := res.StatusCode == 200; admitted != (row.admitted || anyOrigin) || !admitted && res.StatusCode != 403 {
+				t.Errorf("any origin %v, %+v: %d %s", anyOrigin, row, res.StatusCode, body)
 			}
 		}
 	}
@@ -207,7 +264,7 @@ func TestCookieCounts(t *testing.T) {
 func TestStaticClient(t *testing.T) {
 	script := strings.Repeat("var Faye={};\n", 50)
 	s := start(t, Options{Client: fstest.MapFS{
-		"faye-browser-min.js":     {Data: []byte(script)},
+		"faye-browser-min.js":     {Data: []byte(script), ModTime: time.Date(2020, 7, 1, 12, 0, 0, 999, time.UTC)},
 		"faye-browser-min.js.map": {Data: []byte(`{"version":3}`)},
 		"faye-browser.js":         {Data: []byte("// long")},
 	}})
@@ -235,9 +292,24 @@ func TestStaticClient(t *testing.T) {
 			t.Errorf("%s if none matches another: %d", path, res.StatusCode)
 		}
 	}
+	for since, want := range map[string]int{
+		"Wed, 01 Jul 2020 12:00:00 GMT": 304, "Thu, 02 Jul 2020 12:00:00 GMT": 304, "Wed, 01 Jul 2020 11:59:59 GMT": 200, "soon": 200, "": 200,
+	} {
+		res, body := s.do("GET", "/faye.js", "", map[string]string{"If-Modified-Since": since})
+		if res.StatusCode != want || (body == "") != (want == 304) || res.Header.Get("Last-Modified") != "Wed, 01 Jul 2020 12:00:00 GMT" {
+			t.Errorf("if modified since %q: %d %v", since, res.StatusCode, res.Header)
+		}
+		if res, _ := s.do("GET", "/faye.js", "", map[string]string{"If-Modified-Since": since, "If-None-Match": `"x"`}); res.StatusCode != 200 {
+			t.Errorf("if modified since %q and none matches another: %d", since, res.StatusCode)
+		}
+	}
+	dateless, _ := s.do("GET", "/faye/faye-browser.js", "", nil) // a file that is part of the program
+	if at, err := http.ParseTime(dateless.Header.Get("Last-Modified")); err != nil || time.Since(at) > time.Minute {
+		t.Errorf("a file without a time: %v", dateless.Header)
+	}
 	for _, path := range []string{"/faye/client.js.map", "/faye/faye-browser.js.map", "/faye/other.js", "/faye/../client.js", "/faye.js.map"} {
-		if res, _ := s.do("GET", path, "", nil); res.StatusCode != 404 {
-			t.Errorf("%s: %d", path, res.StatusCode)
+		if res, _ := s.do("GET", path, "", nil); res.StatusCode != 404 || !strings.Contains(res.Header.Get("Cache-Control"), "no-store") {
+			t.Errorf("%s: %d %v", path, res.StatusCode, res.Header)
 		}
 	}
 	if res, _ := s.do("GET", "/faye.js", "", map[string]string{"Accept-Encoding": "gzip;q=0"}); res.Header.Get("Content-Encoding") != "" {

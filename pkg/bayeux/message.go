@@ -12,11 +12,14 @@ import (
 var (
 	errNotBayeux = errors.New("not a Bayeux message or array of messages")
 	errBatchSize = errors.New("too many messages in one batch")
-	errNesting   = errors.New("nested too deep")
 )
 
-// maxMessageID is the length of the longest id that is echoed; the stock client's have one to four characters.
+// maxMessageID is the length of the longest id that is kept for longer than its message is handled; the stock client's have one to four
+// characters. A longer one is echoed and tells nothing.
 const maxMessageID = 256
+
+// refusedBatches is how many times the limit a batch may have for its messages to be refused one by one.
+const refusedBatches = 10
 
 // message is one entry of a request. Its members are decoded once, by their exact names, so that what was authorised and
 // what is carried out can't differ: encoding/json would also take "Channel" for a field tagged channel.
@@ -25,17 +28,24 @@ type message struct {
 	id       json.RawMessage // as received; nil when absent or null
 	channel  string          // empty when absent or not a string
 	clientID string          // empty when absent or not a string
+	refused  *failure        // nil unless the message goes beyond a bound
+}
+
+// key is the id where it may be kept, to know the message by when it comes again.
+func (m *message) key() json.RawMessage {
+	if len(m.id) > maxMessageID {
+		return nil
+	}
+	return m.id
 }
 
 // parseBatch decodes a body or frame: an object, an array of entries, or null, which is an empty batch. Null entries are
-// left out; an entry that is no object becomes a message without members.
+// left out; an entry that is no object becomes a message without members. What is nested too deep, and every message of a batch that
+// is too long, is marked as refused: clients send what got another answer than a reply again for ever.
 func parseBatch(body []byte, limit, nesting int) ([]message, error) {
 	body = bytes.Trim(body, " \t\r\n") // what JSON takes for white space, and no more
 	if len(body) == 0 || !utf8.Valid(body) {
 		return nil, errNotBayeux
-	}
-	if depth(body) > nesting {
-		return nil, errNesting
 	}
 	var entries []json.RawMessage
 	switch body[0] {
@@ -51,14 +61,25 @@ func parseBatch(body []byte, limit, nesting int) ([]message, error) {
 	default:
 		return nil, errNotBayeux
 	}
-	if len(entries) > limit {
+	if len(entries) > refusedBatches*limit {
 		return nil, errBatchSize
+	}
+	if body[0] == '[' {
+		nesting--
 	}
 	batch := make([]message, 0, len(entries))
 	for _, entry := range entries {
-		if string(entry) != "null" {
-			batch = append(batch, parseMessage(entry))
+		if string(entry) == "null" {
+			continue
 		}
+		m := parseMessage(entry)
+		switch {
+		case len(entries) > limit:
+			m.refused = &failure{400, "", "Too many messages in one batch"}
+		case depth(entry) > nesting:
+			m.refused = &failure{400, "", "Nested too deep"}
+		}
+		batch = append(batch, m)
 	}
 	return batch, nil
 }
@@ -91,7 +112,7 @@ func parseMessage(entry json.RawMessage) message {
 	}
 	m.channel, _ = m.text("channel")
 	m.clientID, _ = m.text("clientId")
-	if id := m.fields["id"]; len(id) > 0 && len(id) <= maxMessageID && string(id) != "null" {
+	if id := m.fields["id"]; len(id) > 0 && string(id) != "null" {
 		m.id = bytes.Clone(id) // it may be kept for the length of a connect, which the body must not
 	}
 	return m

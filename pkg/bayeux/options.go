@@ -46,7 +46,8 @@ type Options struct {
 	AuthTimeout time.Duration
 	// LatestTimeout bounds one call of Grant.Latest. Default 5 s.
 	LatestTimeout time.Duration
-	// RetryAfter is what a client whose handshake failed for a passing reason is told to wait. Default 5 s.
+	// RetryAfter is what a client whose handshake failed for a passing reason, or whose session overflowed, is told to wait, at the least:
+	// up to twice that, to each another time. Default 5 s.
 	RetryAfter time.Duration
 	// DrainSpread is the time over which clients of a server that ends are spread. Default 5 s.
 	DrainSpread time.Duration
@@ -55,9 +56,10 @@ type Options struct {
 
 	// MaxBody is the largest request body and websocket frame in bytes (413, or a close with 1009). Default 1 MiB.
 	MaxBody int64
-	// MaxBatch is the number of messages in one body or frame (400, or the frame is ignored). Default 1000.
+	// MaxBatch is the number of messages in one body or frame. Of more each is refused (400), of more than ten times as many the whole
+	// body or frame, with HTTP status 400 or by ignoring it. Default 1000.
 	MaxBatch int
-	// MaxNesting is how deep objects and arrays may stand in one another in a body or frame (400, or the frame is ignored).
+	// MaxNesting is how deep objects and arrays may stand in one another in a body or frame; a message that is deeper is refused (400).
 	// Default 64.
 	MaxNesting int
 	// BodyTimeout bounds the reading of a request's body. Default 30 s.
@@ -103,8 +105,8 @@ type Options struct {
 	// PublishBurst how many at once (407). Defaults 100 and 1000.
 	PublishRate, PublishBurst int
 
-	// Logger gets what an operator should know; never a clientId, ext, or more of a channel than its first segment. Default
-	// none.
+	// Logger gets what an operator should know; never a clientId, ext, or more of a channel than its first segment. What
+	// others can cause at will is told once a second, with how often it happened. Default none.
 	Logger *slog.Logger
 }
 

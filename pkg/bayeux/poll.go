@@ -27,7 +27,8 @@ const maxEqualPolls = 8
 
 // connectRequest is what a connect says, beside whose it is.
 type connectRequest struct {
-	id   json.RawMessage
+	id   json.RawMessage // what the connect is known by, nil for none
+	echo json.RawMessage // the id as the reply repeats it
 	hold time.Duration
 	ack  *int64 // the number of the last batch that was received, when the client tells
 }

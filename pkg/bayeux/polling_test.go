@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -169,6 +170,23 @@ func TestClientWithOneIDForEverything(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// A long id is echoed like any other, but neither kept for the time of a hold nor to know repetitions by.
+func TestLongIDIsEchoedAndNotKept(t *testing.T) {
+	s := start(t, Options{})
+	id := s.handshake("")
+	long := strings.Repeat("x", maxMessageID)
+	for range 2 {
+		if r := s.post(connectBody(id, long))[0]; r["id"] != long || r["successful"] != true { // at once
+			t.Fatal(r)
+		}
+	}
+	w := s.dial(nil)
+	w.send(socketConnect(id, long, ""))
+	if r := w.next(); r["id"] != long || r["successful"] != true {
+		t.Fatal(r)
 	}
 }
 

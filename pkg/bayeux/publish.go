@@ -107,7 +107,7 @@ func (x *exchange) publishFor(sess *session, rule Publisher, m *message, data js
 	o := &sess.outbox
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	now, id := time.Now(), string(m.id)
+	now, id := time.Now(), string(m.key())
 	if id != "" && o.known.seen(id, now) {
 		return nil, nil
 	}

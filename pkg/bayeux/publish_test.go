@@ -175,6 +175,43 @@ func TestRefusedPublishMayBeRepeated(t *testing.T) {
 	}
 }
 
+func TestMessagesOfOneBatchShareAResponse(t *testing.T) {
+	const messages = 40
+	s, _ := startTalk(t, Options{})
+	speaker := s.handshake("")
+	var batch []string
+	for i := range messages {
+		batch = append(batch, say2(speaker, "/chat/1", fmt.Sprint(i), fmt.Sprintf("%q", fmt.Sprint(i))))
+	}
+	body := "[" + strings.Join(batch, ",") + "]"
+	for turn, send := range []func(){func() { s.post(body) }, func() { s.dial(nil).send(strings.ReplaceAll(body, `"id":"`, `"id":"w`)) }} {
+		hearer := s.handshake("")
+		s.subscribe(hearer, "/chat/1")
+		answer := make(chan []object, 1)
+		go func() { answer <- s.post(connectBody(hearer, "1")) }()
+		s.held(hearer)
+		send()
+		if got := data(<-answer); !reflect.DeepEqual(got, countTo(0, messages)) {
+			t.Errorf("turn %d: the first response carries %v", turn, got)
+		}
+	}
+}
+
+// A batch that takes long, by its rule or for its length, does not keep others waiting for long.
+func TestSlowBatchDoesNotKeepOthersWaiting(t *testing.T) {
+	var b batches
+	end, second := b.begin(), b.begin()
+	b.wait(t.Context()) // returns after a while
+	ended := make(chan struct{})
+	go func() { b.wait(context.Background()); close(ended) }()
+	end()
+	second()
+	<-ended
+	if b.wait(t.Context()); b.done != nil {
+		t.Error("it is not known to have ended")
+	}
+}
+
 func TestPublishedIDsAreForgotten(t *testing.T) {
 	var p published
 	at := time.Now()

@@ -20,6 +20,7 @@ type Server struct {
 	clock   *clock
 	latest  latest
 	notes   notes
+	batches batches
 
 	life    context.Context // ends with Run; for what no request's context covers
 	endLife context.CancelFunc

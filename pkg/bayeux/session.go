@@ -59,7 +59,8 @@ type session struct {
 type carrier interface {
 	kick() // there is something to take
 	push(reply []byte)
-	close(why ending) // the session is over
+	pushLast(reply []byte) // after the messages that wait
+	close(why ending)      // the session is over
 }
 
 // heldConnect is a connect held on a websocket.
@@ -167,10 +168,13 @@ func (s *session) bind(k *socket, c connectRequest) bool {
 		s.releaseLocked(replaced)
 		s.recallLocked()
 		s.via = k
+		if len(s.out.items) > 0 && s.out.items[0].number == 0 { // what is sent again may share a frame
+			k.begin()
+		}
 	} else {
 		s.answerHeldLocked(replaced)
 	}
-	s.held = &heldConnect{id: c.id, until: time.Now().Add(c.hold)}
+	s.held = &heldConnect{id: c.echo, until: time.Now().Add(c.hold)}
 	if c.hold <= 0 {
 		s.answerHeldLocked(due)
 	} else {
@@ -251,7 +255,11 @@ func (s *session) answerHeldLocked(why ending) {
 	id := s.held.id
 	s.held = nil
 	r := s.srv.connectReply(s.id, id, why)
-	if s.acks == nil || why != due {
+	switch {
+	case s.acks == nil && why == due:
+		s.via.pushLast(r.encode())
+		return
+	case s.acks == nil || why != due:
 		s.via.push(r.encode())
 		return
 	}

@@ -14,6 +14,8 @@ type errand struct {
 	replies   [][]byte
 	messages  []entry
 	last      uint64
+	apart     bool     // the messages, in a frame each
+	late      [][]byte // replies after the messages
 	heartbeat bool
 	ping      bool
 	closing   bool
@@ -43,18 +45,22 @@ func (k *socket) next() (errand, bool) {
 		return errand{}, false
 	}
 	k.dirty, k.parted = false, k.closing
-	e := errand{replies: k.replies, heartbeat: k.heartbeat, ping: k.ping, closing: k.closing, code: k.closeCode}
+	e := errand{replies: k.replies, apart: k.apart, heartbeat: k.heartbeat, ping: k.ping, closing: k.closing, code: k.closeCode}
 	k.replies, k.size, k.heartbeat, k.ping = nil, 0, false, false
-	sess := k.sess
+	sess, late := k.sess, len(k.late)
 	k.mu.Unlock()
+	more := false
 	if sess != nil && !e.closing {
-		var more bool
-		if e.messages, e.last, more = sess.takeFor(k, maxSocketFrame); more {
-			k.mu.Lock()
-			k.dirty = true
-			k.mu.Unlock()
-		}
+		e.messages, e.last, more = sess.takeFor(k, maxSocketFrame)
 	}
+	k.mu.Lock()
+	if more {
+		k.dirty = true
+	} else {
+		late = min(late, len(k.late)) // none are left when it was cut meanwhile
+		e.late, k.late, k.apart = k.late[:late:late], k.late[late:], false
+	}
+	k.mu.Unlock()
 	return e, true
 }
 
@@ -95,8 +101,25 @@ func (k *socket) carryOut(e *errand) error {
 // frames are buffers for frames of several messages.
 var frames = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
-// writeMessages sends replies, then messages, in one frame. A single message goes as the frame that all its receivers share.
+// writeMessages sends replies, then messages, then late replies, in as few frames as are allowed.
 func (k *socket) writeMessages(e *errand) error {
+	if e.apart {
+		if err := k.writeFrame(&errand{replies: e.replies}); err != nil {
+			return err
+		}
+		for i := range e.messages {
+			if err := k.conn.WritePreparedMessage(e.messages[i].frame.socketFrame()); err != nil {
+				return err
+			}
+		}
+	} else if err := k.writeFrame(e); err != nil {
+		return err
+	}
+	return k.writeFrame(&errand{replies: e.late})
+}
+
+// writeFrame sends replies, then messages, in one frame. A single message goes as the frame that all its receivers share.
+func (k *socket) writeFrame(e *errand) error {
 	switch {
 	case len(e.replies) == 0 && len(e.messages) == 0:
 		return nil

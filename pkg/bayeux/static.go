@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // asset is a file of the client library, ready to send.
@@ -18,6 +19,7 @@ type asset struct {
 	kind     string
 	tag      string // without quotes
 	raw, zip []byte
+	modified time.Time // to the second
 }
 
 // assetPaths maps the path after the mount to a file of the npm package. The minified file asks for its map under the
@@ -36,6 +38,7 @@ func loadAssets(files fs.FS) (map[string]*asset, error) {
 	if files == nil {
 		return assets, nil
 	}
+	now := time.Now()
 	for path, name := range assetPaths {
 		raw, err := fs.ReadFile(files, name)
 		if errors.Is(err, fs.ErrNotExist) {
@@ -48,6 +51,14 @@ func loadAssets(files fs.FS) (map[string]*asset, error) {
 		if strings.HasSuffix(name, ".map") {
 			a.kind = "application/json; charset=utf-8"
 		}
+		info, err := fs.Stat(files, name)
+		if err != nil {
+			return nil, fmt.Errorf("bayeux: client file: %w", err)
+		}
+		if a.modified = info.ModTime(); a.modified.IsZero() { // as of files that are part of the program
+			a.modified = now
+		}
+		a.modified = a.modified.UTC().Truncate(time.Second)
 		sum := sha256.Sum256(raw)
 		a.tag = hex.EncodeToString(sum[:16])
 		var b bytes.Buffer
@@ -67,7 +78,7 @@ func loadAssets(files fs.FS) (map[string]*asset, error) {
 func (s *Server) serveAsset(w http.ResponseWriter, r *http.Request, rest string) {
 	a := s.static[rest]
 	if a == nil {
-		http.NotFound(w, r)
+		notFound(w)
 		return
 	}
 	h := w.Header()
@@ -85,7 +96,8 @@ func (s *Server) serveAsset(w http.ResponseWriter, r *http.Request, rest string)
 		body, tag = a.zip, `"`+a.tag+`-gzip"`
 	}
 	h.Set("ETag", tag)
-	if matchesTag(r.Header.Get("If-None-Match"), a.tag) {
+	h.Set("Last-Modified", a.modified.Format(http.TimeFormat))
+	if a.known(r.Header) {
 		w.WriteHeader(http.StatusNotModified)
 		return
 	}
@@ -97,6 +109,15 @@ func (s *Server) serveAsset(w http.ResponseWriter, r *http.Request, rest string)
 	if r.Method == http.MethodGet {
 		_, _ = w.Write(body) // a client that has gone needs no answer
 	}
+}
+
+// known reports whether the client has the asset already. A tag tells more than a time.
+func (a *asset) known(h http.Header) bool {
+	if h.Get("If-None-Match") != "" {
+		return matchesTag(h.Get("If-None-Match"), a.tag)
+	}
+	since, err := http.ParseTime(h.Get("If-Modified-Since"))
+	return err == nil && !a.modified.After(since)
 }
 
 // matchesTag reports whether the If-None-Match header names the asset in either encoding.

@@ -154,6 +154,9 @@ func (k *stream) kick() {
 // push implements carrier. A stream holds no connect, so there is never a reply for it.
 func (k *stream) push([]byte) {}
 
+// pushLast implements carrier, likewise.
+func (k *stream) pushLast([]byte) {}
+
 // close implements carrier. The client of a session that has ended would notice only with its next connect, a whole timeout
 // later, so it is told.
 func (k *stream) close(why ending) {

@@ -28,8 +28,10 @@ type socket struct {
 	mu        sync.Mutex
 	sess      *session // the last one bound; whether it still is, the session knows
 	replies   [][]byte
-	size      int  // of replies, in bytes
-	heartbeat bool // an empty array is to be sent
+	late      [][]byte // replies that go out after the messages that wait
+	size      int      // of both, in bytes
+	apart     bool     // the messages that wait go in a frame each
+	heartbeat bool     // an empty array is to be sent
 	ping      bool
 	closing   bool
 	closeCode int
@@ -188,13 +190,8 @@ func (k *socket) receive(body []byte) {
 		return
 	}
 	x := &exchange{srv: k.srv, ctx: k.srv.life, req: k.req, sock: k}
-	for i := range batch {
-		if err := x.handle(&batch[i]); err != nil {
-			if errors.Is(err, errLater) {
-				k.closeWith(websocket.CloseTryAgainLater)
-			}
-			return
-		}
+	if err := x.handleAll(batch); errors.Is(err, errLater) {
+		k.closeWith(websocket.CloseTryAgainLater)
 	}
 }
 
@@ -207,7 +204,7 @@ func (k *socket) connect(sess *session, c connectRequest) {
 	k.sess = sess
 	k.mu.Unlock()
 	if !sess.bind(k, c) {
-		k.push(k.srv.connectReply(sess.id, c.id, destroyed).encode())
+		k.push(k.srv.connectReply(sess.id, c.echo, destroyed).encode())
 	}
 }
 
@@ -237,6 +234,31 @@ func (k *socket) push(b []byte) {
 	}
 	k.replies = append(k.replies, b)
 	k.kickLocked()
+}
+
+// pushLast is push for a reply that is to come after the messages that wait.
+func (k *socket) pushLast(b []byte) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.gone || k.parted {
+		return
+	}
+	k.size += len(b) // within push's bound, since a session has one such reply at a time
+	k.late = append(k.late, b)
+	k.kickLocked()
+}
+
+// begin makes the messages that waited for the socket's first connect go in a frame each.
+func (k *socket) begin() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.apart = true
+}
+
+// isFor reports whether the socket belongs to the session, or to none.
+func (k *socket) isFor(sess *session) bool {
+	bound := k.session()
+	return bound == nil || bound == sess
 }
 
 func (k *socket) beat() {
@@ -297,7 +319,7 @@ func (k *socket) cut() {
 
 func (k *socket) cutLocked() {
 	k.gone = true
-	k.replies, k.size = nil, 0
+	k.replies, k.late, k.size = nil, nil, 0
 	_ = k.conn.Close() // closing is all there is to do
 }
 

@@ -80,6 +80,10 @@ type ingest struct {
 	client *redis.Client
 	name   string
 	log    *slog.Logger
+
+	dropped int       // messages of which no log line has told yet
+	last    error     // what was wrong with the last of them
+	told    time.Time // when the last line did
 }
 
 // Run implements bayeux.Bus.
@@ -113,6 +117,7 @@ func (i *ingest) listen(ctx context.Context, deliver func(bayeux.Event)) error {
 			asked = false
 		case errors.As(err, &timeout) && timeout.Timeout() && !asked:
 			asked = true
+			i.tell()
 			if err := link.Ping(ctx); err != nil {
 				return err
 			}
@@ -125,7 +130,9 @@ func (i *ingest) listen(ctx context.Context, deliver func(bayeux.Event)) error {
 		case *redis.Message:
 			e, err := parseIngested(m.Payload)
 			if err != nil {
-				i.log.Warn("ingest: message dropped", "error", err)
+				i.dropped++
+				i.last = err
+				i.tell()
 				continue
 			}
 			deliver(e)
@@ -133,7 +140,19 @@ func (i *ingest) listen(ctx context.Context, deliver func(bayeux.Event)) error {
 	}
 }
 
-var errNoEvent = errors.New(`not {"channel":…,"data":…}`)
+// tell logs how many messages were dropped, at most once a second: a publisher that errs may err often.
+func (i *ingest) tell() {
+	if i.dropped == 0 || time.Since(i.told) < time.Second {
+		return
+	}
+	i.log.Warn("ingest: messages dropped", "times", i.dropped, "last", i.last)
+	i.dropped, i.told = 0, time.Now()
+}
+
+var (
+	errNoEvent   = errors.New(`not {"channel":…,"data":…}`)
+	errNoChannel = errors.New("no channel that events can be published to")
+)
 
 func parseIngested(payload string) (bayeux.Event, error) {
 	var fields map[string]json.RawMessage
@@ -143,6 +162,9 @@ func parseIngested(payload string) (bayeux.Event, error) {
 	}
 	if err := json.Unmarshal(fields["channel"], &channel); err != nil || channel == "" || fields["data"] == nil {
 		return bayeux.Event{}, errNoEvent
+	}
+	if !bayeux.ValidChannel(channel) {
+		return bayeux.Event{}, errNoChannel
 	}
 	return bayeux.Event{Streams: []string{channel}, Seq: seqOf(fields["data"]), Data: fields["data"]}, nil
 }

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"os/signal"
 	"strconv"
@@ -35,13 +36,13 @@ func main() {
 
 // config is what the flags say.
 type config struct {
-	addr    string
-	redis   string
-	token   string
-	publish string
-	origins string
-	timeout seconds
-	ingest  string
+	addr       string
+	redis      string
+	token      string
+	publish    string
+	originList string
+	timeout    seconds
+	ingest     string
 }
 
 // seconds is a duration flag that also takes a bare number.
@@ -71,13 +72,18 @@ func parse(args []string, out io.Writer) (config, error) {
 	f.StringVar(&c.redis, "redis", "", "`address` of a Redis that several bayeuxd share, host:port or redis://…")
 	f.StringVar(&c.token, "token", "", "`token` that every handshake must carry in ext.access_token")
 	f.StringVar(&c.publish, "publish", "none", "who may publish: open, token or none")
-	f.StringVar(&c.origins, "origins", "*", "`list` of origins whose pages may use it, separated by commas; * is any")
+	f.StringVar(&c.originList, "origins", "*", "`list` of origins whose pages may use it, separated by commas; * is any")
 	f.Var(&c.timeout, "timeout", "how `long` a connect is held")
 	f.StringVar(&c.ingest, "ingest", "", "`name` of a Redis pub/sub channel whose messages are delivered as events")
 	if err := f.Parse(args); err != nil {
 		return c, err
 	}
 	err := c.check(f.Args())
+	f.Visit(func(given *flag.Flag) {
+		if given.Name == "token" && c.token == "" && err == nil {
+			err = errors.New("-token is empty, which would let everybody in") // of a variable that was not set, most likely
+		}
+	})
 	if err != nil {
 		fmt.Fprintln(out, "bayeuxd:", err)
 	}
@@ -95,7 +101,48 @@ func (c config) check(rest []string) error {
 	case c.ingest != "" && c.redis == "":
 		return errors.New("-ingest needs -redis")
 	}
+	if err := checkAddress(c.addr); err != nil {
+		return err
+	}
+	if c.redis != "" {
+		if _, err := redisOptions(c.redis); err != nil {
+			return err
+		}
+	}
+	listed, _ := c.origins()
+	for _, origin := range listed {
+		u, err := url.Parse(origin)
+		if err != nil || u.Scheme != "http" && u.Scheme != "https" || origin != u.Scheme+"://"+u.Host || u.Hostname() == "" {
+			return fmt.Errorf("-origins: %q does not look like https://example.com", origin)
+		}
+	}
 	return nil
+}
+
+// checkAddress says what is wrong with the form of -addr. Whether it can be listened on shows later.
+func checkAddress(address string) error {
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return fmt.Errorf("-addr: %w", err)
+	}
+	if _, err := net.LookupPort("tcp", port); err != nil {
+		return fmt.Errorf("-addr: %w", err)
+	}
+	return nil
+}
+
+// origins returns the list of -origins, and whether any other is admitted too.
+func (c config) origins() (listed []string, any bool) {
+	for origin := range strings.SplitSeq(c.originList, ",") {
+		switch origin = strings.TrimSuffix(strings.TrimSpace(origin), "/"); origin {
+		case "":
+		case "*":
+			any = true
+		default:
+			listed = append(listed, origin)
+		}
+	}
+	return listed, any
 }
 
 // options are the server's, with bounds wide enough for a load tool at one address.
@@ -104,15 +151,7 @@ func (c config) options(log *slog.Logger) bayeux.Options {
 		Mount: mount, Client: web.FayeClient(), AllowPatterns: true, Timeout: time.Duration(c.timeout), Logger: log,
 		PublishRate: 10_000, PublishBurst: 10_000,
 	}
-	for origin := range strings.SplitSeq(c.origins, ",") {
-		switch origin = strings.TrimSuffix(strings.TrimSpace(origin), "/"); origin {
-		case "":
-		case "*":
-			opt.AnonymousFromAnyOrigin = true
-		default:
-			opt.AllowedOrigins = append(opt.AllowedOrigins, origin)
-		}
-	}
+	opt.AllowedOrigins, opt.AnonymousFromAnyOrigin = c.origins()
 	return opt
 }
 
