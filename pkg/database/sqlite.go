@@ -20,13 +20,8 @@ func openSQLite(ctx context.Context, src source, o Options) (read, write *sql.DB
 	if err := os.MkdirAll(filepath.Dir(src.path), 0o750); err != nil {
 		return nil, nil, fmt.Errorf("make the database's directory: %w", err)
 	}
-	// Made here, so that nobody else on the machine may read it; SQLite gives its log the same mode.
-	file, err := os.OpenFile(src.path, os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return nil, nil, fmt.Errorf("open the database: %w", err)
-	}
-	if err := file.Close(); err != nil {
-		return nil, nil, fmt.Errorf("open the database: %w", err)
+	if err := makePrivate(src.path); err != nil {
+		return nil, nil, fmt.Errorf("make the database: %w", err)
 	}
 	w, err := sqlite.NewConnector(sqliteDSN(src, o, "journal_mode(wal)"))
 	if err != nil {
@@ -43,6 +38,21 @@ func openSQLite(ctx context.Context, src source, o Options) (read, write *sql.DB
 		return nil, nil, err
 	}
 	return sql.OpenDB(r), write, nil
+}
+
+// makePrivate makes the file where it is missing, so that nobody else on the machine may read it; SQLite gives its log the
+// same mode. A file that is there is not touched: closing any descriptor of it would drop the locks that this process's
+// other connections hold on it, and then whoever looks into the database last takes its log away
+// (https://www.sqlite.org/howtocorrupt.html, 2.2).
+func makePrivate(path string) error {
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
+	if errors.Is(err, os.ErrExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return file.Close()
 }
 
 // sqliteDSN is the driver's DSN with our settings and one pragma more.
