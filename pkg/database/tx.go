@@ -257,21 +257,43 @@ func One[T any](ctx context.Context, tx *Tx, scan func(Scanner) (T, error), quer
 
 // All runs a query and reads every row with scan; no rows are an empty slice, not nil. For bounded results only.
 func All[T any](ctx context.Context, tx *Tx, scan func(Scanner) (T, error), query string, args ...any) ([]T, error) {
-	rows, err := tx.Query(ctx, query, args...)
+	all, err := Append(ctx, tx, []T{}, scan, query, args...)
 	if err != nil {
 		return nil, err
 	}
-	defer rows.Close()
-	all := []T{}
-	for rows.Next() {
-		v, err := scan(rows)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, v)
-	}
-	return all, tx.note(ctx, rows.Err())
+	return all, nil
 }
+
+// Append is All into a slice that is there already, which it returns with what could be read even on an error.
+func Append[T any](ctx context.Context, tx *Tx, into []T, scan func(Scanner) (T, error), query string, args ...any) ([]T, error) {
+	rows, err := tx.Query(ctx, query, args...)
+	if err != nil {
+		return into, err
+	}
+	defer rows.Close()
+	for n := 1; rows.Next(); n++ {
+		v, err := scan(rows)
+		if err != nil && ctx.Err() != nil {
+			return into, err
+		}
+		if err != nil {
+			return into, &RowError{N: n, Err: err}
+		}
+		into = append(into, v)
+	}
+	return into, tx.note(ctx, rows.Err())
+}
+
+// RowError is a row of All or Append that its scan could not read: what the database holds is not what the program knows. Trying
+// again reads the same.
+type RowError struct {
+	N   int // from 1
+	Err error
+}
+
+func (e *RowError) Error() string { return fmt.Sprintf("row %d: %v", e.N, e.Err) }
+
+func (e *RowError) Unwrap() error { return e.Err }
 
 // Scalar reads a row of one column, for One and All.
 func Scalar[T any](s Scanner) (T, error) {

@@ -123,9 +123,12 @@ func (e exportJob) event(replayed bool) event {
 	}
 	if e.State != job.StateQueued {
 		v.Count, v.FileSize, v.Rows = e.detail.Count, e.detail.FileSize, e.detail.Rows
-		v.ETASeconds, v.UploadAttempt = e.detail.ETASeconds, e.detail.UploadAttempt
+		v.UploadAttempt = e.detail.UploadAttempt
 		v.Estimated, v.Cut, v.Replaced, v.OutOfSpan = e.detail.Estimated, e.detail.Cut, e.detail.Replaced, e.detail.OutOfSpan
 		v.Changed = e.detail.changed()
+	}
+	if e.State != job.StateQueued && !e.State.Ended() {
+		v.ETASeconds = e.detail.ETASeconds
 	}
 	if f := e.detail.File; f != nil && e.State == job.StateSuccess {
 		v.Filename = f.Filename

@@ -89,7 +89,7 @@ func (s *Service) handleJob(ctx context.Context, in jobIn) (jobOut, error) {
 	if err != nil {
 		return jobOut{}, err
 	}
-	if d := preferredWait(in.Prefer); d > 0 && !j.State.Ended() && (in.IfNoneMatch == "" || in.IfNoneMatch == etag(j)) {
+	if d := preferredWait(in.Prefer); d > 0 && !j.State.Ended() && (in.IfNoneMatch == "" || in.IfNoneMatch == etag(j, j.State)) {
 		bound, cancel := context.WithTimeout(ctx, d)
 		defer cancel()
 		if j, err = s.jobs.Wait(bound, j.UUID, j.Seq()); err != nil {
@@ -97,11 +97,18 @@ func (s *Service) handleJob(ctx context.Context, in jobIn) (jobOut, error) {
 		}
 		httpapi.SetHeader(ctx, "Preference-Applied", "wait="+strconv.Itoa(int(d/time.Second)))
 	}
-	httpapi.SetETag(ctx, etag(j))
-	return s.view(ctx, j)
+	out, err := s.view(ctx, j)
+	if err != nil {
+		return jobOut{}, err
+	}
+	httpapi.SetETag(ctx, etag(j, out.Status))
+	return out, nil
 }
 
-func etag(j job.Job) string { return `"` + strconv.FormatUint(j.Seq(), 10) + string(j.State[:1]) + `"` }
+// etag names a job as it is shown: its row, and what the row alone does not tell, that its file has expired.
+func etag(j job.Job, shown job.State) string {
+	return `"` + strconv.FormatUint(j.Seq(), 10) + string(shown[:1]) + `"`
+}
 
 // owned returns a job the caller may see; another's and an unknown one are the same NotFound.
 func (s *Service) owned(ctx context.Context, id string) (job.Job, error) {
@@ -164,6 +171,8 @@ func (s *Service) view(ctx context.Context, j job.Job) (jobOut, error) {
 // why says in words what keeps a job or ended it.
 func why(e exportJob) string {
 	switch {
+	case e.CancelRequested && !e.State.Ended():
+		return "正在取消"
 	case e.Failure != nil && e.State == job.StateQueued:
 		return "上次执行没有成功，将自动重试:" + e.Failure.Message
 	case e.Failure != nil:
@@ -217,6 +226,10 @@ func (s *Service) serveFile(w http.ResponseWriter, r *http.Request, d download, 
 		return fmt.Errorf("open %s: %w", d.ObjectKey, err)
 	}
 	defer file.Close()
+	if d.size != nil && info.Size != *d.size {
+		s.o.Logger.Error("stored file is not as it was written", "job", d.UUID, "key", d.ObjectKey, "size", info.Size, "want", *d.size)
+		return errs.New(errs.Gone, "文件已损坏，请重新导出")
+	}
 	h.Set("Content-Type", d.ContentType)
 	h.Set("Content-Disposition", contentDisposition(d.Filename, path.Base(d.ObjectKey)))
 	h.Set("X-Content-Type-Options", "nosniff")

@@ -25,6 +25,7 @@ func (s *Service) fileURL(key string, expires time.Time) string {
 type download struct {
 	exportRow
 	owner *auth.Principal
+	size  *int64 // bytes, as they were written; nil where no file has been
 }
 
 // openLink checks a link from every side: signed, not expired, its job's own file, and the job's owner may still export
@@ -46,39 +47,39 @@ func (s *Service) openLink(ctx context.Context, name, signature string) (downloa
 	if err != nil {
 		return d, err
 	}
-	d.owner, err = s.permit(ctx, d.exportRow)
-	return d, err
+	return d, s.permit(ctx, &d)
 }
 
-// permit returns who an export belongs to, when they may still export that list and see what it holds as it
-// holds it: a column that was hidden from them since, or masked, ends their link.
-func (s *Service) permit(ctx context.Context, r exportRow) (*auth.Principal, error) {
-	j, err := s.store.Get(ctx, r.UUID)
+// permit finds whose an export is, and holds that they may still export that list and see what it holds as it holds it: a
+// column that was hidden from them since, or masked, ends their link.
+func (s *Service) permit(ctx context.Context, d *download) error {
+	j, err := s.store.Get(ctx, d.UUID)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	e, err := readJob(j)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	set, ok := s.o.Registry.Get(r.Dataset)
+	set, ok := s.o.Registry.Get(d.Dataset)
 	if !ok {
-		return nil, errs.New(errs.Gone, "该列表已不能导出")
+		return errs.New(errs.Gone, "该列表已不能导出")
 	}
-	owner, err := s.o.People.Person(ctx, r.UserID)
+	owner, err := s.o.People.Person(ctx, d.UserID)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if !owner.Can(set.Permission) {
-		return nil, errs.New(errs.Forbidden, "导出人已没有该列表的导出权限")
+		return errs.New(errs.Forbidden, "导出人已没有该列表的导出权限")
 	}
+	d.owner, d.size = owner, e.detail.FileSize
 	if e.detail.File == nil { // the columns are settled when a worker writes them
 		if _, err := set.Pick(e.payload.Columns, owner.Can); err != nil {
-			return nil, errs.New(errs.Forbidden, "导出人已没有查看其中某些列的权限")
+			return errs.New(errs.Forbidden, "导出人已没有查看其中某些列的权限")
 		}
-		return owner, nil
+		return nil
 	}
-	return owner, set.CheckShown(e.written(set), owner.Can)
+	return set.CheckShown(e.written(set), owner.Can)
 }
 
 // written returns the columns of the export's file as it holds them. A file that does not say was written by a version

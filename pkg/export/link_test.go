@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -134,9 +136,30 @@ func TestFilesAreFetchedByTheirSignatureOnly(t *testing.T) {
 			t.Errorf("%s: answers %d %.100s", name, res.StatusCode, body)
 		}
 	}
+	// Whoever asks only for what is new hears of the end of the retention too.
+	res, _ = h.get(s, "/api/exports/"+uuid, h.token("owner"))
+	tag := res.Header.Get("ETag")
 	h.clock.Advance(7*24*time.Hour + time.Second)
 	if res, _ := h.get(s, link, ""); res.StatusCode != 410 {
 		t.Errorf("after the retention: %d, want 410", res.StatusCode)
+	}
+	res, body = h.get(s, "/api/exports/"+uuid, h.token("owner"), "If-None-Match", tag)
+	if res.StatusCode != 200 || !strings.Contains(string(body), `"status":"expired"`) {
+		t.Errorf("after the retention, for the tag before: %d %s", res.StatusCode, body)
+	}
+}
+
+func TestADamagedFileIsNotServed(t *testing.T) {
+	h := newHub(t, dbtest.Postgres(t, sources(t)...), hubOptions{work: true})
+	h.fill(5)
+	_, link := h.exported("owner", auth.Staff)
+	s := h.server()
+	path, _, _ := strings.Cut(link, "?")
+	if err := os.Truncate(filepath.Join(h.files, filepath.FromSlash(path)), 10); err != nil {
+		t.Fatal(err)
+	}
+	if res, body := h.get(s, link, ""); res.StatusCode != 410 || !strings.Contains(string(body), "文件已损坏") {
+		t.Errorf("%d %s, want 410", res.StatusCode, body)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"exporthub/pkg/database"
 	"exporthub/pkg/dataset"
+	"exporthub/pkg/errs"
 	"exporthub/pkg/job"
 )
 
@@ -125,7 +126,7 @@ func (a *attempt) copyRows(ctx context.Context, tx *database.Tx, w dataset.Write
 	began := time.Now()
 	for row, err := range a.set.Rows(ctx, tx, a.sel, a.columns) {
 		if err != nil {
-			return fmt.Errorf("read %s after row %d: %w", a.set.Name, n, err)
+			return a.unreadable(n, err)
 		}
 		if err := w.Write(row); err != nil {
 			return fmt.Errorf("write row %d: %w", n+1, err)
@@ -150,6 +151,17 @@ func (a *attempt) copyRows(ctx context.Context, tx *database.Tx, w dataset.Write
 		a.r.Progress(ctx, percent, a.detail)
 	}
 	return nil
+}
+
+// unreadable is the error of reading on after n rows. A stored row that is none is named to the person too.
+func (a *attempt) unreadable(n int64, cause error) error {
+	err := fmt.Errorf("read %s after row %d: %w", a.set.Name, n, cause)
+	if row := (*database.RowError)(nil); errors.As(cause, &row) {
+		e := errs.Newf(errs.Internal, "第 %d 行的数据无法读取，任务已停止；请联系管理员并提供任务编号", n+int64(row.N))
+		e.Code, e.Cause = job.CodeUnreadable, err
+		return e
+	}
+	return err
 }
 
 // sheet is the file's frame.

@@ -130,8 +130,7 @@ func (s *Service) mediaDownload(ctx context.Context, id, name string) (download,
 	case d.ObjectKey != "" && !s.o.Now().Before(d.ExpiresAt):
 		return d, errs.New(errs.Gone, "链接已过期，文件不再保留")
 	}
-	d.owner, err = s.permit(ctx, d.exportRow)
-	return d, err
+	return d, s.permit(ctx, &d)
 }
 
 // noFile says that an export ended without a file.

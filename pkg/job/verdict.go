@@ -32,11 +32,14 @@ var verdicts = map[errs.Kind]verdict{
 	errs.Unsupported:     {false, false, "不支持该格式，请换一种格式后重新提交"},
 }
 
-// The ends that are the engine's own, by their codes. No further attempt follows any of them.
+// The ends that codes name. No further attempt follows any of them.
 const (
 	codePanic        = "panic"         // a panic in a Run: the next attempt would panic as well
 	codeWorkerLost   = "worker_lost"   // too many workers did not survive the job
 	codeUploadFailed = "upload_failed" // its worker was lost between upload_failure and failure
+	// CodeUnreadable is the code of an Internal error over a stored row that can't be read: the next attempt would read the
+	// same.
+	CodeUnreadable = "unreadable_row"
 )
 
 // endVerdicts is the rest of the table: ends that no error's kind decides.
@@ -44,12 +47,16 @@ var endVerdicts = map[string]verdict{
 	codePanic:        {false, true, "执行任务时程序出错，任务已停止；请联系管理员并提供任务编号"},
 	codeWorkerLost:   {false, true, "执行任务的进程多次异常退出，任务已停止；请缩小范围后重新提交，或联系管理员"},
 	codeUploadFailed: {false, true, "文件上传失败，请稍后重新提交"},
+	CodeUnreadable:   {false, true, "数据中有无法读取的记录，任务已停止；请联系管理员并提供任务编号"},
 }
 
 // judge looks an error up in the table.
 func judge(err error) (again bool, f *Failure) {
 	kind := errs.KindOf(err)
 	v := verdicts[kind]
+	if errs.CodeOf(err) == CodeUnreadable {
+		v = endVerdicts[CodeUnreadable]
+	}
 	f = &Failure{Kind: kind.String(), Code: errs.CodeOf(err), Message: v.message}
 	if e := errs.As(err); e != nil && e.Message != "" {
 		f.Message = e.Message
@@ -99,7 +106,7 @@ func Verdicts() string {
 	for _, k := range errs.Kinds() {
 		row(k.String(), verdicts[k])
 	}
-	for _, code := range []string{codePanic, codeWorkerLost, codeUploadFailed} {
+	for _, code := range []string{codePanic, codeWorkerLost, codeUploadFailed, CodeUnreadable} {
 		row(code, endVerdicts[code])
 	}
 	return b.String()

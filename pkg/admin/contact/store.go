@@ -126,19 +126,8 @@ func byID(ctx context.Context, tx *database.Tx, id int64) (Contact, error) {
 }
 
 func scan(ctx context.Context, tx *database.Tx, into []Contact, rest string, args ...any) ([]Contact, error) {
-	rows, err := tx.Query(ctx, "SELECT "+columns+" FROM "+table+rest, args...)
+	into, err := database.Append(ctx, tx, into, scanOne, "SELECT "+columns+" FROM "+table+rest, args...)
 	if err != nil {
-		return into, fmt.Errorf("read contacts: %w", err)
-	}
-	defer rows.Close()
-	for rows.Next() {
-		v, err := scanOne(rows)
-		if err != nil {
-			return into, fmt.Errorf("read contacts: %w", err)
-		}
-		into = append(into, v)
-	}
-	if err := rows.Err(); err != nil {
 		return into, fmt.Errorf("read contacts: %w", err)
 	}
 	return into, nil

@@ -108,28 +108,22 @@ func after(ctx context.Context, tx *database.Tx, q query, last *Invitation, limi
 
 func scan(ctx context.Context, tx *database.Tx, b *sqlbuilder.SelectBuilder, into []Invitation) ([]Invitation, error) {
 	text, args := build(b)
-	rows, err := tx.Query(ctx, text, args...)
+	into, err := database.Append(ctx, tx, into, scanOne, text, args...)
 	if err != nil {
 		return into, fmt.Errorf("read invitations: %w", err)
 	}
-	defer rows.Close()
-	for rows.Next() {
-		var v Invitation
-		var created int64
-		var decided database.NullTime
-		if err := rows.Scan(&v.ID, &created, &v.Status, &v.ApproveDescription,
-			&v.User.ID, &v.User.Phone, &v.User.CompanyName, &v.User.Department, &v.User.Position, &v.User.Area,
-			&v.RecommendUser.ID, &v.RecommendUser.Phone, &v.RecommendUser.PersonID, &v.Exhibition.ID, &v.Exhibition.Name,
-			&v.Decision, &v.DecidedBy.ID, &v.DecidedBy.Name, &decided); err != nil {
-			return into, fmt.Errorf("read invitations: %w", err)
-		}
-		v.CreatedAt, v.DecidedAt = database.Time(created), decided.Time
-		into = append(into, v)
-	}
-	if err := rows.Err(); err != nil {
-		return into, fmt.Errorf("read invitations: %w", err)
-	}
 	return into, nil
+}
+
+func scanOne(row database.Scanner) (v Invitation, err error) {
+	var created int64
+	var decided database.NullTime
+	err = row.Scan(&v.ID, &created, &v.Status, &v.ApproveDescription,
+		&v.User.ID, &v.User.Phone, &v.User.CompanyName, &v.User.Department, &v.User.Position, &v.User.Area,
+		&v.RecommendUser.ID, &v.RecommendUser.Phone, &v.RecommendUser.PersonID, &v.Exhibition.ID, &v.Exhibition.Name,
+		&v.Decision, &v.DecidedBy.ID, &v.DecidedBy.Name, &decided)
+	v.CreatedAt, v.DecidedAt = database.Time(created), decided.Time
+	return v, err
 }
 
 func exhibitionByID(ctx context.Context, tx *database.Tx, id int64) (Exhibition, error) {
