@@ -73,14 +73,8 @@ func newFrame(s dataset.Sheet, names []string, lastRows []int, info string, stri
 	if err := f.SetSheetName(f.GetSheetName(0), names[0]); err != nil {
 		return nil, err
 	}
-	for i, name := range names {
+	for _, name := range names {
 		if err := addData(f, name); err != nil {
-			return nil, fmt.Errorf("sheet %q: %w", name, err)
-		}
-		if lastRows == nil {
-			continue
-		}
-		if err := addFilter(f, name, filterRange(len(s.Columns), lastRows[i])); err != nil {
 			return nil, fmt.Errorf("sheet %q: %w", name, err)
 		}
 	}
@@ -92,6 +86,12 @@ func newFrame(s dataset.Sheet, names []string, lastRows []int, info string, stri
 	if strings {
 		if err := addStrings(f, names[0]); err != nil {
 			return nil, fmt.Errorf("shared strings: %w", err)
+		}
+	}
+	// After the strings: the row that these remove would shorten the first filter's name.
+	for i, lastRow := range lastRows {
+		if err := addFilter(f, names[i], filterRange(len(s.Columns), lastRow)); err != nil {
+			return nil, fmt.Errorf("sheet %q: %w", names[i], err)
 		}
 	}
 	out := &frame{}

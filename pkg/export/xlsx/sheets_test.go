@@ -85,6 +85,33 @@ func sheetNames(d dump) (names []string) {
 	return names
 }
 
+// Excel goes by the hidden name, others by the filter: both are all rows of their sheet.
+func TestAFilterAndItsNameAreOneRange(t *testing.T) {
+	s := sheetOf(dataset.Int, dataset.Text)
+	rows := make([][]dataset.Value, 5)
+	for i := range rows {
+		rows[i] = []dataset.Value{dataset.Number(int64(i + 1)), dataset.String("同一段文字")}
+	}
+	file, _ := write(t, s, Options{SheetRows: 4}.limits(), rows...)
+	d := readWithOpenpyxl(t, file)
+	got := map[string]string{}
+	for _, name := range read(t, file).GetDefinedName() {
+		if name.Name == "_xlnm._FilterDatabase" {
+			got[name.Scope] = name.RefersTo
+		}
+	}
+	want := map[string]string{"数据": "数据!$A$1:$B$4", "数据 (2)": "'数据 (2)'!$A$1:$B$3"}
+	for name, cells := range got {
+		got[name] = strings.ReplaceAll(cells, "'数据'!", "数据!")
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	if a, b := d.Sheets[0].Filter, d.Sheets[1].Filter; a != "A1:B4" || b != "A1:B3" {
+		t.Errorf("the filters are %s and %s", a, b)
+	}
+}
+
 func TestASheetEndsBeforeItsXMLIsTooLong(t *testing.T) {
 	l := Options{}.limits()
 	l.sheetBytes = 3000
