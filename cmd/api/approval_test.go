@@ -105,6 +105,8 @@ func TestReplayOfTheApprovals(t *testing.T) {
 		"no ids":                  {admin, "/api/admin/invitations/approve", map[string]any{}, 200, -1, `"ids":`},
 		"an empty list of ids":    {admin, "/api/admin/invitations/approve", map[string]any{"ids": []int64{}}, 200, -1, `"ids":`},
 		"too many ids":            {admin, "/api/admin/invitations/approve", map[string]any{"ids": make([]int64, 1001)}, 200, -1, `"ids":`},
+		"the id 0":                {admin, "/api/admin/invitations/approve", map[string]any{"ids": []int{1, 0}}, 200, -1, "ids[1]"},
+		"a negative id":           {admin, "/api/admin/invitations/reject", map[string]any{"ids": []int{-1}}, 200, -1, "ids[0]"},
 		"ids that are no numbers": {admin, "/api/admin/invitations/approve", map[string]any{"ids": []string{"a"}}, 200, -1, "ids"},
 	} {
 		res := put(c.token, c.path, c.body)

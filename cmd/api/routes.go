@@ -62,8 +62,6 @@ func handler(p *wire.Parts, realtime http.Handler) http.Handler {
 			Info:    httpapi.Info{Title: "Exporthub", Version: "1", CookieName: auth.CookieName},
 		})
 	})
-	r.Handle("/export/*", http.NotFoundHandler()) // no page hides there
-	r.Handle("/media/*", http.NotFoundHandler())
 	r.NotFound(web.Handler().ServeHTTP)
 	return r
 }

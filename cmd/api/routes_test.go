@@ -72,6 +72,8 @@ func TestUnknownPaths(t *testing.T) {
 	a := startEmbedded(t, "DEMO_ROWS=1")
 	for path, want := range map[string]int{
 		"/api/nothing": 404, "/api/admin/invitations/": 404, "/faye/nothing.js": 404, "/export/": 404, "/assets/gone.js": 404,
+		"/media/": 404, "/admin/message/waithandle": 404, "/admin/nothing": 404, "/business/1/nothing": 404,
+		"/business//admin/message/unread": 404, "/business//admin/message/7/read": 404,
 	} {
 		if res := a.do("GET", path, nil); res.status != want || strings.Contains(res.header.Get("Content-Type"), "text/html") {
 			t.Errorf("%s answers %d %s, want %d and no page", path, res.status, res.header.Get("Content-Type"), want)

@@ -97,7 +97,7 @@ func (x *exchange) run() error {
 		limit = x.route.MaxBody
 	}
 	if x.r.ContentLength > limit {
-		return errs.Newf(errs.TooLarge, msgBodyTooLarge, limit)
+		return errs.Newf(errs.TooLarge, msgBodyTooLarge, SizeText(limit))
 	}
 	if x.r.Body != nil && x.r.Body != http.NoBody {
 		x.r.Body = http.MaxBytesReader(x.w, x.r.Body, limit)

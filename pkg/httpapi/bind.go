@@ -110,6 +110,9 @@ func (b *binder) bind(raw any, v reflect.Value, s *huma.Schema, path string) boo
 	if raw == nil {
 		return false
 	}
+	if isNothing(raw) && (v.Kind() != reflect.Slice || v.Type() == rawMessage) && v.Kind() != reflect.Pointer {
+		return false
+	}
 	if v.Kind() == reflect.Pointer {
 		target := reflect.New(v.Type().Elem())
 		if !b.bind(raw, target.Elem(), s, path) {
@@ -200,6 +203,10 @@ func (b *binder) bindScalar(raw any, v reflect.Value, s *huma.Schema, path strin
 		return true
 	}
 	if v.Kind() == reflect.String {
+		if _, is := raw.(bool); is { // a number may be a phone's; true is nobody's name
+			b.problem(path, msgText)
+			return true
+		}
 		v.SetString(str)
 		b.checkText(s, str, path)
 		return true

@@ -15,8 +15,16 @@ import (
 // bindSlice fills a slice from any of the forms an array may take.
 func (b *binder) bindSlice(raw any, v reflect.Value, s *huma.Schema, path string) bool {
 	items, names, ok := b.array(raw, v.Type().Elem(), path)
+	if s.MinItems != nil && (isNothing(raw) || onlyCommas(raw)) {
+		// A selection of nothing that was taken for none at all would mean everything.
+		b.problem(path, fmt.Sprintf(msgMinItems, *s.MinItems))
+		return true
+	}
 	if !ok {
 		return items != nil
+	}
+	if isNothing(raw) {
+		return false
 	}
 	if s.MaxItems != nil && len(items) > *s.MaxItems {
 		b.problem(path, fmt.Sprintf(msgMaxItems, *s.MaxItems)) // before the work of reading them
@@ -105,6 +113,20 @@ func (b *binder) splitText(s string, loose bool, element reflect.Type) (items []
 		}
 	}
 	return items, nil, items != nil
+}
+
+// onlyCommas reports whether raw is a comma-separated list without any part.
+func onlyCommas(raw any) bool {
+	all := ""
+	switch r := raw.(type) {
+	case text:
+		all = string(r)
+	case string:
+		all = r
+	case texts:
+		all = strings.Join(r, "")
+	}
+	return strings.Contains(all, ",") && strings.Trim(all, ", \t\r\n") == ""
 }
 
 // holdsObjects reports whether values of t are objects, which no comma-separated list can hold.

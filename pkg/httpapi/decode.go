@@ -85,7 +85,7 @@ func merged(sources ...map[string]any) map[string]any {
 	out := map[string]any{}
 	for _, source := range sources {
 		for name, v := range source {
-			if v == text("") && out[name] != nil {
+			if (v == text("") || isNothing(v)) && out[name] != nil {
 				continue
 			}
 			out[name] = v
@@ -179,7 +179,7 @@ func refuseUnlessEmpty(r *http.Request, refusal error) error {
 func bodyError(err error) error {
 	var tooLarge *http.MaxBytesError
 	if errors.As(err, &tooLarge) {
-		return errs.Wrap(errs.TooLarge, fmt.Sprintf(msgBodyTooLarge, tooLarge.Limit), err)
+		return errs.Wrap(errs.TooLarge, fmt.Sprintf(msgBodyTooLarge, SizeText(tooLarge.Limit)), err)
 	}
 	return errs.Wrap(errs.Invalid, msgBodyCut, err)
 }
@@ -187,9 +187,20 @@ func bodyError(err error) error {
 // starts reports whether any of the names carries a value.
 func starts(query map[string]any, names []string) bool {
 	for _, name := range names {
-		if v, ok := query[name]; ok && v != nil && v != text("") {
+		if v, ok := query[name]; ok && v != nil && v != text("") && !isNothing(v) {
 			return true
 		}
 	}
 	return false
+}
+
+// SizeText is a number of bytes as people read it: in whole MiB or KiB where it is that.
+func SizeText(bytes int64) string {
+	switch {
+	case bytes > 0 && bytes%(1<<20) == 0:
+		return fmt.Sprintf("%d MiB", bytes>>20)
+	case bytes > 0 && bytes%(1<<10) == 0:
+		return fmt.Sprintf("%d KiB", bytes>>10)
+	}
+	return fmt.Sprintf("%d 字节", bytes)
 }

@@ -98,13 +98,12 @@ func TestInputForms(t *testing.T) {
 		"bodies of DELETE are":          {method: "DELETE", kind: jsonBody, body: `{"small":1}`, want: everything{Small: 1}},
 		"number for text, exactly":      {kind: jsonBody, body: `{"text":13800000001}`, want: everything{Text: "13800000001"}},
 		"long number for text, exactly": {kind: jsonBody, body: `{"text":123456789012345678901}`, want: everything{Text: "123456789012345678901"}},
-		"boolean for text":              {kind: jsonBody, body: `{"text":true}`, want: everything{Text: "true"}},
 		"text for number":               {kind: jsonBody, body: `{"small":" 5 ","ratio":"1e-3"}`, want: everything{Small: 5, Ratio: 0.001}},
 		"big id, exactly":               {kind: jsonBody, body: `{"id":9007199254740993}`, want: everything{ID: 9007199254740993}},
 		"whole number with a point":     {kind: jsonBody, body: `{"small":5.0}`, want: everything{Small: 5}},
 		"boolean words":                 {query: "yes=是&maybe=否", want: everything{Yes: true, Maybe: &no}},
 		"boolean digits in json":        {kind: jsonBody, body: `{"yes":1,"maybe":"TRUE"}`, want: everything{Yes: true, Maybe: &yes}},
-		"empty parameters are absent":   {query: "text=&small=&yes=&ints=&note=&level=&since=&price=&person=&any=&raw=&ints[]=&texts[]=", want: everything{}},
+		"empty parameters are absent":   {query: "text=&small=&yes=&ints=&note=&level=&since=&price=&person=&any=&raw=&ints[]=&texts[]=&text[]=&small[]=&note[]=&level[]=&raw[]=&any[]=&person[]=", want: everything{}},
 		"empty json text":               {kind: jsonBody, body: `{"text":"","small":"","yes":"","note":"","level":"","since":"","price":"","ints":"","person":""}`, want: everything{Note: Some("")}},
 		"json null":                     {kind: jsonBody, body: `{"text":null,"small":null,"ints":null,"person":null,"maybe":null,"note":null,"level":null,"any":null,"raw":null}`, want: everything{Note: Opt[string]{Set: true, Null: true}, Level: Opt[int]{Set: true, Null: true}}},
 		"optional values":               {query: "note=x&level=3", want: everything{Note: Some("x"), Level: Some(3)}},
@@ -124,7 +123,7 @@ func TestInputForms(t *testing.T) {
 		"array: escaped":         {query: "ints%5B%5D=1&ints%5B%5D=2", want: everything{Ints: []int{1, 2}}},
 		"array: numbered":        {query: "ints[10]=3&ints[2]=2&ints[0]=1", want: everything{Ints: []int{1, 2, 3}}},
 		"array: scalar":          {query: "ints=5", want: everything{Ints: []int{5}}},
-		"array: scalar in json":  {kind: jsonBody, body: `{"ints":5,"texts":false}`, want: everything{Ints: []int{5}, Texts: []string{"false"}}},
+		"array: scalar in json":  {kind: jsonBody, body: `{"ints":5,"texts":"false"}`, want: everything{Ints: []int{5}, Texts: []string{"false"}}},
 		"array: not quite json":  {query: "texts=[a", want: everything{Texts: []string{"[a"}}},
 		"object: json":           {kind: jsonBody, body: `{"person":{"name":"tom","mobile":13800000001,"x":1}}`, want: everything{Person: &tom}},
 		"object: form":           {kind: formType, body: "person[name]=tom&person[mobile]=13800000001", want: everything{Person: &tom}},
@@ -217,6 +216,7 @@ func TestBadInputNamesTheField(t *testing.T) {
 		"float overflow":             {query: "ratio=1e999", want: []errs.Field{{Name: "ratio", Reason: msgRange}}},
 		"boolean":                    {query: "yes=yup", want: []errs.Field{{Name: "yes", Reason: msgBool}}},
 		"boolean for number":         {kind: jsonBody, body: `{"small":true}`, want: []errs.Field{{Name: "small", Reason: msgInteger}}},
+		"boolean for text":           {kind: jsonBody, body: `{"text":true,"note":false,"texts":["a",false]}`, want: []errs.Field{{Name: "text", Reason: msgText}, {Name: "texts[1]", Reason: msgText}, {Name: "note", Reason: msgText}}},
 		"page beyond int32":          {query: "page=2147483648", want: []errs.Field{{Name: "page", Reason: "不能大于 2147483647"}}},
 		"page beyond int64":          {query: "page=99999999999999999999", want: []errs.Field{{Name: "page", Reason: msgRange}}},
 		"path":                       {path: "/abc", want: []errs.Field{{Name: "id", Reason: msgInteger}}},
@@ -432,5 +432,38 @@ func TestOwnTypes(t *testing.T) {
 	want := []errs.Field{{Name: "word", Reason: "请大声一点"}, {Name: "words[1]", Reason: msgFormat}}
 	if e := errs.As(err); e == nil || !reflect.DeepEqual(e.Fields, want) {
 		t.Errorf("got %v, want %v", err, want)
+	}
+}
+
+// Rows that were ticked are a selection: one of nothing is told as such, where an empty parameter is absent as any other.
+func TestASelectionOfNothingIsRefused(t *testing.T) {
+	for query, refused := range map[string]bool{
+		"": false, "ids=": false, "ids=&ids=": false, "ids=%20": false, "ids[]=1": false, "ids=,3,": false,
+		"ids=,": true, "ids=,%20,": true, "ids=&ids=,": true, "ids[]=": true, "ids[]=&ids[]=": true, "ids=[]": true,
+	} {
+		var in ExportParams
+		err := Decode(httptest.NewRequest("GET", "/?"+query, nil), &in)
+		if !refused {
+			if err != nil {
+				t.Errorf("%s: %v", query, err)
+			}
+			continue
+		}
+		e := errs.As(err)
+		if e == nil || len(e.Fields) != 1 || e.Fields[0] != (errs.Field{Name: "ids", Reason: "至少 1 项"}) {
+			t.Errorf("%s: %v", query, err)
+		}
+	}
+	var in ExportParams
+	if err := DecodeValues([]byte(`{"ids":","}`), &in); !errs.Is(err, errs.Invalid) {
+		t.Errorf("a comma in JSON: %v", err)
+	}
+}
+
+func TestSizesAreToldAsPeopleReadThem(t *testing.T) {
+	for bytes, want := range map[int64]string{20 << 20: "20 MiB", 1 << 20: "1 MiB", 64 << 10: "64 KiB", 1000: "1000 字节", 0: "0 字节"} {
+		if got := SizeText(bytes); got != want {
+			t.Errorf("%d is %s, want %s", bytes, got, want)
+		}
 	}
 }

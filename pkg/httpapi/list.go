@@ -62,7 +62,7 @@ func (p PagingE) PageRequest() page.Request { return page.Of(p.Page, 0, 20) }
 type ExportParams struct {
 	ExportFormat string   `json:"export_format" doc:"导出格式；不是导出时不传" enum:"xlsx,csv,csv-raw,jsonl" example:"xlsx"`
 	Columns      []string `json:"columns" doc:"导出的列，按此顺序；默认全部" maxItems:"200"`
-	IDs          []int64  `json:"ids" doc:"只导出这些行" maxItems:"10000"`
+	IDs          []int64  `json:"ids" doc:"只导出这些行;不传则为全部" minItems:"1" maxItems:"10000"`
 }
 
 // Exporting reports whether the request is for a file instead of a page.
@@ -81,7 +81,7 @@ type PageA[T any] struct {
 	estimate
 }
 
-// ListA shapes one page of a list as A shows it. An estimated total is told by the header X-Total-Estimated.
+// ListA shapes one page of a list as A shows it. The header X-Total-Estimated says that the total is about so many.
 func ListA[T any](r page.Result[T]) PageA[T] {
 	return PageA[T]{
 		TotalCount: r.Total, TotalPages: r.Pages(), NextPage: r.Next(), PrevPage: r.Prev(),

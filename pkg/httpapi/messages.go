@@ -45,7 +45,7 @@ const (
 	msgTooManyParams = "参数过多，最多 %d 个"
 	msgNotJSON       = "请求体不是有效的 JSON（第 %d 个字节附近）"
 	msgNotObject     = "请求体应为 JSON 对象"
-	msgBodyTooLarge  = "请求体过大，最多 %d 字节"
+	msgBodyTooLarge  = "请求体过大，最多 %s"
 	msgBodyCut       = "请求体没有收完，请重试"
 	msgContentType   = "不支持的内容类型 %s，请使用 application/json 或 application/x-www-form-urlencoded"
 	msgNoContentType = "无法识别请求体，请用 Content-Type 注明 application/json 或 application/x-www-form-urlencoded"

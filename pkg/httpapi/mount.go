@@ -70,8 +70,8 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// Mount serves routes on r, and answers every other path under /api, and methods that a path does not take, with problem
-// details. GET routes answer HEAD too, but a HEAD never starts anything. With Options.Info it serves the description at
+// Mount serves routes on r, and answers every other path below their first segments (/api, ...), and methods that a path
+// does not take, with problem details. GET routes answer HEAD too, but a HEAD never starts anything. With Options.Info it serves the description at
 // /api/openapi.json and its viewer at /api/docs.
 //
 // A route that can't be right (a path parameter without a field, a tag nobody checks, two routes of one name) makes it
@@ -87,7 +87,9 @@ func Mount(r chi.Router, routes []Route, o Options) {
 		all = append(all, docRoutes(routes, o.Info)...)
 	}
 	unknown := o.unknown(known)
-	r.Handle("/api/*", unknown)
+	for _, root := range roots(all) {
+		r.Handle(root+"/*", unknown)
+	}
 	for _, route := range all {
 		// Every method first, so that other methods are told as such, and preflights reach the middleware of r.
 		r.Handle(route.Path, unknown)
@@ -101,10 +103,48 @@ func Mount(r chi.Router, routes []Route, o Options) {
 			methods = append(methods, http.MethodHead)
 		}
 		for _, method := range methods {
-			r.Method(method, route.Path, h)
+			r.Method(method, route.Path, whole(h, unknown))
 			known.Method(method, route.Path, h)
 		}
 	}
+}
+
+// roots returns the first segments of the routes' paths, and /api, as what lies below them is no page's.
+func roots(routes []Route) []string {
+	all := []string{"/api"}
+	for _, route := range routes {
+		first, _, below := strings.Cut(strings.TrimPrefix(route.Path, "/"), "/")
+		if below && !strings.ContainsAny(first, "{*") {
+			all = append(all, "/"+first)
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// whole keeps addresses from h that leave a segment empty, as /a//b does for /a/{id}/b: no route has them.
+func whole(h, unknown http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if leavesOut(r) {
+			unknown.ServeHTTP(w, r)
+			return
+		}
+		h.ServeHTTP(w, r)
+	})
+}
+
+// leavesOut reports whether a parameter of the path is empty.
+func leavesOut(r *http.Request) bool {
+	rctx := chi.RouteContext(r.Context())
+	if rctx == nil {
+		return false
+	}
+	for i, name := range rctx.URLParams.Keys {
+		if name != "*" && rctx.URLParams.Values[i] == "" {
+			return true
+		}
+	}
+	return false
 }
 
 var pathParam = regexp.MustCompile(`\{([^}:]+)(?::[^}]*)?\}`)
@@ -182,7 +222,7 @@ func (o Options) unknown(known chi.Routes) http.Handler {
 				allowed = append(allowed, m)
 			}
 		}
-		if len(allowed) == 0 {
+		if len(allowed) == 0 || leavesOut(r) {
 			return errs.New(errs.NotFound, msgNoRoute)
 		}
 		w.Header().Set("Allow", strings.Join(allowed, ", "))

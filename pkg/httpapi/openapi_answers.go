@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
 	"reflect"
 	"slices"
@@ -61,8 +62,15 @@ func (d *describer) successResponse(r Route, status int) m {
 		}
 		return response
 	}
+	headers := m{}
 	if len(r.Starts) > 0 || r.AlwaysStarts {
-		response["headers"] = exportHeaders
+		maps.Copy(headers, exportHeaders)
+	}
+	if r.pages() {
+		headers["X-Total-Estimated"] = m{"description": "为 1 时总数是估计值:约有这么多", "schema": m{"const": "1"}}
+	}
+	if len(headers) > 0 {
+		response["headers"] = headers
 	}
 	schema := d.wrapped(r, status)
 	if r.Envelope == A || r.Envelope == B || r.Envelope == E {
@@ -70,6 +78,11 @@ func (d *describer) successResponse(r Route, status int) m {
 	}
 	response["content"] = m{"application/json": m{"schema": schema}}
 	return response
+}
+
+// pages reports whether the route answers with a list's page.
+func (r Route) pages() bool {
+	return r.In != nil && slices.ContainsFunc(inputFields(r.In), func(f inputField) bool { return f.name == "page" })
 }
 
 // wrapped is the schema of the envelope around the route's data.

@@ -395,3 +395,21 @@ func TestSchemaNamesTellPackagesApart(t *testing.T) {
 		}
 	}
 }
+
+// A total that is an estimate is told by a header, which the answers of lists are described with, and no others.
+func TestListsDescribeTheirEstimatedTotals(t *testing.T) {
+	type listIn struct{ PagingD }
+	type oneIn struct {
+		ID int64 `json:"id"`
+	}
+	d := describe(t, []Route{
+		Handle("GET", "/api/list", D, Public, Doc{Summary: "列表", Tag: "一"}, func(context.Context, listIn) (PageD[string], error) { return PageD[string]{}, nil }),
+		Handle("GET", "/api/list/{id}", D, Public, Doc{Summary: "一条", Tag: "一"}, func(context.Context, oneIn) (string, error) { return "", nil }),
+	})
+	for path, want := range map[string]bool{"/api/list": true, "/api/list/{id}": false} {
+		told := at(map[string]any(d), "paths", path, "get", "responses", "200", "headers", "X-Total-Estimated") != nil
+		if told != want {
+			t.Errorf("%s: described %v, want %v", path, told, want)
+		}
+	}
+}

@@ -153,15 +153,19 @@ func (b *branch) value() any {
 				l = append(l, text(v))
 			}
 		}
-		if len(l) == 0 {
-			return nil
-		}
 		return l
 	case len(b.values) == 1:
 		return text(b.values[0])
 	default:
 		return texts(b.values)
 	}
+}
+
+// isNothing reports whether v is k[] without any element: absent like every empty parameter, except where an array has to
+// hold something.
+func isNothing(v any) bool {
+	l, is := v.(list)
+	return is && len(l) == 0
 }
 
 // elements returns the values of k[0], k[1], ... in order of their numbers, closing gaps; ok is false when a name is no

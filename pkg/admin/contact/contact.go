@@ -62,6 +62,25 @@ type Details struct {
 	ContactedAt     httpapi.Opt[httpapi.Bound] `json:"contacted_at" doc:"联系时间"`
 }
 
+// check reports what of the details no record can hold.
+func (d Details) check(zone *time.Location) error {
+	return checkTime("contacted_at", d.ContactedAt, zone)
+}
+
+// checkTime refuses a time that lists and files can't show in zone, which have four digits for a year, and the zero one,
+// which stands for none.
+func checkTime(field string, at httpapi.Opt[httpapi.Bound], zone *time.Location) error {
+	b, said := at.Get()
+	if !said || b.IsZero() {
+		return nil
+	}
+	t := b.From(zone)
+	if year := t.In(zone).Year(); year < 1 || year > 9999 || !t.After(time.Time{}) {
+		return errs.Invalidf(field, "应在公元 1 年至 9999 年之间")
+	}
+	return nil
+}
+
 // apply changes v as the details say. Times without a zone are read in zone.
 func (d Details) apply(v *Contact, zone *time.Location) {
 	trimmed(&v.Position, d.Position)

@@ -144,6 +144,9 @@ type createIn struct {
 }
 
 func (s *service) handleCreate(ctx context.Context, in createIn) (row, error) {
+	if err := in.check(s.Location); err != nil {
+		return row{}, err
+	}
 	v := Contact{Name: strings.TrimSpace(in.Name), Contact: strings.TrimSpace(in.Contact)}
 	in.apply(&v, s.Location)
 	v, err := s.create(ctx, v)
@@ -187,6 +190,9 @@ func (s *service) handleChange(ctx context.Context, in changeIn) (row, error) {
 	}
 	if in.Notes.Set && !s.view(ctx).Sees(notes) {
 		return row{}, errs.Invalidf(notes, "没有查看备注的权限，不能修改")
+	}
+	if err := in.check(s.Location); err != nil {
+		return row{}, err
 	}
 	v, err := s.change(ctx, in.ID, version, func(v *Contact) {
 		trimmed(&v.Name, in.Name)

@@ -3,6 +3,7 @@ package contact
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -35,7 +36,8 @@ func (s *service) importRoute() httpapi.Route {
 		Summary: "批量导入联系记录", Tag: tag,
 		Detail: "JSON Lines:每行一个对象，字段与新建相同，另可带 created_at。account_id(没有时算作无账号)与 contact 都相同的是同一条" +
 			"记录:没有则新建，有则只修改行中出现的字段。每 200 行一个事务;有误的行不影响其他行，在 errors 中按行号列出。" +
-			"重复提交同一内容不会重复创建。最多 20 MiB，每行最长 64 KiB。结束或中断后，导入人收到一条消息。",
+			"重复提交同一内容不会重复创建。没有 created_at 的新记录按行的先后依次创建。最多 20 MiB，每行最长 64 KiB。" +
+			"结束或中断后，导入人收到一条消息;没有任何行时不发。",
 	}, s.handleImport, httpapi.WithMaxBody(importBytes), httpapi.Takes[importLine](linesTypes...), httpapi.Gives("application/json"))
 }
 
@@ -75,11 +77,10 @@ func (im *importer) read(ctx context.Context, body *bufio.Reader) error {
 		im.report.Total++
 		var line importLine
 		if err == nil {
-			err = httpapi.DecodeValues(text, &line)
+			err = im.decode(text, number, &line)
 		}
 		switch {
 		case err == nil:
-			line.number = number
 			err = im.take(ctx, line)
 		case errs.Is(err, errs.Invalid):
 			im.report.fail(number, err)
@@ -91,12 +92,30 @@ func (im *importer) read(ctx context.Context, body *bufio.Reader) error {
 	}
 }
 
+// decode reads a line. What is wrong with one says so of the line: it is not the body that is no JSON.
+func (im *importer) decode(text []byte, number int, line *importLine) error {
+	line.number = number
+	err := httpapi.DecodeValues(text, line)
+	if e := errs.As(err); e != nil && len(e.Fields) == 0 {
+		switch trimmed := bytes.TrimSpace(text); {
+		case !json.Valid(trimmed):
+			return errs.Wrap(errs.Invalid, fmt.Sprintf("第 %d 行不是有效的 JSON", number), err)
+		case trimmed[0] != '{':
+			return errs.Wrap(errs.Invalid, fmt.Sprintf("第 %d 行应为 JSON 对象", number), err)
+		}
+	}
+	return cmp.Or(err, line.Details.check(im.s.Location), checkTime("created_at", line.CreatedAt, im.s.Location))
+}
+
 // checkLines refuses bodies that can't be JSON Lines.
 func checkLines(r *http.Request) error {
 	if e := r.Header.Get("Content-Encoding"); e != "" && !strings.EqualFold(e, "identity") {
 		return errs.Newf(errs.Unsupported, "不支持压缩的请求体(Content-Encoding: %s)", e)
 	}
-	kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	kind, params, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if c := params["charset"]; c != "" && !strings.EqualFold(c, "utf-8") && !strings.EqualFold(c, "utf8") {
+		return errs.Newf(errs.Unsupported, "不支持的字符集 %s，请使用 UTF-8", c)
+	}
 	for _, known := range linesTypes {
 		if kind == "" || kind == known {
 			return nil
@@ -117,7 +136,7 @@ func readLine(r *bufio.Reader) ([]byte, error) {
 		if err != nil && !errors.Is(err, io.EOF) {
 			return nil, err
 		}
-		return nil, errs.Newf(errs.Invalid, "一行最长 %d 字节", lineBytes)
+		return nil, errs.Newf(errs.Invalid, "一行最长 %s", httpapi.SizeText(lineBytes))
 	case errors.Is(err, io.EOF) && len(text) > 0:
 		err = nil // the last line may go without its end
 	case err != nil:
@@ -130,7 +149,8 @@ func readLine(r *bufio.Reader) ([]byte, error) {
 func brokenOff(err error, lines int) error {
 	var tooLarge *http.MaxBytesError
 	if errors.As(err, &tooLarge) {
-		return errs.Wrap(errs.TooLarge, fmt.Sprintf("请求体过大，最多 %d 字节;请分批导入，已收到的 %d 行可以重复提交", tooLarge.Limit, lines), err)
+		return errs.Wrap(errs.TooLarge, fmt.Sprintf("请求体过大，最多 %s;请分批导入，已收到的 %d 行可以重复提交",
+			httpapi.SizeText(tooLarge.Limit), lines), err)
 	}
 	return errs.Wrap(errs.Invalid, fmt.Sprintf("请求体没有收完，只收到 %d 行，请重新提交;重复的行不会重复创建", lines), err)
 }

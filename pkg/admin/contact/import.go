@@ -60,14 +60,16 @@ type lineError struct {
 	Reason string `json:"reason" doc:"原因"`
 }
 
+// told keeps what is wrong with the first lines, in their order: some of it is found only when a line's chunk is stored.
+func told(errors ...lineError) []lineError {
+	slices.SortStableFunc(errors, func(a, b lineError) int { return cmp.Compare(a.Line, b.Line) })
+	return errors[:min(len(errors), importErrors)]
+}
+
 // fail records a line that is not taken.
 func (r *importReport) fail(line int, err error) {
 	r.Failed++
-	add := func(field, reason string) {
-		if len(r.Errors) < importErrors {
-			r.Errors = append(r.Errors, lineError{line, field, reason})
-		}
-	}
+	add := func(field, reason string) { r.Errors = told(append(r.Errors, lineError{line, field, reason})...) }
 	e := errs.As(err)
 	if e == nil || len(e.Fields) == 0 {
 		message := "无法读取"
@@ -91,6 +93,7 @@ type importer struct {
 	key     string // names the import
 	ownerID int64
 	lines   []importLine
+	after   time.Time // when the last chunk's newest record was created
 	report  importReport
 }
 
@@ -109,8 +112,11 @@ func (im *importer) take(ctx context.Context, line importLine) error {
 	return nil
 }
 
-// finish stores what is left and, in the same transaction, tells that the import has ended.
+// finish stores what is left and, in the same transaction, tells that the import has ended, if there was anything in it.
 func (im *importer) finish(ctx context.Context) error {
+	if im.report.Total == 0 {
+		return nil
+	}
 	return im.store(ctx, func(ctx context.Context, tx *database.Tx, report importReport) error {
 		return im.ended(ctx, tx, report, "")
 	})
@@ -147,8 +153,12 @@ func (im *importer) ended(ctx context.Context, tx *database.Tx, r importReport, 
 func (im *importer) store(ctx context.Context, with func(ctx context.Context, tx *database.Tx, report importReport) error) error {
 	for try := 1; ; try++ {
 		var report importReport
+		now := im.s.Now().UTC().Truncate(time.Microsecond)
+		if !now.After(im.after) {
+			now = im.after.Add(time.Microsecond)
+		}
 		err := im.s.DB.Write(ctx, func(ctx context.Context, tx *database.Tx) error {
-			c := chunk{now: im.s.Now().UTC().Truncate(time.Microsecond), zone: im.s.Location, lines: im.lines}
+			c := chunk{now: now, zone: im.s.Location, lines: im.lines, place: map[key]int{}}
 			if err := c.run(ctx, tx); err != nil {
 				return err
 			}
@@ -164,6 +174,7 @@ func (im *importer) store(ctx context.Context, with func(ctx context.Context, tx
 		if err != nil {
 			return err
 		}
+		im.after = now.Add(time.Duration(len(im.lines)) * time.Microsecond)
 		im.report, im.lines = report, im.lines[:0]
 		return nil
 	}
@@ -175,15 +186,16 @@ func (r importReport) plus(part importReport) importReport {
 	r.Updated += part.Updated
 	r.Unchanged += part.Unchanged
 	r.Failed += part.Failed
-	r.Errors = append(slices.Clip(r.Errors), part.Errors[:min(len(part.Errors), importErrors-len(r.Errors))]...)
+	r.Errors = told(append(slices.Clip(r.Errors), part.Errors...)...)
 	return r
 }
 
 // chunk is the work of one transaction.
 type chunk struct {
-	now    time.Time
+	now    time.Time // when its first line's record is created; each line's is a microsecond after the one before
 	zone   *time.Location
 	lines  []importLine
+	place  map[key]int // which of the lines made a new record
 	report importReport
 }
 
@@ -210,8 +222,8 @@ func (c *chunk) run(ctx context.Context, tx *database.Tx) error {
 	for k, v := range stored {
 		now[k] = v
 	}
-	for _, l := range c.lines {
-		if err := c.apply(l, now); err != nil {
+	for i, l := range c.lines {
+		if err := c.apply(i, l, now); err != nil {
 			c.report.fail(l.number, err)
 		}
 	}
@@ -230,14 +242,31 @@ func (c *chunk) run(ctx context.Context, tx *database.Tx) error {
 			}
 		}
 	}
+	c.order(tx, fresh)
 	return addAll(ctx, tx, fresh)
 }
 
-// apply lays a line over the record of its key as it stands after the lines before.
-func (c *chunk) apply(l importLine, now map[key]Contact) error {
+// order puts new records in the order of their lines where the list would show it: ids decide between records that say
+// they were created at the same time. Two imports that deadlock for this are both made in the end, one of them later.
+// Otherwise records are added in the order of their keys.
+func (c *chunk) order(tx *database.Tx, fresh []Contact) {
+	times := make(map[time.Time]bool, len(fresh))
+	for _, v := range fresh {
+		times[v.CreatedAt] = true
+	}
+	if tx.Dialect() != database.SQLite && len(times) == len(fresh) {
+		return
+	}
+	place := func(v Contact) int { return c.place[key{v.AccountID, v.Contact}] }
+	slices.SortFunc(fresh, func(a, b Contact) int { return cmp.Compare(place(a), place(b)) })
+}
+
+// apply lays the i-th line over the record of its key as it stands after the lines before.
+func (c *chunk) apply(i int, l importLine, now map[key]Contact) error {
 	v, there := now[l.key()]
 	if !there {
-		v = Contact{Contact: l.key().contact, AccountID: l.key().account, CreatedAt: c.now, Version: 1}
+		at := c.now.Add(time.Duration(i) * time.Microsecond)
+		v = Contact{Contact: l.key().contact, AccountID: l.key().account, CreatedAt: at, Version: 1}
 		if at, ok := l.CreatedAt.Get(); ok && !at.IsZero() {
 			v.CreatedAt = instant(at, c.zone)
 		}
@@ -252,6 +281,7 @@ func (c *chunk) apply(l importLine, now map[key]Contact) error {
 	now[l.key()] = v
 	switch {
 	case !there:
+		c.place[l.key()] = i
 		c.report.Created++
 	case v != old:
 		c.report.Updated++

@@ -76,8 +76,8 @@ func TestImport(t *testing.T) {
 			"张三": {Name: "张三", Position: "产品经理", Contact: "13700000001", ReplyStatus: "未回复", AccountID: 1,
 				CreatedAt: time.Date(2026, 1, 1, 19, 4, 5, 0, time.UTC)},
 			"李四": {Name: "李四", Contact: "wechat:invented1", ReplyStatus: "面试中", WechatExchanged: true,
-				ContactedAt: time.Date(2026, 2, 2, 20, 5, 6, 0, time.UTC), CreatedAt: at},
-			"王五": {Name: "王五", Contact: "13700000001", ReplyStatus: "未回复", AccountID: 2, Notes: "后来的一行", CreatedAt: at},
+				ContactedAt: time.Date(2026, 2, 2, 20, 5, 6, 0, time.UTC), CreatedAt: at.Add(time.Microsecond)},
+			"王五": {Name: "王五", Contact: "13700000001", ReplyStatus: "未回复", AccountID: 2, Notes: "后来的一行", CreatedAt: at.Add(2 * time.Microsecond)},
 		}
 		for name, w := range want {
 			w.ID, w.Version = byName[name].ID, 1
@@ -239,11 +239,14 @@ func TestImportRefusesStrangers(t *testing.T) {
 
 func TestImportRefusesOtherBodies(t *testing.T) {
 	s := &service{}
-	for header, value := range map[string]string{"Content-Type": "multipart/form-data; boundary=x", "Content-Encoding": "gzip"} {
+	for _, header := range [][2]string{
+		{"Content-Type", "multipart/form-data; boundary=x"}, {"Content-Encoding", "gzip"}, {"Content-Type", "application/json; charset=gbk"},
+	} {
 		r := httptest.NewRequestWithContext(t.Context(), "POST", "/api/contacts/import", strings.NewReader("{}"))
-		r.Header.Set(header, value)
+		value := header[1]
+		r.Header.Set(header[0], value)
 		if err := s.handleImport(httptest.NewRecorder(), r); !errs.Is(err, errs.Unsupported) {
-			t.Errorf("%s %s: %v", header, value, err)
+			t.Errorf("%s: %v", value, err)
 		}
 	}
 }
@@ -273,7 +276,6 @@ func TestTheEndOfAnImportIsToldOnce(t *testing.T) {
 		}{
 			{"all sorts of lines", strings.NewReader(line(0) + line(1) + "{}\n"), admin.Import{Created: 2, Failed: 1}},
 			{"the same and one changed", strings.NewReader(line(0) + `{"contact":"13600000001","notes":"改"}`), admin.Import{Updated: 1, Unchanged: 1}},
-			{"nothing", strings.NewReader("\n\n"), admin.Import{}},
 			{"whole chunks", strings.NewReader(chunks.String()), admin.Import{Created: 2*importChunk - 2, Unchanged: 2}},
 			{"broken off", io.MultiReader(strings.NewReader(chunks.String()+line(9999)), failing{}),
 				admin.Import{Unchanged: 2 * importChunk, Reason: "请求体没有收完，只收到 401 行，请重新提交;重复的行不会重复创建"}},

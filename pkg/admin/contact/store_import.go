@@ -33,8 +33,8 @@ func byKeys(ctx context.Context, tx *database.Tx, keys []key) (map[key]Contact, 
 	return byKey, nil
 }
 
-// addAll adds records whose keys were free a moment ago, at most importChunk of them in the order of their keys. When
-// somebody else has added one of them since, it is errRaced.
+// addAll adds records whose keys were free a moment ago, at most importChunk of them, in their order. When somebody else
+// has added one of them since, it is errRaced.
 func addAll(ctx context.Context, tx *database.Tx, fresh []Contact) error {
 	if len(fresh) == 0 {
 		return nil

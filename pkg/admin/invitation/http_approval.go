@@ -2,9 +2,11 @@ package invitation
 
 import (
 	"context"
+	"fmt"
 
 	"exporthub/pkg/admin"
 	"exporthub/pkg/auth"
+	"exporthub/pkg/errs"
 	"exporthub/pkg/httpapi"
 )
 
@@ -70,6 +72,11 @@ const (
 
 func (s *service) handleDecideAll(ctx context.Context, status Status, in decideAllIn) (httpapi.Reply[decideAllOut], error) {
 	var reply httpapi.Reply[decideAllOut]
+	for i, id := range in.IDs {
+		if id < 1 {
+			return reply, errs.Invalidf(fmt.Sprintf("ids[%d]", i), "不能小于 1")
+		}
+	}
 	b, err := s.decideAll(ctx, in.IDs, decision{Status: status, Reason: in.ApproveDescription})
 	if err != nil {
 		return reply, err
