@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { client } from './support/api.mjs'
-import { byId, exportPatience, jobCard, launch, open, people, pressExport, withPage } from './support/browser.mjs'
+import { base, byId, exportPatience, fillLogin, jobCard, launch, open, people, pressExport, withPage } from './support/browser.mjs'
 
 let browser
 
@@ -58,7 +58,7 @@ test('a record is created, found, changed, imported again, exported and deleted'
     await byId(page, 'list-empty').waitFor()
   }))
 
-test('a change that somebody else was quicker with is refused, and what they wrote stays', () =>
+test('a change that somebody else was quicker with is refused, and goes through on top of what they wrote', () =>
   withPage(browser, async (page) => {
     const api = await client(people.staff)
     const contact = `wechat:race${Date.now()}`
@@ -69,8 +69,100 @@ test('a change that somebody else was quicker with is refused, and what they wro
     await byId(page, 'contact-name').fill('测试戊')
     await byId(page, 'contact-save').click()
     await page.getByText('该记录已被他人修改').waitFor()
-    const after = await api.get('/api/contacts', { search: contact })
-    assert.deepEqual([after.body.data.results[0].name, after.body.data.results[0].position], ['测试丁', '产品经理'])
+    const stored = async () => {
+      const { body: found } = await api.get('/api/contacts', { search: contact })
+      return [found.data.results[0].name, found.data.results[0].position]
+    }
+    assert.deepEqual(await stored(), ['测试丁', '产品经理'])
+    assert.match(await byId(page, 'contact-changed').innerText(), /岗位:\(空\) → 产品经理/)
+    await rowWith(page, '产品经理').waitFor() // the list behind the dialog is fresh
+    assert.equal(await byId(page, 'contact-name').inputValue(), '测试戊')
+    assert.equal(await byId(page, 'contact-position').inputValue(), '产品经理')
+    await byId(page, 'contact-save').click()
+    await byId(page, 'contact-dialog').waitFor({ state: 'hidden' })
+    assert.deepEqual(await stored(), ['测试戊', '产品经理'])
+  }))
+
+test('a refused change that is given up leaves a list to go on from', () =>
+  withPage(browser, async (page) => {
+    const api = await client(people.staff)
+    const contact = `wechat:again${Date.now()}`
+    const { body } = await api.send('POST', '/api/contacts', { name: '测试己', contact })
+    await open(page, people.staff, `/contacts?search=${encodeURIComponent(contact)}`)
+    await byId(page, 'contact-edit').click()
+    await api.send('PUT', `/api/contacts/${body.data.id}`, { position: '产品经理' })
+    await byId(page, 'contact-name').fill('测试庚')
+    await byId(page, 'contact-save').click()
+    await rowWith(page, '产品经理').waitFor()
+    await byId(page, 'contact-dialog').getByText('取消').click()
+    await byId(page, 'contact-dialog').waitFor({ state: 'hidden' })
+    await byId(page, 'contact-edit').click()
+    await byId(page, 'contact-name').fill('测试辛')
+    await byId(page, 'contact-save').click()
+    await rowWith(page, '测试辛').waitFor()
+  }))
+
+test('a record that somebody else has deleted is said to be gone, and is', () =>
+  withPage(browser, async (page) => {
+    const api = await client(people.staff)
+    const contact = `wechat:gone${Date.now()}`
+    const { body } = await api.send('POST', '/api/contacts', { name: '测试壬', contact })
+    await open(page, people.staff, `/contacts?search=${encodeURIComponent(contact)}`)
+    await byId(page, 'contact-edit').click()
+    await api.send('DELETE', `/api/contacts/${body.data.id}`)
+    await byId(page, 'contact-name').fill('测试癸')
+    await byId(page, 'contact-save').click()
+    await page.getByText('该记录已被他人删除').waitFor()
+    await byId(page, 'contact-dialog').waitFor({ state: 'hidden' })
+    await byId(page, 'list-empty').waitFor()
+  }))
+
+test('a status of its own is shown, searched for and kept', () =>
+  withPage(browser, async (page) => {
+    const api = await client(people.staff)
+    const contact = `wechat:status${Date.now()}`
+    const status = `待回访${Date.now()}`
+    await api.send('POST', '/api/contacts', { name: '测试子', contact, reply_status: status })
+    await open(page, people.staff, `/contacts?reply_status=${encodeURIComponent(status)}`)
+    assert.ok((await byId(page, 'filter-reply_status').innerText()).includes(status))
+    await byId(page, 'contact-edit').click()
+    await byId(page, 'contact-reply-status').getByText(status).waitFor()
+    await byId(page, 'contact-name').fill('测试丑')
+    await byId(page, 'contact-save').click()
+    await rowWith(page, '测试丑').waitFor()
+    const { body } = await api.get('/api/contacts', { search: contact })
+    assert.equal(body.data.results[0].reply_status, status)
+    await byId(page, 'filter-reset').click()
+    await search(page, contact)
+    await rowWith(page, '测试丑').waitFor()
+    await byId(page, 'filter-reply_status').click()
+    await byId(page, `filter-reply_status-${status}`).click()
+    await byId(page, 'filter-submit').click()
+    await page.waitForURL((url) => url.searchParams.get('reply_status') === status)
+  }))
+
+test('half a range of dates in the address is seen and can be completed', () =>
+  withPage(browser, async (page) => {
+    await open(page, people.staff, '/contacts?start_date=2020-01-01')
+    const dates = byId(page, 'filter-start_date').locator('input')
+    assert.deepEqual([await dates.nth(0).inputValue(), await dates.nth(1).inputValue()], ['2020-01-01', ''])
+    await dates.nth(0).fill('')
+    await dates.nth(0).press('Enter')
+    await dates.nth(1).fill('2020-02-03')
+    await dates.nth(1).press('Enter')
+    await byId(page, 'filter-submit').click()
+    await page.waitForURL((url) => url.searchParams.get('end_date') === '2020-02-03' && !url.searchParams.has('start_date'))
+  }))
+
+test('a filter that can’t be read can be cleared', () =>
+  withPage(browser, async (page) => {
+    await page.goto(`${base}/login?redirect=${encodeURIComponent('/contacts?wechat_exchanged=maybe')}`)
+    await fillLogin(page, people.staff)
+    await byId(page, 'error-message').waitFor()
+    assert.ok((await byId(page, 'filter-wechat_exchanged').innerText()).includes('maybe'))
+    await byId(page, 'list-clear').click()
+    await byId(page, 'list-total').waitFor()
+    assert.equal(new URL(page.url()).search, '')
   }))
 
 test('who may not write sees the list and nothing to change it with', () =>

@@ -55,6 +55,7 @@ export const useSession = defineStore('session', () => {
       if (!(error instanceof ApiError && error.kind === 'unauthenticated')) throw error
     }
     me.value = null
+    account.value = ''
   }
 
   /** Changes the password, which ends every session of this person, this one too. */

@@ -13,25 +13,26 @@ interface Row {
   id: number
   name: string
 }
-type Key = 'tab' | 'name' | 'from' | 'to'
+type Key = 'tab' | 'name' | 'from' | 'to' | 'kind'
 
-const fields: FilterField<'name' | 'from' | 'to'>[] = [
+const fields: FilterField<'name' | 'from' | 'to' | 'kind'>[] = [
   { type: 'text', key: 'name', label: '姓名' },
   { type: 'dates', key: 'from', endKey: 'to', label: '时间' },
+  { type: 'select', key: 'kind', label: '种类', options: [{ value: 'a', label: '甲类' }] },
 ]
 const columns = [
   { key: 'id', label: 'ID', text: (row: Row) => row.id },
   { key: 'name', label: '姓名', text: (row: Row) => row.name },
 ]
 
-async function show(address: string, rows: Row[], failure?: ApiError) {
+async function show(address: string, rows: Row[], failure?: ApiError, count: Partial<ListResult<Row>> = {}) {
   const load = vi.fn<(state: ListState<Key>) => Promise<ListResult<Row>>>(() =>
-    failure ? Promise.reject(failure) : Promise.resolve({ rows, total: rows.length, estimated: false }),
+    failure ? Promise.reject(failure) : Promise.resolve({ rows, total: rows.length, estimated: false, ...count }),
   )
   const exported: unknown[] = []
   const page = defineComponent({
     setup() {
-      const list = useListPage<Key, Row>({ filters: ['tab', 'name', 'from', 'to'], perPage: 15 }, load)
+      const list = useListPage<Key, Row>({ filters: ['tab', 'name', 'from', 'to', 'kind'], perPage: 15 }, load)
       return () =>
         h(
           ListView as unknown as Component, // h knows no slots whose names are a pattern
@@ -71,8 +72,8 @@ describe('ListView', { timeout: 30_000 }, () => {
   it('gives an export the filters that have a field, with their names', async () => {
     const { exported } = await show('/rows?tab=read&name=a&to=2026-01-02', rows)
     expect(exported.at(-1)).toEqual({
-      filters: { name: 'a', from: '', to: '2026-01-02' },
-      labels: { name: '姓名', from: '时间(起)', to: '时间(止)' },
+      filters: { name: 'a', from: '', to: '2026-01-02', kind: '' },
+      labels: { name: '姓名', from: '时间(起)', to: '时间(止)', kind: '种类' },
     })
   })
 
@@ -94,6 +95,55 @@ describe('ListView', { timeout: 30_000 }, () => {
     expect(find('list-clear').exists()).toBe(false)
   })
 
+  it('says of an estimated total that it is about right, and of an empty page behind it that there is no more', async () => {
+    const { find, router } = await show('/rows?name=a&page=40', [], undefined, { total: 9000, estimated: true })
+    expect(find('list-total').text()).toBe('约 585 条')
+    expect(find('list-beyond').text()).toContain('没有更多记录')
+    expect(find('list-empty').exists()).toBe(false)
+    expect(router.currentRoute.value.query.page).toBe('40') // the buttons below do not turn by themselves
+    await find('list-back').trigger('click')
+    await flushPromises()
+    expect(router.currentRoute.value.query).toEqual({ name: 'a' })
+  })
+
+  it.each([
+    ['from=2026-01-01', ['2026-01-01', '']],
+    ['to=2026-01-02', ['', '2026-01-02']],
+    ['from=2026-01-01 08:00&to=2026-02-31', ['2026-01-01 08:00', '2026-02-31']],
+  ])('shows half a range of dates, and one that is no date: %s', async (query, shown) => {
+    const { find } = await show(`/rows?${query}`, rows)
+    expect(find('filter-from').findAll('input').map(({ element }) => element.value)).toEqual(shown)
+  })
+
+  it('searches with half a range of dates', async () => {
+    const { find, router } = await show('/rows?from=2026-01-01', rows)
+    const [from, to] = find('filter-from').findAll('input')
+    await to?.setValue('2026-03-04')
+    await to?.trigger('change')
+    await find('filter-submit').trigger('submit')
+    await flushPromises()
+    expect(router.currentRoute.value.query).toEqual({ from: '2026-01-01', to: '2026-03-04' })
+    await from?.setValue('')
+    await from?.trigger('change')
+    await find('filter-submit').trigger('submit')
+    await flushPromises()
+    expect(router.currentRoute.value.query).toEqual({ to: '2026-03-04' })
+  })
+
+  it('shows a value that is none of the options as it is', async () => {
+    const { find } = await show('/rows?kind=maybe', rows)
+    expect(find('filter-kind').text()).toContain('maybe')
+  })
+
+  it('offers to clear filters that the server can’t read', async () => {
+    const { find, router } = await show('/rows?kind=maybe', [], new ApiError('invalid', 'kind 不能识别'))
+    expect(find('list-retry').exists()).toBe(true)
+    await find('list-clear').trigger('click')
+    await flushPromises()
+    expect(router.currentRoute.value.query).toEqual({})
+    expect(find('list-clear').exists()).toBe(false)
+  })
+
   it('forgets what is ticked when the filters change, not when the page does', async () => {
     const { wrapper, router } = await show('/rows', rows)
     const table = wrapper.findComponent(DataTable)
@@ -111,6 +161,7 @@ describe('ListView', { timeout: 30_000 }, () => {
   it('tells an error in words and asks again', async () => {
     const { find, load } = await show('/rows', [], new ApiError('server', '服务器错误'))
     expect(find('error-message').text()).toContain('服务器错误')
+    expect(find('list-clear').exists()).toBe(false)
     await find('list-retry').trigger('click')
     expect(load).toHaveBeenCalledTimes(2)
   })

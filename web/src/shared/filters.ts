@@ -30,8 +30,22 @@ export function fieldKeys<K extends string>(fields: readonly FilterField<K>[]): 
 export function filterLabels<K extends string>(fields: readonly FilterField<K>[]): Record<string, string> {
   const labels: Record<string, string> = {}
   for (const field of fields) {
-    labels[field.key] = field.type === 'dates' ? `${field.label}(起)` : field.label
-    if (field.type === 'dates') labels[field.endKey] = `${field.label}(止)`
+    if (field.type === 'dates') [labels[field.key], labels[field.endKey]] = dateLabels(field)
+    else labels[field.key] = field.label
   }
   return labels
+}
+
+/** What the two ends of a range of dates are called; either may be set without the other. */
+export function dateLabels({ label }: { label: string }): [from: string, to: string] {
+  return [`${label}(起)`, `${label}(止)`]
+}
+
+/** The options and, as it is, a value that is none of them: what is set must be seen. */
+export function withValue(options: readonly FilterOption[], ...values: string[]): FilterOption[] {
+  const all = [...options]
+  for (const value of values) {
+    if (value !== '' && !all.some((option) => option.value === value)) all.push({ value, label: value })
+  }
+  return all
 }

@@ -116,6 +116,45 @@ describe('useListPage', () => {
     expect(list.rows.value).toEqual([{ id: 16 }])
   })
 
+  it('corrects an estimate by the rows it gets', async () => {
+    const ids = Array.from({ length: 15 }, (_, i) => i + 1)
+    const load = vi.fn<Load>().mockImplementation((state) => Promise.resolve({ rows: state.page > 2 ? [] : result(0, ...ids.slice(state.page === 2 ? 12 : 0)).rows, total: state.page === 1 ? 4 : 900, estimated: true }))
+    const { list } = await open('/things', load)
+    expect([list.total.value, list.estimated.value]).toEqual([16, true]) // too low: a full page may have one after it
+    list.setPage(2)
+    await flushPromises()
+    expect([list.total.value, list.estimated.value]).toEqual([18, false]) // a short page is the last
+    list.setPage(40)
+    await flushPromises()
+    expect([list.total.value, list.estimated.value, list.rows.value.length]).toEqual([585, true, 0])
+  })
+
+  it('knows the page to turn back to from an empty one that an estimate promised', async () => {
+    let last = 3
+    const load = vi.fn<Load>().mockImplementation((state) => Promise.resolve({ rows: state.page > last ? [] : [{ id: 1 }], total: 9000, estimated: true }))
+    const { list, router } = await open('/things?page=500', load)
+    expect([list.lastHeld.value, router.currentRoute.value.query]).toEqual([1, { page: '500' }])
+    for (const page of [3, 2, 40]) {
+      list.setPage(page)
+      await flushPromises()
+    }
+    expect(list.lastHeld.value).toBe(3)
+    last = 1 // rows have gone
+    list.setPage(3)
+    await flushPromises()
+    expect(list.lastHeld.value).toBe(1)
+    list.setPage(1)
+    await flushPromises()
+    list.search({ name: 'b' })
+    await flushPromises()
+    expect(list.lastHeld.value).toBe(1)
+  })
+
+  it('takes an estimate over no rows at all for none', async () => {
+    const { list } = await open('/things', vi.fn<Load>().mockResolvedValue({ rows: [], total: 500, estimated: true }))
+    expect([list.total.value, list.estimated.value]).toEqual([0, false])
+  })
+
   it('asks for nothing once the person has left', async () => {
     const signals: AbortSignal[] = []
     const { router } = await open('/things', (_, signal) => {

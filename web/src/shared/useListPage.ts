@@ -6,7 +6,7 @@ import { readState, writeState, type ListSpec, type ListState } from './urlQuery
 export interface ListResult<Row> {
   rows: Row[]
   total: number
-  /** The total is a lower bound: the server stopped counting. */
+  /** The total is about right, no more: it may be too high as well as too low. */
   estimated: boolean
 }
 
@@ -15,6 +15,8 @@ export interface ListPage<K extends string, Row> {
   rows: ShallowRef<Row[]>
   total: Ref<number>
   estimated: Ref<boolean>
+  /** The last page on which this search has shown rows, 1 before it has: where to turn from a page without any. */
+  lastHeld: Ref<number>
   loading: Ref<boolean>
   /** Something has been shown or told already: before that the page shows a skeleton. */
   loaded: Ref<boolean>
@@ -42,6 +44,8 @@ export function useListPage<K extends string, Row>(
   const rows = shallowRef<Row[]>([])
   const total = ref(0)
   const estimated = ref(false)
+  const lastHeld = ref(1)
+  let held = '' // the search that lastHeld is about
   const loading = ref(false)
   const loaded = ref(false)
   const error = shallowRef<ApiError | null>(null)
@@ -57,9 +61,11 @@ export function useListPage<K extends string, Row>(
     try {
       const result = await load(state.value, own.signal)
       if (running !== own) return
+      const settled = settle(result, state.value)
       rows.value = result.rows
-      total.value = result.total
-      estimated.value = result.estimated
+      total.value = settled.total
+      estimated.value = settled.estimated
+      noteHeld(result.rows.length > 0)
       error.value = null
       stepBackFromBeyondTheEnd(result)
     } catch (cause) {
@@ -75,9 +81,20 @@ export function useListPage<K extends string, Row>(
     }
   }
 
+  function noteHeld(hasRows: boolean): void {
+    const { page, perPage, filters } = state.value
+    const search = JSON.stringify([filters, perPage])
+    if (search !== held || (!hasRows && page <= lastHeld.value)) lastHeld.value = 1
+    held = search
+    if (hasRows) lastHeld.value = Math.max(lastHeld.value, page)
+  }
+
   const reload = (): Promise<void> => fetchRows(false)
 
-  /** Rows may have gone since the address was made; an empty page would look like an empty list. */
+  /**
+   * Rows may have gone since the address was made; an empty page would look like an empty list. Where an estimate was too
+   * high there is no telling how far back to go: the table offers lastHeld.
+   */
   function stepBackFromBeyondTheEnd(result: ListResult<Row>): void {
     const { page, perPage } = state.value
     const last = Math.max(1, Math.ceil(result.total / perPage))
@@ -109,6 +126,7 @@ export function useListPage<K extends string, Row>(
     rows,
     total,
     estimated,
+    lastHeld,
     loading,
     loaded,
     error,
@@ -118,4 +136,12 @@ export function useListPage<K extends string, Row>(
     reload,
     refresh: () => fetchRows(true),
   }
+}
+
+/** An estimate as far as the rows of a page correct it: a short page is the last one, after a full one there may be more. */
+function settle<Row>({ rows, total, estimated }: ListResult<Row>, { page, perPage }: ListState<string>): { total: number; estimated: boolean } {
+  if (!estimated) return { total, estimated }
+  const seen = (page - 1) * perPage + rows.length
+  if (rows.length === 0 && page > 1) return { total: Math.min(total, seen), estimated }
+  return rows.length < perPage ? { total: seen, estimated: false } : { total: Math.max(total, seen + 1), estimated }
 }

@@ -18,6 +18,14 @@ export async function changeContact({ id, version }: Contact, changes: Record<st
   await request('D', `${contactsPath}/${id}`, { method: 'PUT', body: { ...changes, version } })
 }
 
+/**
+ * The record as it is now, whatever the list shows. No address only reads one; a change that says nothing answers with
+ * the record and leaves it, and its version, as they are.
+ */
+export async function currentContact(id: number): Promise<Contact> {
+  return (await request<Contact>('D', `${contactsPath}/${id}`, { method: 'PUT', body: {} })).data
+}
+
 /** Deletes a record, unless somebody else has changed it since `version`. */
 export async function removeContact({ id, version }: Contact): Promise<void> {
   await request('D', `${contactsPath}/${id}`, { method: 'DELETE', headers: { 'If-Match': `"${version}"` } })

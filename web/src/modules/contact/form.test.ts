@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { changesOf, formOf, problemOf } from './form'
+import { carryOver, changesOf, differences, formOf, problemOf } from './form'
 import type { Contact } from './types'
 
 const contact: Contact = {
@@ -37,6 +37,26 @@ describe('changesOf', () => {
   it('says of a new contact what was filled in', () => {
     const empty = formOf(null)
     expect(changesOf(empty, { ...empty, name: '钱三', contact: 'wechat:demo' })).toEqual({ name: '钱三', contact: 'wechat:demo' })
+  })
+})
+
+describe('carryOver', () => {
+  it('keeps what was typed and follows the record in everything else', () => {
+    const before = formOf(contact)
+    const now = formOf({ ...contact, name: '李四', position: null as unknown as string, version: 4 })
+    const typed = { ...before, name: '赵二', wechat_exchanged: false }
+    const form = carryOver(before, typed, now)
+    expect(form).toEqual({ ...now, name: '赵二', wechat_exchanged: false })
+    expect(changesOf(now, form)).toEqual({ name: '赵二', wechat_exchanged: false })
+  })
+})
+
+describe('differences', () => {
+  it('names what has changed, and nothing where nothing has', () => {
+    const before = formOf(contact)
+    const now = formOf({ ...contact, position: '产品经理', wechat_exchanged: false, contacted_at: null })
+    expect(differences(before, now)).toEqual(['岗位:测试工程师 → 产品经理', '是否交换微信:是 → 否', '联系时间:2026-01-02 15:04:05 → (空)'])
+    expect(differences(before, { ...before })).toEqual([])
   })
 })
 
