@@ -17,8 +17,8 @@ const (
 )
 
 // Total returns how many rows of a list match. count counts them, stopping at limit when limit is not 0. When there are
-// more than a list has to know exactly, the answer is an upper bound taken from the table's newest id, so that no page
-// that can be reached lies beyond it, and estimated is true.
+// more than a list has to know exactly, the answer is an estimate, and estimated is true: the table's newest id, since what
+// takes that long to count is much of a table.
 func Total(ctx context.Context, db *database.DB, table string,
 	count func(ctx context.Context, tx *database.Tx, limit int) (int, error)) (n int, estimated bool, err error) {
 	return total(ctx, db, table, exactTime, count)

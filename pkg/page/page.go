@@ -29,7 +29,7 @@ func (r Request) Offset() int { return (r.Number - 1) * r.Size }
 type Result[T any] struct {
 	Items     []T
 	Total     int
-	Estimated bool // Total is an estimate, never below what can be reached
+	Estimated bool // Total is about so many: a page within it may be empty, and there may be rows beyond it
 	Request   Request
 }
 

@@ -249,7 +249,7 @@ func TestManyMatches(t *testing.T) {
 			for _, c := range []struct{ limit, offset int }{{10, 0}, {1000, 0}, {10, 4990}, {10, 10_995}, {10, rows}} {
 				for _, query := range []string{"常见", "旧", "旧事", "常见旧事", "1"} {
 					want := byHand(all, query, nil)
-					if found := find(t, db, query, Where{}, c.limit, c.offset); !slices.Equal(found.IDs, cut(want, c.limit, c.offset)) || found.Total < len(want) || !found.Estimated && found.Total != len(want) {
+					if found := find(t, db, query, Where{}, c.limit, c.offset); !slices.Equal(found.IDs, cut(want, c.limit, c.offset)) || !about(found, len(want)) {
 						t.Errorf("%q %+v: %d ids, total %d (estimated %t) of %d", query, c, len(found.IDs), found.Total, found.Estimated, len(want))
 					}
 				}
@@ -272,11 +272,49 @@ func TestManyMatches(t *testing.T) {
 		fill(t, db, all[rows:])
 		t.Run("estimated", func(t *testing.T) {
 			pages(t)
-			if found := find(t, db, "旧", Where{}, 1, 0); found.Total < 11_001 || !found.Estimated {
+			if found := find(t, db, "旧", Where{}, 1, 0); !about(found, 11_001) || !found.Estimated {
 				t.Errorf("a large table's total: %+v", found)
+			}
+			red := Where{}.And("colour = ?", "red")
+			want := len(byHand(all, "常", func(v thing) bool { return v.colour == "red" }))
+			if found := find(t, db, "常", red, 1, 0); !about(found, want) || !found.Estimated {
+				t.Errorf("with a filter: %+v, want about %d", found, want)
+			}
+			if found := find(t, db, "旧", Where{}, 10, 10_995); found.Total != 11_001 || found.Estimated {
+				t.Errorf("the last page: %+v", found)
+			}
+			if found := find(t, db, "旧", Where{}, 10, 10_500); found.Total < 10_510 || !found.Estimated {
+				t.Errorf("a page behind the most that are known: %+v", found)
 			}
 		})
 	})
+}
+
+// about reports whether a total is right: exactly, or within a quarter where it is an estimate.
+func about(found Found, want int) bool {
+	if !found.Estimated {
+		return found.Total == want
+	}
+	return found.Total > fewMatches && found.Total >= want*3/4 && found.Total <= want*5/4
+}
+
+// A sample comes past no id twice, and every part of the table has its share of it.
+func TestASampleIsSpread(t *testing.T) {
+	for _, newest := range []int{smallTable + 1, 1 << 17, 107_590, 1_000_000, 1_048_576, 123_456_789} {
+		step, spot := stride(newest), 0
+		seen, tenths := map[int]bool{}, [10]int{}
+		for range estimateRows {
+			spot = (spot + step) % newest
+			if seen[spot] {
+				t.Errorf("%d: %d comes twice", newest, spot)
+			}
+			seen[spot] = true
+			tenths[spot*10/newest]++
+		}
+		if slices.Min(tenths[:]) < 95 || slices.Max(tenths[:]) > 105 {
+			t.Errorf("%d: spread as %v", newest, tenths)
+		}
+	}
 }
 
 // fill adds rows with their ids in large statements.
