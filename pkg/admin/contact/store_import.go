@@ -16,6 +16,9 @@ func compareKeys(a, b key) int {
 
 // byKeys returns the records of these keys, locked until the transaction ends.
 func byKeys(ctx context.Context, tx *database.Tx, keys []key) (map[key]Contact, error) {
+	if err := plannedAnew(ctx, tx); err != nil {
+		return nil, err
+	}
 	var args []any
 	for _, k := range keys {
 		args = append(args, k.account, k.contact)
@@ -31,6 +34,19 @@ func byKeys(ctx context.Context, tx *database.Tx, keys []key) (map[key]Contact, 
 		byKey[key{v.AccountID, v.Contact}] = v
 	}
 	return byKey, nil
+}
+
+// plannedAnew keeps PostgreSQL for the rest of the transaction from plans it made before, when an import found the table
+// empty.
+func plannedAnew(ctx context.Context, tx *database.Tx) error {
+	if tx.Dialect() != database.Postgres {
+		return nil
+	}
+	_, err := database.One(ctx, tx, database.Scalar[string], "SELECT set_config('plan_cache_mode', 'force_custom_plan', TRUE)")
+	if err != nil {
+		return fmt.Errorf("set planner: %w", err)
+	}
+	return nil
 }
 
 // addAll adds records whose keys were free a moment ago, at most importChunk of them, in their order. When somebody else
