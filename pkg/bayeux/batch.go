@@ -59,10 +59,15 @@ func (x *exchange) handleAll(batch []message) error {
 			publishes++
 		}
 	}
+	end := func() {}
 	if publishes > 1 {
-		defer x.srv.batches.begin()()
+		end = sync.OnceFunc(x.srv.batches.begin())
 	}
+	defer end()
 	for i := range batch {
+		if batch[i].channel == metaConnect {
+			end() // a connect may wait, and nobody else's is to wait for it
+		}
 		if err := x.handle(&batch[i]); err != nil {
 			return err
 		}

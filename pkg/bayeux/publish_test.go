@@ -197,6 +197,37 @@ func TestMessagesOfOneBatchShareAResponse(t *testing.T) {
 	}
 }
 
+// observer allows every publish and looks at the server while it does.
+type observer struct {
+	*door
+	look func()
+}
+
+func (o observer) Publish(context.Context, Principal, Publication) error {
+	o.look()
+	return nil
+}
+
+// A connect in a batch may wait, so that for everybody else the batch is over before it.
+func TestConnectEndsABatch(t *testing.T) {
+	var s *site
+	open := make(chan int, 3)
+	s = startAs(t, Options{}, func(d *door) Authorizer {
+		return observer{d, func() {
+			s.srv.batches.mu.Lock()
+			defer s.srv.batches.mu.Unlock()
+			open <- s.srv.batches.open
+		}}
+	})
+	id := s.handshake("")
+	s.post("[" + strings.Join([]string{say2(id, "/chat/1", "1", "1"), say2(id, "/chat/1", "2", "2"),
+		`{"channel":"/meta/connect","clientId":"` + id + `","connectionType":"long-polling","advice":{"timeout":0}}`,
+		say2(id, "/chat/1", "3", "3")}, ",") + "]")
+	if got := []int{<-open, <-open, <-open}; !reflect.DeepEqual(got, []int{1, 1, 0}) {
+		t.Errorf("%v batches are open at the three publishes, want 1 before the connect and 0 after it", got)
+	}
+}
+
 // A batch that takes long, by its rule or for its length, does not keep others waiting for long.
 func TestSlowBatchDoesNotKeepOthersWaiting(t *testing.T) {
 	var b batches

@@ -177,3 +177,13 @@ func (q *queue) forget(number uint64) {
 	clear(q.items[len(kept):])
 	q.items = kept
 }
+
+// shed drops the oldest of the messages that were written before until the rest is within the limits, and reports whether it is.
+func (q *queue) shed(lim limits) bool {
+	over := func() bool { return len(q.items) > lim.messages || q.bytes > lim.bytes }
+	for over() && q.items[0].number != 0 {
+		q.bytes -= len(q.items[0].frame.array)
+		q.items = q.items[1:]
+	}
+	return !over()
+}

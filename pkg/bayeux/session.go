@@ -134,7 +134,12 @@ func (s *session) admitLocked(e entry, from source) bool {
 	if !s.seen.admit(e.nameKey, e.seq, e.final, from, s.srv.opt.MaxKeys) {
 		return true
 	}
-	fits := s.out.push(e, s.limits())
+	lim := s.limits()
+	fits := s.out.push(e, lim)
+	if !fits && s.asked {
+		// Its stream was ended for it to tell what it received, which most likely is everything that was written.
+		fits = s.out.shed(lim)
+	}
 	s.wakeLocked()
 	return fits
 }

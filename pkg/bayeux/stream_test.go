@@ -242,6 +242,29 @@ func TestStreamThatBroughtMuchComesBackToTell(t *testing.T) {
 	}
 }
 
+// Who was sent away to come back and tell may take a while, as a page that computes does: what was written makes room for what
+// comes meanwhile, and nothing but that overflows the queue.
+func TestStreamThatComesBackLateLosesNothing(t *testing.T) {
+	const most = 20
+	s := start(t, Options{QueueMessages: most})
+	id := s.handshake("")
+	s.subscribe(id, "/a")
+	e, last, n := s.stream(id, ""), "", 0
+	for ; n <= most/2; n++ {
+		s.publish(say("/a", strconv.Itoa(n)))
+		last = e.want(strconv.Itoa(n))
+	}
+	e.wantEnd()
+	for range most {
+		s.publish(say("/a", strconv.Itoa(n)))
+		n++
+	}
+	e = s.stream(id, last)
+	for i := n - most; i < n; i++ {
+		e.want(strconv.Itoa(i))
+	}
+}
+
 // A client that does not send Last-Event-ID is asked once, and has the newest half of the queue kept for it.
 func TestStreamThatDoesNotTellIsLeftAlone(t *testing.T) {
 	s := start(t, Options{QueueMessages: 20})
