@@ -7,23 +7,24 @@ import (
 	"exporthub/pkg/database"
 )
 
-// Event names something that happens in one system, or in the engine, and that others may have to do something about.
-// Raising one runs the reactions of every module in the transaction in which it happens: what happened and what follows
-// from it are stored together or not at all.
+// Event names something that happens in one system, or in the engine, and that others may have
+// to do something about. Raising one runs the reactions of every module in the transaction in
+// which it happens: what happened and what follows from it are stored together or not at all.
 type Event string
 
 // The events, and what data each is raised with.
 const (
-	// ExportEnded is an export that is over, however it ended; an Export. It is raised once, by the transaction that ends
-	// the job.
+	// ExportEnded is an export that is over, however it ended; an Export. It is raised once, by
+	// the transaction that ends the job.
 	ExportEnded Event = "export.ended"
-	// ImportEnded is an import that is over, whether it came to its end or broke off; an Import. It is raised by the
-	// transaction that stores its last rows.
+	// ImportEnded is an import that is over, whether it came to its end or broke off; an Import.
+	// It is raised by the transaction that stores its last rows.
 	ImportEnded Event = "import.ended"
-	// ApprovalAwaited is what waits for a decision, for the first time or again because a decision could not be applied; an
-	// Awaited.
+	// ApprovalAwaited is what waits for a decision, for the first time or again because a
+	// decision could not be applied; an Awaited.
 	ApprovalAwaited Event = "approval.awaited"
-	// ApprovalClaimed is a decision that was taken and will be applied by a job: nobody else needs to decide; a Claimed.
+	// ApprovalClaimed is a decision that was taken and will be applied by a job: nobody else
+	// needs to decide; a Claimed.
 	ApprovalClaimed Event = "approval.claimed"
 	// ApprovalDecided is a decision that was applied, or finally could not be; a Decided.
 	ApprovalDecided Event = "approval.decided"
@@ -43,7 +44,8 @@ type Export struct {
 
 // Import is an import that ended.
 type Import struct {
-	Key     string // names the import, once and for all: raised again, it tells nobody anything again
+	// names the import, once and for all: raised again, it tells nobody anything again
+	Key     string
 	OwnerID int64  // who sent it
 	Title   string // what people call the list that rows came into
 	Reason  string // why it broke off, in words its owner can act on; empty when it came to its end
@@ -83,13 +85,15 @@ type Claimed struct {
 
 // Decided is a decision, applied.
 type Decided struct {
-	System  string
-	Key     string // names the decision, once and for all: raised again, it tells nobody anything again
+	System string
+	// names the decision, once and for all: raised again, it tells nobody anything again
+	Key     string
 	ActorID int64
 	Notices []Notice // who is told what
 }
 
-// Reaction is what a system does about an event. An error undoes the event too, and everything else in its transaction.
+// Reaction is what a system does about an event. An error undoes the event too, and everything
+// else in its transaction.
 type Reaction func(ctx context.Context, tx *database.Tx, data any) error
 
 // React makes a Reaction of a function that takes the event's data as it is.

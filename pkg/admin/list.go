@@ -13,7 +13,8 @@ import (
 // QueuedText is what an accepted export is answered with.
 const QueuedText = "导出任务已经加入队列,请耐心等待"
 
-// ListOrTicket is the data of a list that can be exported: the page, or the ticket of the queued export.
+// ListOrTicket is the data of a list that can be exported: the page, or the ticket of the queued
+// export.
 type ListOrTicket[P any] struct {
 	Page   P
 	Ticket *dataset.Ticket
@@ -34,8 +35,8 @@ func (ListOrTicket[P]) Schema(r huma.Registry) *huma.Schema {
 	}}
 }
 
-// List answers a list's request: with its page, or, when export_format is there, by queueing the export of everything
-// that the same filter matches.
+// List answers a list's request: with its page, or, when export_format is there, by queueing the
+// export of everything that the same filter matches.
 func List[P any](ctx context.Context, exports Exports, name string, filter any, params httpapi.ExportParams,
 	list func() (P, error)) (httpapi.Reply[ListOrTicket[P]], error) {
 	var reply httpapi.Reply[ListOrTicket[P]]
@@ -45,7 +46,11 @@ func List[P any](ctx context.Context, exports Exports, name string, filter any, 
 		return reply, err
 	}
 	ticket, err := exports.Queue(ctx, dataset.Request{
-		Dataset: name, Format: params.ExportFormat, Filter: filter, Columns: params.Columns, IDs: params.IDs,
+		Dataset: name,
+		Format:  params.ExportFormat,
+		Filter:  filter,
+		Columns: params.Columns,
+		IDs:     params.IDs,
 	})
 	if err != nil {
 		return reply, err

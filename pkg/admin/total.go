@@ -9,16 +9,17 @@ import (
 	"exporthub/pkg/database"
 )
 
-// Totals are exact as long as that is cheap: always up to exactRows, beyond that when counting takes no longer than
-// exactTime.
+// Totals are exact as long as that is cheap: always up to exactRows, beyond that when counting
+// takes no longer than exactTime.
 const (
 	exactRows = 10_000
 	exactTime = 100 * time.Millisecond
 )
 
-// Total returns how many rows of a list match. count counts them, stopping at limit when limit is not 0. When there are
-// more than a list has to know exactly, the answer is an estimate, and estimated is true: the table's newest id, since what
-// takes that long to count is much of a table.
+// Total returns how many rows of a list match. count counts them, stopping at limit when limit
+// is not 0. When there are more than a list has to know exactly, the answer is an estimate, and
+// estimated is true: the table's newest id, since what takes that long to count is much of a
+// table.
 func Total(ctx context.Context, db *database.DB, table string,
 	count func(ctx context.Context, tx *database.Tx, limit int) (int, error)) (n int, estimated bool, err error) {
 	return total(ctx, db, table, exactTime, count)

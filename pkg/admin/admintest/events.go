@@ -10,7 +10,8 @@ import (
 	"exporthub/pkg/database"
 )
 
-// Events is an admin.Events that keeps what was raised and published. Its zero value is ready for use.
+// Events is an admin.Events that keeps what was raised and published. Its zero value is ready
+// for use.
 type Events struct {
 	Reactions map[admin.Event]admin.Reaction // to what is raised; set before anything can be
 
@@ -48,7 +49,8 @@ func (e *Events) Refuse(err error) {
 	e.refusal = err
 }
 
-// Raised returns the data that an event was raised with, in order; what is of another type than T is left out.
+// Raised returns the data that an event was raised with, in order; what is of another type than
+// T is left out.
 func Raised[T any](e *Events, event admin.Event) []T {
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -30,7 +30,8 @@ func Bound(t testing.TB, text string) *httpapi.Bound {
 	return &b
 }
 
-// List is a list under test: rows of T, narrowed by an F, with the ids in the first column of its export.
+// List is a list under test: rows of T, narrowed by an F, with the ids in the first column of
+// its export.
 type List[F, T any] struct {
 	DB      *database.DB
 	Dataset dataset.Dataset
@@ -63,8 +64,8 @@ type Case[F, T any] struct {
 	Keep   func(T) bool
 }
 
-// BruteForce compares what list and export hold under each filter with what going through all rows by hand finds, and
-// an export of ticked rows with those.
+// BruteForce compares what list and export hold under each filter with what going through all
+// rows by hand finds, and an export of ticked rows with those.
 func (l List[F, T]) BruteForce(t *testing.T, all []T, cases map[string]Case[F, T]) {
 	t.Helper()
 	for name, c := range cases {
@@ -85,7 +86,8 @@ func (l List[F, T]) BruteForce(t *testing.T, all []T, cases map[string]Case[F, T
 	}
 }
 
-// Holds fails the test unless list and export hold just the wanted rows, in this order, and count them.
+// Holds fails the test unless list and export hold just the wanted rows, in this order, and
+// count them.
 func (l List[F, T]) Holds(t testing.TB, f F, want []T) {
 	t.Helper()
 	result := l.Rows(t, f)
@@ -106,8 +108,8 @@ func (l List[F, T]) IDs(rows []T) []int64 {
 	return ids
 }
 
-// Exported runs the dataset as the engine does and returns the ids in the file's order, of ticked rows only when some are.
-// It fails the test when the counts it tells are not true.
+// Exported runs the dataset as the engine does and returns the ids in the file's order, of
+// ticked rows only when some are. It fails the test when the counts it tells are not true.
 func (l List[F, T]) Exported(t testing.TB, f F, ticked ...int64) []int64 {
 	t.Helper()
 	var found []int64
@@ -140,8 +142,9 @@ func (l List[F, T]) Exported(t testing.TB, f F, ticked ...int64) []int64 {
 	return found
 }
 
-// Pages fails the test unless the pages of the list, and those in which the export reads, meet without a gap or a
-// repetition, newest first, and a page past the end is empty. There have to be want rows.
+// Pages fails the test unless the pages of the list, and those in which the export reads, meet
+// without a gap or a repetition, newest first, and a page past the end is empty. There have to
+// be want rows.
 func (l List[F, T]) Pages(t testing.TB, f F, want int) {
 	t.Helper()
 	const size, step = 10, 7

@@ -66,8 +66,8 @@ func peer(condition string, args int) func(ctx context.Context, s *service, text
 
 var like = way{"like", peer("(name LIKE ? ESCAPE '!' OR position LIKE ? ESCAPE '!' OR contact LIKE ? ESCAPE '!')", 3)}
 
-// BenchmarkSearch compares the list's search with LIKE over the three fields and, on PostgreSQL, with a trigram index. The
-// ways take turns, in one database: each line's median is in ms/op.
+// BenchmarkSearch compares the list's search with LIKE over the three fields and, on PostgreSQL,
+// with a trigram index. The ways take turns, in one database: each line's median is in ms/op.
 func BenchmarkSearch(b *testing.B) {
 	rows := benchRows(b)
 	b.Run("PostgreSQL", func(b *testing.B) {
@@ -148,9 +148,10 @@ func execute(b *testing.B, db *database.DB, text string, args ...any) {
 	}
 }
 
-// The engines make the rows themselves, from the number of each: a table of invented people in the order of time. What
-// searching needs is made from the finished text by SQL that does what Tokens and suffixes do. The LIMIT keeps a planner
-// from working a row's texts out anew for every use of them.
+// The engines make the rows themselves, from the number of each: a table of invented people in
+// the order of time. What searching needs is made from the finished text by SQL that does what
+// Tokens and suffixes do. The LIMIT keeps a planner from working a row's texts out anew for
+// every use of them.
 const (
 	benchNumbers = `WITH RECURSIVE d AS (SELECT 0 AS n UNION ALL SELECT n + 1 FROM d WHERE n < 9),
 		numbers AS (SELECT a.n + 10 * b.n + 100 * c.n + 1000 * e.n + 10000 * f.n + 100000 * g.n + 1 AS n
@@ -164,8 +165,9 @@ const (
 		FROM numbers WHERE n <= ? LIMIT 1000000`
 )
 
-// benchTokens are the characters and pairs of the three fields, and the threes of the one of digits. The last pair of a field is its last character once more,
-// and beyond its end there is nothing.
+// benchTokens are the characters and pairs of the three fields, and the threes of the one of
+// digits. The last pair of a field is its last character once more, and beyond its end there is
+// nothing.
 func benchTokens() []string {
 	var all []string
 	for field, length := range map[string]int{"name": 3, "position": 5, "contact": 11} {

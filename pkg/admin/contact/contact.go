@@ -18,9 +18,12 @@ import (
 const notReplied = "未回复"
 
 // replyStatuses are the documented states of reply. Records may hold any other text too.
-var replyStatuses = dataset.Dictionary{Name: "reply_status", Entries: []dataset.Entry{
-	{Value: "已回复", Label: "已回复"}, {Value: notReplied, Label: notReplied},
-}}
+var replyStatuses = dataset.Dictionary{
+	Name: "reply_status",
+	Entries: []dataset.Entry{
+		{Value: "已回复", Label: "已回复"}, {Value: notReplied, Label: notReplied},
+	},
+}
 
 // Contact is one record. Empty texts, account 0 and zero times are unset.
 type Contact struct {
@@ -50,8 +53,8 @@ type Filter struct {
 	EndDate         *httpapi.Bound `json:"end_date,omitempty" doc:"创建时间到这一天 23:59:59 止"`
 }
 
-// Details are what a request may say of a record beside its name and its contact. What it does not carry stays as it is;
-// null clears.
+// Details are what a request may say of a record beside its name and its contact. What it does
+// not carry stays as it is; null clears.
 type Details struct {
 	Position        httpapi.Opt[string]        `json:"position" maxLength:"100" doc:"应聘岗位"`
 	ReplyStatus     httpapi.Opt[string]        `json:"reply_status" maxLength:"32" doc:"回复状态，默认未回复" example:"已回复"`
@@ -67,8 +70,8 @@ func (d Details) check(zone *time.Location) error {
 	return checkTime("contacted_at", d.ContactedAt, zone)
 }
 
-// checkTime refuses a time that lists and files can't show in zone, which have four digits for a year, and the zero one,
-// which stands for none.
+// checkTime refuses a time that lists and files can't show in zone, which have four digits for a
+// year, and the zero one, which stands for none.
 func checkTime(field string, at httpapi.Opt[httpapi.Bound], zone *time.Location) error {
 	b, said := at.Get()
 	if !said || b.IsZero() {
@@ -110,7 +113,8 @@ func trimmed(text *string, o httpapi.Opt[string]) {
 	}
 }
 
-// instant is a time as it is stored: in microseconds, so that what was read back equals what was said.
+// instant is a time as it is stored: in microseconds, so that what was read back equals what was
+// said.
 func instant(b httpapi.Bound, zone *time.Location) time.Time {
 	if b.IsZero() {
 		return time.Time{}
@@ -204,7 +208,8 @@ func locked(ctx context.Context, tx *database.Tx, id int64, version *int64) (Con
 	return v, nil
 }
 
-// change applies fn to a record. Without a version the last write wins; a change that changes nothing is none.
+// change applies fn to a record. Without a version the last write wins; a change that changes
+// nothing is none.
 func (s *service) change(ctx context.Context, id int64, version *int64, fn func(v *Contact)) (Contact, error) {
 	var changed Contact
 	err := s.DB.Write(ctx, func(ctx context.Context, tx *database.Tx) error {

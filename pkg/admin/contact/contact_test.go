@@ -47,7 +47,8 @@ func (s *service) all(t *testing.T, f Filter) page.Result[Contact] {
 	return s.records().Rows(t, f)
 }
 
-// Every filter, alone and together, finds what going through all rows by hand finds, in the list and in the export.
+// Every filter, alone and together, finds what going through all rows by hand finds, in the list
+// and in the export.
 func TestFiltersAgainstBruteForce(t *testing.T) {
 	yes, no := true, false
 	onEach(t, func(t *testing.T, s *service) {

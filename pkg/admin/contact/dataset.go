@@ -17,7 +17,8 @@ const listTitle = "联系记录"
 // header is the documented one: white on blue, bold as every header is.
 var header = dataset.HeaderStyle{Fill: "4472C4", Font: "FFFFFF"}
 
-// notes is the column that list and file show to some only. It is not searched, so that a search tells nothing of it.
+// notes is the column that list and file show to some only. It is not searched, so that a search
+// tells nothing of it.
 const notes = "notes"
 
 // view is the columns as the caller that ctx carries has them, in the list and in their files.
@@ -31,8 +32,12 @@ func (s *service) dataset() dataset.Dataset {
 	remarks := column(notes, "备注", dataset.Text)
 	remarks.Permission = permissionNotes
 	return dataset.Define(dataset.Spec[Filter, Contact]{
-		Name: DatasetName, Service: "Exports::Contact", Title: listTitle, Permission: permissionExport,
-		Header: header, NoInfo: true, // the workbook is documented, and has this one sheet
+		Name:       DatasetName,
+		Service:    "Exports::Contact",
+		Title:      listTitle,
+		Permission: permissionExport,
+		Header:     header,
+		NoInfo:     true, // the workbook is documented, and has this one sheet
 		Fields: []field{
 			{Column: column("id", "ID", dataset.Int), Value: func(v *Contact) dataset.Value { return dataset.Number(v.ID) }},
 			{Column: column("name", "姓名", dataset.Text), Value: func(v *Contact) dataset.Value { return dataset.String(v.Name) }},

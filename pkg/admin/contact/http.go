@@ -20,24 +20,31 @@ const tag = listTitle
 func (s *service) routes() []httpapi.Route {
 	return []httpapi.Route{
 		httpapi.Handle("GET", "/api/contacts", httpapi.D, permissionRead, httpapi.Doc{
-			Summary: "联系记录列表", Tag: tag,
+			Summary: "联系记录列表",
+			Tag:     tag,
 			Detail: "带 export_format 时不返回列表，而是把全部匹配的记录加入导出队列，返回任务的 uuid 和 channel。" +
 				"没有 contact.read_notes 权限的人在列表中看不到备注，导出文件没有这一列。",
 		}, s.handleList, httpapi.StartsWith("export_format")),
 		httpapi.Handle("GET", "/api/contacts/export", httpapi.D, permissionRead, httpapi.Doc{
-			Summary: "导出联系记录为 Excel", Tag: tag,
+			Summary: "导出联系记录为 Excel",
+			Tag:     tag,
 			Detail: "加入导出队列并等待完成(EXPORT_WAIT)。被接受的导出总是返回 200 和下载链接:届时还没有完成的，" +
 				"链接会等到文件生成;total_records 是目前所知的记录数。",
 		}, s.handleExport, httpapi.Starting()),
 		httpapi.Handle("POST", "/api/contacts", httpapi.D, permissionWrite, httpapi.Doc{
-			Summary: "新建联系记录", Tag: tag, Detail: "同一账号下同一联系方式只有一条记录，重复时返回 409。",
+			Summary: "新建联系记录",
+			Tag:     tag,
+			Detail:  "同一账号下同一联系方式只有一条记录，重复时返回 409。",
 		}, s.handleCreate),
 		httpapi.Handle("PUT", "/api/contacts/{id}", httpapi.D, permissionWrite, httpapi.Doc{
-			Summary: "修改联系记录", Tag: tag,
-			Detail: "只修改请求中出现的字段，null 表示清空。看不到备注的人不能修改备注。带 version 或 If-Match 时，记录已被修改过则返回 409。",
+			Summary: "修改联系记录",
+			Tag:     tag,
+			Detail:  "只修改请求中出现的字段，null 表示清空。看不到备注的人不能修改备注。带 version 或 If-Match 时，记录已被修改过则返回 409。",
 		}, s.handleChange),
 		httpapi.Handle("DELETE", "/api/contacts/{id}", httpapi.D, permissionWrite, httpapi.Doc{
-			Summary: "删除联系记录", Tag: tag, Detail: "带 If-Match 时，记录已被修改过则返回 409。",
+			Summary: "删除联系记录",
+			Tag:     tag,
+			Detail:  "带 If-Match 时，记录已被修改过则返回 409。",
 		}, s.handleRemove),
 		s.importRoute(),
 	}
@@ -68,10 +75,16 @@ type row struct {
 // newRow shows a record as its viewer has its columns.
 func newRow(ctx context.Context, view dataset.View, v Contact) row {
 	r := row{
-		ID: v.ID, Name: v.Name, Position: v.Position, Contact: v.Contact, ReplyStatus: v.ReplyStatus,
-		WechatExchanged: v.WechatExchanged, Notes: view.Text(notes, v.Notes), Version: v.Version,
-		ContactedAt: httpapi.NullTime(ctx, httpapi.D, v.ContactedAt),
-		CreatedAt:   httpapi.FormatTime(ctx, httpapi.D, v.CreatedAt),
+		ID:              v.ID,
+		Name:            v.Name,
+		Position:        v.Position,
+		Contact:         v.Contact,
+		ReplyStatus:     v.ReplyStatus,
+		WechatExchanged: v.WechatExchanged,
+		Notes:           view.Text(notes, v.Notes),
+		Version:         v.Version,
+		ContactedAt:     httpapi.NullTime(ctx, httpapi.D, v.ContactedAt),
+		CreatedAt:       httpapi.FormatTime(ctx, httpapi.D, v.CreatedAt),
 	}
 	if v.AccountID != 0 {
 		r.AccountID = &v.AccountID
@@ -115,8 +128,8 @@ func (s *service) handleExport(ctx context.Context, in exportIn) (exportOut, err
 	if err != nil {
 		return exportOut{}, err
 	}
-	// From here on the answer is a link: the page does nothing with any other, and whatever keeps this request from hearing
-	// of the export does not keep the link from waiting for it.
+	// From here on the answer is a link: the page does nothing with any other, and whatever
+	// keeps this request from hearing of the export does not keep the link from waiting for it.
 	outcome, err := s.Exports.Wait(ctx, ticket.UUID)
 	if err != nil {
 		outcome = dataset.Outcome{}
@@ -125,8 +138,11 @@ func (s *service) handleExport(ctx context.Context, in exportIn) (exportOut, err
 		now = outcome.FinishedAt
 	}
 	return exportOut{
-		DownloadURL: s.Exports.WaitLink(ticket.UUID, name+extension), Filename: name + extension,
-		TotalRecords: outcome.Count, GeneratedAt: now.In(s.Location).Format(time.DateTime), Ticket: ticket,
+		DownloadURL:  s.Exports.WaitLink(ticket.UUID, name+extension),
+		Filename:     name + extension,
+		TotalRecords: outcome.Count,
+		GeneratedAt:  now.In(s.Location).Format(time.DateTime),
+		Ticket:       ticket,
 	}, nil
 }
 
@@ -156,7 +172,8 @@ func (s *service) handleCreate(ctx context.Context, in createIn) (row, error) {
 	return newRow(ctx, s.view(ctx), v), nil
 }
 
-// Seen is what a caller says of the version it has seen: nothing, and the last write wins, or a number.
+// Seen is what a caller says of the version it has seen: nothing, and the last write wins, or a
+// number.
 type Seen struct {
 	IfMatch string `json:"-" header:"If-Match" maxLength:"40" doc:"见过的 version"`
 }

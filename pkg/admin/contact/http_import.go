@@ -25,7 +25,8 @@ const (
 	lineBytes = 64 << 10
 )
 
-// linesTypes are the content types of JSON Lines, and what command-line clients call a body they know nothing of.
+// linesTypes are the content types of JSON Lines, and what command-line clients call a body they
+// know nothing of.
 var linesTypes = []string{
 	"application/x-ndjson", "application/jsonl", "application/json-lines", "application/json", "text/plain",
 	"application/octet-stream", "application/x-www-form-urlencoded",
@@ -33,7 +34,8 @@ var linesTypes = []string{
 
 func (s *service) importRoute() httpapi.Route {
 	return httpapi.HandleHTTP("POST", "/api/contacts/import", httpapi.D, permissionWrite, httpapi.Doc{
-		Summary: "批量导入联系记录", Tag: tag,
+		Summary: "批量导入联系记录",
+		Tag:     tag,
 		Detail: "JSON Lines:每行一个对象，字段与新建相同，另可带 created_at。account_id(没有时算作无账号)与 contact 都相同的是同一条" +
 			"记录:没有则新建，有则只修改行中出现的字段。每 200 行一个事务;有误的行不影响其他行，在 errors 中按行号列出。" +
 			"重复提交同一内容不会重复创建。没有 created_at 的新记录按行的先后依次创建。最多 20 MiB，每行最长 64 KiB。" +
@@ -61,7 +63,8 @@ func (s *service) handleImport(w http.ResponseWriter, r *http.Request) error {
 	return writeReport(w, im.report)
 }
 
-// read takes a body line by line and never holds more of it than a chunk. The last chunk is left for finish.
+// read takes a body line by line and never holds more of it than a chunk. The last chunk is left
+// for finish.
 func (im *importer) read(ctx context.Context, body *bufio.Reader) error {
 	for number := 1; ; number++ {
 		text, err := readLine(body)
@@ -92,7 +95,8 @@ func (im *importer) read(ctx context.Context, body *bufio.Reader) error {
 	}
 }
 
-// decode reads a line. What is wrong with one says so of the line: it is not the body that is no JSON.
+// decode reads a line. What is wrong with one says so of the line: it is not the body that is no
+// JSON.
 func (im *importer) decode(text []byte, number int, line *importLine) error {
 	line.number = number
 	err := httpapi.DecodeValues(text, line)
@@ -124,8 +128,8 @@ func checkLines(r *http.Request) error {
 	return errs.Newf(errs.Unsupported, "不支持的内容类型 %s，请使用 application/x-ndjson:每行一个 JSON 对象", kind)
 }
 
-// readLine returns the next line without the white space around it. A line that is too long is skipped, and an *errs.Error;
-// the end is io.EOF. The bytes are good until the next call.
+// readLine returns the next line without the white space around it. A line that is too long is
+// skipped, and an *errs.Error; the end is io.EOF. The bytes are good until the next call.
 func readLine(r *bufio.Reader) ([]byte, error) {
 	text, err := r.ReadSlice('\n')
 	switch {
@@ -145,7 +149,8 @@ func readLine(r *bufio.Reader) ([]byte, error) {
 	return bytes.TrimSpace(bytes.TrimPrefix(text, []byte("\ufeff"))), err
 }
 
-// brokenOff is a body that did not arrive whole. What came before is in, except for at most a chunk.
+// brokenOff is a body that did not arrive whole. What came before is in, except for at most a
+// chunk.
 func brokenOff(err error, lines int) error {
 	var tooLarge *http.MaxBytesError
 	if errors.As(err, &tooLarge) {

@@ -17,7 +17,8 @@ import (
 )
 
 const (
-	// importChunk is how many lines one transaction takes: below every engine's limit of placeholders.
+	// importChunk is how many lines one transaction takes: below every engine's limit of
+	// placeholders.
 	importChunk = 200
 	// importErrors is how many bad lines are told; the others are counted.
 	importErrors = 100
@@ -60,7 +61,8 @@ type lineError struct {
 	Reason string `json:"reason" doc:"原因"`
 }
 
-// told keeps what is wrong with the first lines, in their order: some of it is found only when a line's chunk is stored.
+// told keeps what is wrong with the first lines, in their order: some of it is found only when a
+// line's chunk is stored.
 func told(errors ...lineError) []lineError {
 	slices.SortStableFunc(errors, func(a, b lineError) int { return cmp.Compare(a.Line, b.Line) })
 	return errors[:min(len(errors), importErrors)]
@@ -87,7 +89,8 @@ func (r *importReport) fail(line int, err error) {
 // errRaced says that somebody else added one of the records in the meantime.
 var errRaced = errors.New("contact: a record was added by another import")
 
-// importer is one import: what it has taken so far, and the lines of the chunk that is being collected.
+// importer is one import: what it has taken so far, and the lines of the chunk that is being
+// collected.
 type importer struct {
 	s       *service
 	key     string // names the import
@@ -112,7 +115,8 @@ func (im *importer) take(ctx context.Context, line importLine) error {
 	return nil
 }
 
-// finish stores what is left and, in the same transaction, tells that the import has ended, if there was anything in it.
+// finish stores what is left and, in the same transaction, tells that the import has ended, if
+// there was anything in it.
 func (im *importer) finish(ctx context.Context) error {
 	if im.report.Total == 0 {
 		return nil
@@ -125,7 +129,8 @@ func (im *importer) finish(ctx context.Context) error {
 // tellWithin is how long a broken off import tries to tell its owner so.
 const tellWithin = 3 * time.Second
 
-// brokeOff tells the owner of an import that it was cut short, and what of it is in. Whoever sent it may be gone already.
+// brokeOff tells the owner of an import that it was cut short, and what of it is in. Whoever
+// sent it may be gone already.
 func (im *importer) brokeOff(ctx context.Context, cause error) {
 	reason := "导入中断，请重新提交"
 	if e := errs.As(cause); e != nil && e.Message != "" {
@@ -143,13 +148,19 @@ func (im *importer) brokeOff(ctx context.Context, cause error) {
 
 func (im *importer) ended(ctx context.Context, tx *database.Tx, r importReport, reason string) error {
 	return im.s.Events.Raise(ctx, tx, admin.ImportEnded, admin.Import{
-		Key: im.key, OwnerID: im.ownerID, Title: listTitle, Reason: reason,
-		Created: r.Created, Updated: r.Updated, Unchanged: r.Unchanged, Failed: r.Failed,
+		Key:       im.key,
+		OwnerID:   im.ownerID,
+		Title:     listTitle,
+		Reason:    reason,
+		Created:   r.Created,
+		Updated:   r.Updated,
+		Unchanged: r.Unchanged,
+		Failed:    r.Failed,
 	})
 }
 
-// store takes the collected lines in one transaction, with what belongs to it. A line is applied to the record of its
-// key, or makes one.
+// store takes the collected lines in one transaction, with what belongs to it. A line is applied
+// to the record of its key, or makes one.
 func (im *importer) store(ctx context.Context, with func(ctx context.Context, tx *database.Tx, report importReport) error) error {
 	for try := 1; ; try++ {
 		var report importReport
@@ -192,15 +203,16 @@ func (r importReport) plus(part importReport) importReport {
 
 // chunk is the work of one transaction.
 type chunk struct {
-	now    time.Time // when its first line's record is created; each line's is a microsecond after the one before
+	// when its first line's record is created; each line's is a microsecond after the one before
+	now    time.Time
 	zone   *time.Location
 	lines  []importLine
 	place  map[key]int // which of the lines made a new record
 	report importReport
 }
 
-// keys are those of the lines, each once, in one order for everybody: two imports of the same records then wait for each
-// other instead of deadlocking.
+// keys are those of the lines, each once, in one order for everybody: two imports of the same
+// records then wait for each other instead of deadlocking.
 func (c *chunk) keys() []key {
 	keys := make([]key, len(c.lines))
 	for i, l := range c.lines {
@@ -246,9 +258,10 @@ func (c *chunk) run(ctx context.Context, tx *database.Tx) error {
 	return addAll(ctx, tx, fresh)
 }
 
-// order puts new records in the order of their lines where the list would show it: ids decide between records that say
-// they were created at the same time. Two imports that deadlock for this are both made in the end, one of them later.
-// Otherwise records are added in the order of their keys.
+// order puts new records in the order of their lines where the list would show it: ids decide
+// between records that say they were created at the same time. Two imports that deadlock for
+// this are both made in the end, one of them later. Otherwise records are added in the order of
+// their keys.
 func (c *chunk) order(tx *database.Tx, fresh []Contact) {
 	times := make(map[time.Time]bool, len(fresh))
 	for _, v := range fresh {

@@ -33,8 +33,8 @@ func (s *service) names(t *testing.T, f Filter) []string {
 	}
 }
 
-// What a file holds is listed as if its lines had come one after the other: newest first, so the last line first. The
-// contacts are no help: their order is another.
+// What a file holds is listed as if its lines had come one after the other: newest first, so the
+// last line first. The contacts are no help: their order is another.
 func TestImportedRecordsAreListedInTheOrderOfTheirLines(t *testing.T) {
 	onEach(t, func(t *testing.T, s *service) {
 		at := time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
@@ -57,7 +57,8 @@ func TestImportedRecordsAreListedInTheOrderOfTheirLines(t *testing.T) {
 	})
 }
 
-// Some of what is wrong is found only when a line's chunk is stored; it is told where the line stands.
+// Some of what is wrong is found only when a line's chunk is stored; it is told where the line
+// stands.
 func TestBadLinesAreToldInTheirOrder(t *testing.T) {
 	onEach(t, func(t *testing.T, s *service) {
 		var body strings.Builder

@@ -261,7 +261,8 @@ func (s *service) told() []admin.Import {
 
 func (s *service) events() *admintest.Events { return s.Events.(*admintest.Events) }
 
-// Every import that ends, or breaks off after it has begun, is told of once, with what became of its rows.
+// Every import that ends, or breaks off after it has begun, is told of once, with what became of
+// its rows.
 func TestTheEndOfAnImportIsToldOnce(t *testing.T) {
 	onEach(t, func(t *testing.T, s *service) {
 		line := func(i int) string { return fmt.Sprintf(`{"name":"第%d个","contact":"136%08d"}`+"\n", i, i) }

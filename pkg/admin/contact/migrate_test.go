@@ -15,7 +15,8 @@ import (
 	"exporthub/pkg/search"
 )
 
-// Rows that were written when only single characters and pairs were tokens are found by fragments of a number all the same.
+// Rows that were written when only single characters and pairs were tokens are found by
+// fragments of a number all the same.
 func TestRowsOfTheFirstIndexAreFound(t *testing.T) {
 	const first = "migrations/20261121003000_contacts.sql"
 	data, err := fs.ReadFile(migrations, first)
@@ -26,7 +27,8 @@ func TestRowsOfTheFirstIndexAreFound(t *testing.T) {
 	text := search.Text("ABC", "经理", "138-00000001")
 	short := slices.DeleteFunc(search.Tokens(text), func(token string) bool { return len([]rune(token)) > 2 })
 	err = db.Write(t.Context(), func(ctx context.Context, tx *database.Tx) error {
-		for _, tokens := range [][]string{short, {}} { // the second is of a row with nothing to be found by
+		// the second is of a row with nothing to be found by
+		for _, tokens := range [][]string{short, {}} {
 			row := text
 			if len(tokens) == 0 {
 				row = "\n\n"

@@ -83,8 +83,9 @@ func (q query) page(ctx context.Context, tx *database.Tx, r page.Request) ([]Con
 		append(slices.Clip(q.where.Args), r.Size, r.Offset())...)
 }
 
-// after appends the next rows in the list's order that stand behind last. A search is compared row by row here: an export
-// walks through the whole list once, whatever it looks for, where an index would have to be asked again for every page.
+// after appends the next rows in the list's order that stand behind last. A search is compared
+// row by row here: an export walks through the whole list once, whatever it looks for, where an
+// index would have to be asked again for every page.
 func (q query) after(ctx context.Context, tx *database.Tx, last *Contact, limit int, into []Contact) ([]Contact, error) {
 	w := q.text.Compare(q.where)
 	if !q.text.Empty() && !q.few {
@@ -116,7 +117,8 @@ func byIDs(ctx context.Context, tx *database.Tx, ids []int64) ([]Contact, error)
 	return found, nil
 }
 
-// byID returns a record and keeps it locked until the transaction ends; IsNoRows knows the error of an unknown one.
+// byID returns a record and keeps it locked until the transaction ends; IsNoRows knows the error
+// of an unknown one.
 func byID(ctx context.Context, tx *database.Tx, id int64) (Contact, error) {
 	v, err := database.One(ctx, tx, scanOne, "SELECT "+columns+" FROM "+table+" WHERE id = ?"+tx.ForUpdate(), id)
 	if err != nil {

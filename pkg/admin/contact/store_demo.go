@@ -57,9 +57,15 @@ func demoContact(random *rand.Rand, i int, at time.Time) Contact {
 	}
 	account := int64(i%demoAccounts) + 1
 	v := Contact{
-		Name: string(name), Position: demoPositions[random.IntN(len(demoPositions))], Contact: fmt.Sprintf("139%08d", i+1),
-		ReplyStatus: notReplied, AccountID: account, WorkerID: fmt.Sprintf("worker-%03d", account),
-		Notes: demoNotes[random.IntN(len(demoNotes))], CreatedAt: at, Version: 1,
+		Name:        string(name),
+		Position:    demoPositions[random.IntN(len(demoPositions))],
+		Contact:     fmt.Sprintf("139%08d", i+1),
+		ReplyStatus: notReplied,
+		AccountID:   account,
+		WorkerID:    fmt.Sprintf("worker-%03d", account),
+		Notes:       demoNotes[random.IntN(len(demoNotes))],
+		CreatedAt:   at,
+		Version:     1,
 	}
 	if i%7 == 3 {
 		v.Contact = fmt.Sprintf("wechat:demo%05d", i+1)

@@ -36,8 +36,8 @@ func byKeys(ctx context.Context, tx *database.Tx, keys []key) (map[key]Contact, 
 	return byKey, nil
 }
 
-// plannedAnew keeps PostgreSQL for the rest of the transaction from plans it made before, when an import found the table
-// empty.
+// plannedAnew keeps PostgreSQL for the rest of the transaction from plans it made before, when
+// an import found the table empty.
 func plannedAnew(ctx context.Context, tx *database.Tx) error {
 	if tx.Dialect() != database.Postgres {
 		return nil
@@ -49,8 +49,8 @@ func plannedAnew(ctx context.Context, tx *database.Tx) error {
 	return nil
 }
 
-// addAll adds records whose keys were free a moment ago, at most importChunk of them, in their order. When somebody else
-// has added one of them since, it is errRaced.
+// addAll adds records whose keys were free a moment ago, at most importChunk of them, in their
+// order. When somebody else has added one of them since, it is errRaced.
 func addAll(ctx context.Context, tx *database.Tx, fresh []Contact) error {
 	if len(fresh) == 0 {
 		return nil

@@ -48,8 +48,9 @@ func decider(ctx context.Context) (int64, error) {
 	return who.UserID, nil
 }
 
-// decide claims an invitation for a decision and leaves the rest to a job, accepted in the same transaction. It returns
-// the invitation as it stands: still applying. Of two who decide at once one is told that it is decided already.
+// decide claims an invitation for a decision and leaves the rest to a job, accepted in the same
+// transaction. It returns the invitation as it stands: still applying. Of two who decide at once
+// one is told that it is decided already.
 func (s *service) decide(ctx context.Context, id int64, d decision) (v Invitation, err error) {
 	me, err := decider(ctx)
 	if err != nil {
@@ -133,11 +134,20 @@ func (s *service) awaited(ctx context.Context, tx *database.Tx, actor int64, all
 		if v.User.CompanyName != "" {
 			content += "，公司 " + v.User.CompanyName
 		}
-		waiting[i] = admin.Waiting{ID: v.ID, Notice: admin.Notice{
-			Head: "有新的邀请待审批", Title: v.User.Phone, Content: content, Project: v.Exhibition.Name,
-		}}
+		waiting[i] = admin.Waiting{
+			ID: v.ID,
+			Notice: admin.Notice{
+				Head:    "有新的邀请待审批",
+				Title:   v.User.Phone,
+				Content: content,
+				Project: v.Exhibition.Name,
+			},
+		}
 	}
 	return s.Events.Raise(ctx, tx, admin.ApprovalAwaited, admin.Awaited{
-		System: systemName, Permission: permissionApprove, ActorID: actor, Waiting: waiting,
+		System:     systemName,
+		Permission: permissionApprove,
+		ActorID:    actor,
+		Waiting:    waiting,
 	})
 }

@@ -12,14 +12,16 @@ import (
 	"exporthub/pkg/job"
 )
 
-// applyBatch is how many invitations one transaction of a bulk decision applies, unless they are all of one inviter.
+// applyBatch is how many invitations one transaction of a bulk decision applies, unless they are
+// all of one inviter.
 const applyBatch = 50
 
 // applied is how far an approval job is; the job's row keeps it.
 type applied struct {
 	Done   int `json:"done"`   // of the order's invitations, the failed ones among them
 	Failed int `json:"failed"` // that could not be decided because they are gone
-	// InviterID is the person who is linked to the inviter, for the order of one invitation; 0 is nobody.
+	// InviterID is the person who is linked to the inviter, for the order of one invitation; 0
+	// is nobody.
 	InviterID int64 `json:"inviter_id,omitempty"`
 }
 
@@ -35,8 +37,8 @@ func readOrder(j job.Job) (o order, err error) {
 	return o, nil
 }
 
-// runApproval applies what was claimed for the job and is not applied yet. What another attempt has applied before is
-// left alone, and told to nobody again.
+// runApproval applies what was claimed for the job and is not applied yet. What another attempt
+// has applied before is left alone, and told to nobody again.
 func (s *service) runApproval(ctx context.Context, r *job.Run) (any, error) {
 	o, err := readOrder(r.Job())
 	if err != nil {
@@ -67,7 +69,8 @@ func (s *service) runApproval(ctx context.Context, r *job.Run) (any, error) {
 	return applied{Done: 1, InviterID: v.RecommendUser.PersonID}, nil
 }
 
-// applyAll applies a bulk decision, one inviter's invitations or a batch of others' at a time, and tells how far it is.
+// applyAll applies a bulk decision, one inviter's invitations or a batch of others' at a time,
+// and tells how far it is.
 func (s *service) applyAll(ctx context.Context, r *job.Run, o order, claimed []Invitation) (any, error) {
 	owner := r.Job().OwnerID
 	left := slices.DeleteFunc(slices.Clone(claimed), func(v Invitation) bool { return v.Status != Applying })
@@ -96,8 +99,9 @@ func (s *service) applyAll(ctx context.Context, r *job.Run, o order, claimed []I
 	return at, nil
 }
 
-// apply gives claimed invitations their new state and raises what was decided, in one transaction. What is applied
-// already changes nothing and tells nobody. after runs once the transaction is committed, unless nothing changed.
+// apply gives claimed invitations their new state and raises what was decided, in one
+// transaction. What is applied already changes nothing and tells nobody. after runs once the
+// transaction is committed, unless nothing changed.
 func (s *service) apply(ctx context.Context, j job.Job, o order, group []Invitation, notices []admin.Notice, after func(context.Context)) error {
 	return s.DB.Write(ctx, func(ctx context.Context, tx *database.Tx) error {
 		changed, err := applyDecision(ctx, tx, j.UUID, ids(group), o.Status)
@@ -111,13 +115,17 @@ func (s *service) apply(ctx context.Context, j job.Job, o order, group []Invitat
 			return nil
 		}
 		return s.Events.Raise(ctx, tx, admin.ApprovalDecided, admin.Decided{
-			System: systemName, Key: j.UUID, ActorID: j.OwnerID, Notices: notices,
+			System:  systemName,
+			Key:     j.UUID,
+			ActorID: j.OwnerID,
+			Notices: notices,
 		})
 	})
 }
 
-// groups splits what is to be decided so that all invitations of one inviter who is linked to a person, and not the
-// decider, are together: that person is told once, in the transaction that decides.
+// groups splits what is to be decided so that all invitations of one inviter who is linked to a
+// person, and not the decider, are together: that person is told once, in the transaction that
+// decides.
 func groups(claimed []Invitation, owner int64) [][]Invitation {
 	var all [][]Invitation
 	var others []Invitation
@@ -152,12 +160,13 @@ func ids(list []Invitation) []int64 {
 // percent is where a bulk decision's bar stands; only the job's end is 100.
 func percent(done, total int) int { return min(done*100/max(total, 1), 99) }
 
-// approvalEnded closes what a job leaves: a bulk decision is told to its decider, and what a job that failed has claimed
-// and not applied waits for a decision again.
+// approvalEnded closes what a job leaves: a bulk decision is told to its decider, and what a job
+// that failed has claimed and not applied waits for a decision again.
 func (s *service) approvalEnded(ctx context.Context, tx *database.Tx, j job.Job) error {
 	o, err := readOrder(j)
 	if err != nil {
-		// A job that nobody can read claimed nothing that could be given back, and it has to come to its end.
+		// A job that nobody can read claimed nothing that could be given back, and it has to
+		// come to its end.
 		return nil
 	}
 	if j.State == job.StateSuccess {
@@ -185,6 +194,9 @@ func (s *service) approvalEnded(ctx context.Context, tx *database.Tx, j job.Job)
 
 func (s *service) tellDecider(ctx context.Context, tx *database.Tx, j job.Job, notice admin.Notice) error {
 	return s.Events.Raise(ctx, tx, admin.ApprovalDecided, admin.Decided{
-		System: systemName, Key: j.UUID, ActorID: j.OwnerID, Notices: []admin.Notice{notice},
+		System:  systemName,
+		Key:     j.UUID,
+		ActorID: j.OwnerID,
+		Notices: []admin.Notice{notice},
 	})
 }

@@ -14,14 +14,15 @@ import (
 
 // decidedEvent is what the decider's and the inviter's pages receive of a decision.
 type decidedEvent struct {
-	Status             string   `json:"status"` // approved, rejected; failure when it could not be applied
+	// approved, rejected; failure when it could not be applied
+	Status             string   `json:"status"`
 	ID                 int64    `json:"id"`
 	ApproveDescription *string  `json:"approve_description"`
 	Error              *problem `json:"error,omitempty"`
 }
 
-// progressEvent is what the decider's page receives of a bulk decision. Done counts the failed ones too, so that a bar
-// of Done in Total always comes to its end.
+// progressEvent is what the decider's page receives of a bulk decision. Done counts the failed
+// ones too, so that a bar of Done in Total always comes to its end.
 type progressEvent struct {
 	Status string   `json:"status"` // progress; failure when the job failed
 	UUID   string   `json:"uuid"`
@@ -63,7 +64,12 @@ func renderApproval(j job.Job) (json.RawMessage, []string) {
 	streams := []string{admin.PersonChannel(approvalPrefix, j.OwnerID)}
 	if o.Bulk {
 		return encoded(progressEvent{
-			Status: status(statusProgress), UUID: j.UUID, Done: at.Done, Total: len(o.IDs), Failed: at.Failed, Error: why,
+			Status: status(statusProgress),
+			UUID:   j.UUID,
+			Done:   at.Done,
+			Total:  len(o.IDs),
+			Failed: at.Failed,
+			Error:  why,
 		}), streams
 	}
 	if !j.State.Ended() || j.State == job.StateCancelled {
@@ -73,7 +79,10 @@ func renderApproval(j job.Job) (json.RawMessage, []string) {
 		streams = append(streams, admin.PersonChannel(approvalPrefix, at.InviterID))
 	}
 	return encoded(decidedEvent{
-		Status: status(string(o.Status)), ID: o.IDs[0], ApproveDescription: orNull(o.Reason), Error: why,
+		Status:             status(string(o.Status)),
+		ID:                 o.IDs[0],
+		ApproveDescription: orNull(o.Reason),
+		Error:              why,
 	}), streams
 }
 
@@ -85,12 +94,14 @@ func encoded(event any) json.RawMessage {
 	return data
 }
 
-// tellInviter pushes each decision of a bulk one to the person linked to its inviter. The decider follows the progress.
+// tellInviter pushes each decision of a bulk one to the person linked to its inviter. The
+// decider follows the progress.
 func (s *service) tellInviter(ctx context.Context, o order, inviter int64, group []Invitation) {
 	for _, v := range group {
 		event := decidedEvent{Status: string(o.Status), ID: v.ID, ApproveDescription: orNull(o.Reason)}
 		if err := s.Events.Publish(ctx, admin.PersonChannel(approvalPrefix, inviter), event); err != nil {
-			// The bus is away: the others would only wait for the same answer, and pages read the list when they come back.
+			// The bus is away: the others would only wait for the same answer, and pages read
+			// the list when they come back.
 			cmp.Or(s.Logger, slog.Default()).WarnContext(ctx, "decisions not pushed", "error", err)
 			return
 		}

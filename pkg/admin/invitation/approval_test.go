@@ -176,8 +176,8 @@ func TestRacingBulkDeciders(t *testing.T) {
 	})
 }
 
-// A job that is delivered twice, and one whose worker is lost with or without having applied the decision, changes the
-// row once and tells everybody once.
+// A job that is delivered twice, and one whose worker is lost with or without having applied the
+// decision, changes the row once and tells everybody once.
 func TestOnceWhateverHappensToTheWorker(t *testing.T) {
 	// lose makes the job another's, as the reconciler does when a lease ends.
 	lose := func(o *office, uuid string) {
@@ -235,8 +235,8 @@ func TestOnceWhateverHappensToTheWorker(t *testing.T) {
 	}
 }
 
-// Between the last decision of a bulk one and its end, where its decider is told, the worker is lost: the next one applies
-// nothing more, and tells the decider once.
+// Between the last decision of a bulk one and its end, where its decider is told, the worker is
+// lost: the next one applies nothing more, and tells the decider once.
 func TestABulkDecisionIsToldOnceWhateverHappensToTheWorker(t *testing.T) {
 	inOffice(t, func(t *testing.T, o *office) {
 		ids := o.invite(5, "13800000037", o.inviter)
@@ -309,7 +309,8 @@ func TestADecisionThatFailsIsGivenBack(t *testing.T) {
 	})
 }
 
-// A bulk decision that loses its worker halfway goes on where it was: everybody linked is told once.
+// A bulk decision that loses its worker halfway goes on where it was: everybody linked is told
+// once.
 func TestBulkDecision(t *testing.T) {
 	inOffice(t, func(t *testing.T, o *office) {
 		mine := o.invite(3, "13800000041", o.inviter)

@@ -17,7 +17,8 @@ const (
 	recommendUserPhone = "recommend_user_phone"
 )
 
-// phoneMask is 138****0001. Filters still find a phone, by all its digits only: who asks for one knows it.
+// phoneMask is 138****0001. Filters still find a phone, by all its digits only: who asks for one
+// knows it.
 var phoneMask = dataset.Mask{Permission: permissionPhone, Head: 3, Tail: 4}
 
 // view is the columns as the caller that ctx carries has them, in the list and in their files.
@@ -36,7 +37,10 @@ func (s *service) dataset() dataset.Dataset {
 		return c
 	}
 	return dataset.Define(dataset.Spec[Filter, Invitation]{
-		Name: DatasetName, Service: "Exports::Invitation", Title: "邀请记录", Permission: permissionExport,
+		Name:       DatasetName,
+		Service:    "Exports::Invitation",
+		Title:      "邀请记录",
+		Permission: permissionExport,
 		Fields: []field{
 			{Column: column("id", "ID", dataset.Int), Value: func(v *Invitation) dataset.Value { return dataset.Number(v.ID) }},
 			{Column: column("created_at", "注册时间", dataset.DateTime), Value: func(v *Invitation) dataset.Value { return dataset.Instant(v.CreatedAt) }},
@@ -71,7 +75,10 @@ const exhibitionDataset = "exhibition"
 func exhibitions() dataset.Dataset {
 	type field = dataset.Field[Exhibition]
 	return dataset.Define(dataset.Spec[ExhibitionFilter, Exhibition]{
-		Name: exhibitionDataset, Service: "Exports::Exhibition", Title: "展会", Permission: permissionExport,
+		Name:       exhibitionDataset,
+		Service:    "Exports::Exhibition",
+		Title:      "展会",
+		Permission: permissionExport,
 		Fields: []field{
 			{Column: dataset.Column{Key: "id", Title: "ID", Type: dataset.Int}, Value: func(e *Exhibition) dataset.Value { return dataset.Number(e.ID) }},
 			{Column: dataset.Column{Key: "name", Title: "展会名称", Type: dataset.Text}, Value: func(e *Exhibition) dataset.Value { return text(e.Name) }},

@@ -63,7 +63,8 @@ func (q *queue) accepted() []string {
 	return slices.Clone(q.uuids)
 }
 
-// office is the system of invitations with messages, jobs and three people: two administrators and one of the staff.
+// office is the system of invitations with messages, jobs and three people: two administrators
+// and one of the staff.
 type office struct {
 	*service
 	t         testing.TB
@@ -105,7 +106,8 @@ func openOffice(t testing.TB, db *database.DB) *office {
 	return o
 }
 
-// newEngine makes an engine that runs what it is handed; its outbox and reconciler run until the test ends.
+// newEngine makes an engine that runs what it is handed; its outbox and reconciler run until the
+// test ends.
 func (o *office) newEngine(kind job.Kind) *job.Engine {
 	o.t.Helper()
 	heartbeat, err := o.DB.Sibling(o.t.Context(), 2)

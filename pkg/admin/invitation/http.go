@@ -15,16 +15,20 @@ const tag = "邀请"
 func (s *service) routes() []httpapi.Route {
 	return append([]httpapi.Route{
 		httpapi.Handle("GET", "/api/admin/invitations", httpapi.A, permissionRead, httpapi.Doc{
-			Summary: "邀请记录列表", Tag: tag,
+			Summary: "邀请记录列表",
+			Tag:     tag,
 			Detail: "带 export_format 时不返回列表，而是把全部匹配的记录加入导出队列，返回任务的 uuid 和 channel。" +
 				"没有 invitation.read_phone 权限的人在列表和导出文件中看到的手机号中间都是 ****。",
 		}, s.handleList, httpapi.StartsWith("export_format")),
 		httpapi.Handle("POST", "/api/admin/invitations", httpapi.A, permissionWrite, httpapi.Doc{
-			Summary: "新建邀请", Tag: tag,
-			Detail: "按手机号查找用户;没有的用户会新建，已有的用户保持原有资料。",
+			Summary: "新建邀请",
+			Tag:     tag,
+			Detail:  "按手机号查找用户;没有的用户会新建，已有的用户保持原有资料。",
 		}, s.handleCreate),
 		httpapi.Handle("GET", "/api/admin/exhibitions", httpapi.A, permissionRead, httpapi.Doc{
-			Summary: "展会列表", Tag: tag, Detail: "供邀请列表的筛选使用。带 export_format 时不返回列表，而是加入导出队列。",
+			Summary: "展会列表",
+			Tag:     tag,
+			Detail:  "供邀请列表的筛选使用。带 export_format 时不返回列表，而是加入导出队列。",
 		}, s.handleExhibitions, httpapi.StartsWith("export_format")),
 	}, s.approvalRoutes()...)
 }
@@ -76,15 +80,22 @@ type exhibitionRow struct {
 // newRow shows an invitation as its viewer has its columns.
 func newRow(ctx context.Context, view dataset.View, v Invitation) row {
 	r := row{
-		ID: v.ID, CreatedAt: httpapi.FormatTime(ctx, httpapi.A, v.CreatedAt),
-		ApproveStatus: v.Status, ApproveDescription: orNull(v.ApproveDescription),
+		ID:                 v.ID,
+		CreatedAt:          httpapi.FormatTime(ctx, httpapi.A, v.CreatedAt),
+		ApproveStatus:      v.Status,
+		ApproveDescription: orNull(v.ApproveDescription),
 		User: userRow{
-			ID: v.User.ID, Phone: view.Text(userPhone, v.User.Phone), CompanyName: orNull(v.User.CompanyName),
-			Department: orNull(v.User.Department), Position: orNull(v.User.Position), Area: orNull(v.User.Area),
+			ID:          v.User.ID,
+			Phone:       view.Text(userPhone, v.User.Phone),
+			CompanyName: orNull(v.User.CompanyName),
+			Department:  orNull(v.User.Department),
+			Position:    orNull(v.User.Position),
+			Area:        orNull(v.User.Area),
 		},
 		RecommendUser: recommendRow{ID: v.RecommendUser.ID, Phone: view.Text(recommendUserPhone, v.RecommendUser.Phone)},
 		Exhibition:    exhibitionRow{ID: v.Exhibition.ID, Name: v.Exhibition.Name},
-		Decision:      orNull(string(v.Decision)), DecidedAt: httpapi.NullTime(ctx, httpapi.A, v.DecidedAt),
+		Decision:      orNull(string(v.Decision)),
+		DecidedAt:     httpapi.NullTime(ctx, httpapi.A, v.DecidedAt),
 	}
 	if v.DecidedBy.ID != 0 {
 		r.DecidedBy = &deciderRow{ID: v.DecidedBy.ID, Name: v.DecidedBy.Name}
@@ -123,9 +134,14 @@ type createIn struct {
 
 func (s *service) handleCreate(ctx context.Context, in createIn) (row, error) {
 	v, err := s.create(ctx, creation{
-		ExhibitionID: in.ExhibitionID, RecommendPhone: strings.TrimSpace(in.RecommendPhone),
+		ExhibitionID:   in.ExhibitionID,
+		RecommendPhone: strings.TrimSpace(in.RecommendPhone),
 		User: User{
-			Phone: strings.TrimSpace(in.UserPhone), CompanyName: in.CompanyName, Department: in.Department, Position: in.Position, Area: in.Area,
+			Phone:       strings.TrimSpace(in.UserPhone),
+			CompanyName: in.CompanyName,
+			Department:  in.Department,
+			Position:    in.Position,
+			Area:        in.Area,
 		},
 	})
 	if err != nil {

@@ -24,11 +24,14 @@ const (
 )
 
 // statuses are the states with what people read for them, on the page and in files.
-var statuses = dataset.Dictionary{Name: "approve_status", Entries: []dataset.Entry{
-	{Value: string(Applying), Label: "申请中"},
-	{Value: string(Approved), Label: "已通过"},
-	{Value: string(Rejected), Label: "已拒绝"},
-}}
+var statuses = dataset.Dictionary{
+	Name: "approve_status",
+	Entries: []dataset.Entry{
+		{Value: string(Applying), Label: "申请中"},
+		{Value: string(Approved), Label: "已通过"},
+		{Value: string(Rejected), Label: "已拒绝"},
+	},
+}
 
 // Exhibition is an event people are invited to.
 type Exhibition struct {
@@ -62,7 +65,8 @@ type Invitation struct {
 	RecommendUser      User // who invites
 	Exhibition         Exhibition
 
-	Decision  Status    // what was decided, from the moment it was, and before Status says so; empty is nothing yet
+	// what was decided, from the moment it was, and before Status says so; empty is nothing yet
+	Decision  Status
 	DecidedBy Decider   // the zero value where nobody did, or it is not known
 	DecidedAt time.Time // zero likewise
 }
@@ -112,8 +116,8 @@ type creation struct {
 	RecommendPhone string
 }
 
-// create stores an invitation in state applying. Users are found by phone; an unknown one is added, a known one keeps
-// what is recorded of them. Whoever may approve it is told.
+// create stores an invitation in state applying. Users are found by phone; an unknown one is
+// added, a known one keeps what is recorded of them. Whoever may approve it is told.
 func (s *service) create(ctx context.Context, c creation) (Invitation, error) {
 	var made Invitation
 	err := s.DB.Write(ctx, func(ctx context.Context, tx *database.Tx) error {
@@ -133,8 +137,12 @@ func (s *service) create(ctx context.Context, c creation) (Invitation, error) {
 		made = Invitation{CreatedAt: now, Status: Applying, User: user, RecommendUser: recommender, Exhibition: exhibition}
 		made.ID, err = insertInvitation(ctx, tx, made)
 		if database.IsUnique(err) {
-			return &errs.Error{Kind: errs.Conflict, Code: "invitation_exists",
-				Message: "该邀请人已邀请此人参加该展会，请勿重复创建", Cause: err}
+			return &errs.Error{
+				Kind:    errs.Conflict,
+				Code:    "invitation_exists",
+				Message: "该邀请人已邀请此人参加该展会，请勿重复创建",
+				Cause:   err,
+			}
 		}
 		if err != nil {
 			return err

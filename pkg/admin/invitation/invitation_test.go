@@ -36,7 +36,8 @@ func (s *service) records() admintest.List[Filter, Invitation] {
 	}
 }
 
-// Every filter, alone and together, finds what going through all rows by hand finds, in the list and in the export.
+// Every filter, alone and together, finds what going through all rows by hand finds, in the list
+// and in the export.
 func TestFiltersAgainstBruteForce(t *testing.T) {
 	onEach(t, func(t *testing.T, s *service) {
 		if err := seedDemo(t.Context(), s.DB, 2500); err != nil {

@@ -19,7 +19,8 @@ const columns = `i.id, i.created_at, i.approve_status, COALESCE(i.approve_descri
 	r.id, r.phone, COALESCE(r.person_id, 0), e.id, e.name, COALESCE(i.decision, ''), COALESCE(i.decided_by, 0),
 	COALESCE(NULLIF(p.name, ''), NULLIF(p.nickname, ''), p.account, ''), i.decided_at`
 
-// query is the invitations that are wanted, as SQL to be: the list and the export build the same one.
+// query is the invitations that are wanted, as SQL to be: the list and the export build the same
+// one.
 type query struct {
 	where func(b *sqlbuilder.SelectBuilder)
 }
@@ -30,7 +31,8 @@ func (s *service) query(f Filter, ids []int64) query {
 		if f.ExhibitionID != nil {
 			b.Where(b.Equal("i.exhibition_id", *f.ExhibitionID))
 		}
-		// Phones are unique, so each narrows to one user: the id's index then serves the order as well.
+		// Phones are unique, so each narrows to one user: the id's index then serves the order
+		// as well.
 		if f.UserPhone != "" {
 			b.Where("i.user_id = (SELECT id FROM exhibition_users WHERE phone = " + b.Var(f.UserPhone) + ")")
 		}
@@ -94,8 +96,8 @@ func listPage(ctx context.Context, tx *database.Tx, q query, r page.Request) ([]
 	return scan(ctx, tx, b, make([]Invitation, 0, r.Size))
 }
 
-// after appends the next rows in the list's order that stand behind last. The plain bound on created_at is what lets an
-// index begin the page where the last one ended.
+// after appends the next rows in the list's order that stand behind last. The plain bound on
+// created_at is what lets an index begin the page where the last one ended.
 func after(ctx context.Context, tx *database.Tx, q query, last *Invitation, limit int, into []Invitation) ([]Invitation, error) {
 	b := q.rows()
 	if last != nil {
@@ -138,8 +140,8 @@ func exhibitionByID(ctx context.Context, tx *database.Tx, id int64) (Exhibition,
 	return e, nil
 }
 
-// ensureUser returns the user of that phone, adding one when there is none. Two requests that add the same phone at once
-// both end with the one row: the insert that loses finds it.
+// ensureUser returns the user of that phone, adding one when there is none. Two requests that
+// add the same phone at once both end with the one row: the insert that loses finds it.
 func ensureUser(ctx context.Context, tx *database.Tx, u User, now time.Time) (User, error) {
 	err := tx.InsertIgnore(ctx, `INSERT INTO exhibition_users
 		(phone, company_name, department, position, area, created_at) VALUES (?, ?, ?, ?, ?, ?)`,

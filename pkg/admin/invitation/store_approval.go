@@ -27,8 +27,9 @@ func claim(ctx context.Context, tx *database.Tx, ids []int64, d decision, decide
 	return n, nil
 }
 
-// lockUndecided returns which of the invitations may be claimed, and keeps others from claiming them. They are locked in
-// one order, so that two who decide about the same ones do not wait for each other.
+// lockUndecided returns which of the invitations may be claimed, and keeps others from claiming
+// them. They are locked in one order, so that two who decide about the same ones do not wait for
+// each other.
 func lockUndecided(ctx context.Context, tx *database.Tx, ids []int64) ([]int64, error) {
 	args := make([]any, len(ids))
 	for i, id := range ids {
@@ -42,7 +43,8 @@ func lockUndecided(ctx context.Context, tx *database.Tx, ids []int64) ([]int64, 
 	return free, nil
 }
 
-// applyDecision gives the invitations that a job has claimed, and that are still applying, their new state.
+// applyDecision gives the invitations that a job has claimed, and that are still applying, their
+// new state.
 func applyDecision(ctx context.Context, tx *database.Tx, job string, ids []int64, status Status) (int64, error) {
 	args := []any{string(status), job}
 	for _, id := range ids {

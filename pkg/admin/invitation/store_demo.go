@@ -25,7 +25,8 @@ const (
 	demoNewest      = "2026-11-01T09:46:19.913+08:00"
 )
 
-// seedDemo fills empty tables with invented exhibitions, users and size invitations. The rows are the same every time.
+// seedDemo fills empty tables with invented exhibitions, users and size invitations. The rows
+// are the same every time.
 func seedDemo(ctx context.Context, db *database.DB, size int) error {
 	newest, err := time.Parse(time.RFC3339, demoNewest)
 	if err != nil {
@@ -103,7 +104,8 @@ func (d *demo) invitations(ctx context.Context, n, users int, firstExhibition, f
 	return err
 }
 
-// insert adds n rows to an empty table in batches and returns the first one's id; the others' follow it without gaps.
+// insert adds n rows to an empty table in batches and returns the first one's id; the others'
+// follow it without gaps.
 func (d *demo) insert(ctx context.Context, table, columns string, n int, values func(i int) []any) (first int64, err error) {
 	for from := 0; from < n; from += demoBatch {
 		var rows []string

@@ -9,7 +9,8 @@ import (
 	"exporthub/pkg/page"
 )
 
-// exhibitionQuery is the exhibitions that are wanted, as SQL to be: the list and the export build the same one.
+// exhibitionQuery is the exhibitions that are wanted, as SQL to be: the list and the export
+// build the same one.
 type exhibitionQuery struct {
 	where string
 	args  []any

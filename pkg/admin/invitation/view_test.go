@@ -13,7 +13,8 @@ import (
 	"exporthub/pkg/page"
 )
 
-// The list shows each viewer the phones that the same viewer's file holds, row by row: whole, or with their middle hidden.
+// The list shows each viewer the phones that the same viewer's file holds, row by row: whole, or
+// with their middle hidden.
 func TestListAndFileShowTheSamePhones(t *testing.T) {
 	onEach(t, func(t *testing.T, s *service) {
 		if err := seedDemo(t.Context(), s.DB, 60); err != nil {

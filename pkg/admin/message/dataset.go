@@ -19,8 +19,11 @@ func datasets() []dataset.Dataset {
 // export is the list as a file: the viewer's own messages, in the list's order.
 func (l list) export() dataset.Dataset {
 	return dataset.Define(dataset.Spec[Filter, Message]{
-		Name: l.dataset, Service: l.service, Title: l.title, Permission: permissionExport,
-		Fields: fields(),
+		Name:       l.dataset,
+		Service:    l.service,
+		Title:      l.title,
+		Permission: permissionExport,
+		Fields:     fields(),
 		Count: func(ctx context.Context, tx *database.Tx, q dataset.Query[Filter]) (int64, error) {
 			n, err := newQuery(l, q.Viewer.UserID, q.Filter, q.IDs).count(ctx, tx, 0)
 			return int64(n), err

@@ -27,8 +27,9 @@ func (s *service) routes() []httpapi.Route {
 	for _, base := range bases {
 		for _, l := range lists {
 			routes = append(routes, httpapi.Handle("GET", base+"/"+l.path, httpapi.E, permissionRead, httpapi.Doc{
-				Summary: l.title + "列表", Tag: tag,
-				Detail: "只有本人的消息。带 export_format 时不返回列表，而是把全部匹配的消息加入导出队列。",
+				Summary: l.title + "列表",
+				Tag:     tag,
+				Detail:  "只有本人的消息。带 export_format 时不返回列表，而是把全部匹配的消息加入导出队列。",
 			}, func(ctx context.Context, in listIn) (httpapi.Reply[admin.ListOrTicket[pageOut]], error) {
 				return s.handleList(ctx, base, l, in)
 			}, httpapi.StartsWith("export_format")))
@@ -118,12 +119,26 @@ func (s Sender) name() string {
 func newRow(ctx context.Context, m Message, business int64) row {
 	at := httpapi.FormatTime(ctx, httpapi.E, m.CreatedAt)
 	return row{
-		ID: m.ID, Uniacid: uniacid, BusinessID: business, RecipientID: m.RecipientID, OperateID: m.Sender.ID,
-		Plugin: m.Plugin, NoticeType: m.Type, HandleStatus: number(m.Awaits), Status: number(m.Read), CreatedAt: at,
-		MessageBody: bodyRow{Head: m.Head, Title: m.Title, Content: m.Content, ProjectName: m.Project, NoticeTime: at},
+		ID:           m.ID,
+		Uniacid:      uniacid,
+		BusinessID:   business,
+		RecipientID:  m.RecipientID,
+		OperateID:    m.Sender.ID,
+		Plugin:       m.Plugin,
+		NoticeType:   m.Type,
+		HandleStatus: number(m.Awaits),
+		Status:       number(m.Read),
+		CreatedAt:    at,
+		MessageBody:  bodyRow{Head: m.Head, Title: m.Title, Content: m.Content, ProjectName: m.Project, NoticeTime: at},
 		SendStaff: senderRow{
-			ID: m.Sender.ID, Uniacid: uniacid, BusinessID: business, UID: m.Sender.ID, Name: m.Sender.name(),
-			Mobile: m.Sender.Phone, Alias: m.Sender.Nickname, Disabled: number(m.Sender.Disabled),
+			ID:         m.Sender.ID,
+			Uniacid:    uniacid,
+			BusinessID: business,
+			UID:        m.Sender.ID,
+			Name:       m.Sender.name(),
+			Mobile:     m.Sender.Phone,
+			Alias:      m.Sender.Nickname,
+			Disabled:   number(m.Sender.Disabled),
 		},
 	}
 }
@@ -152,7 +167,9 @@ func (s *service) handleList(ctx context.Context, base string, l list, in listIn
 		path := s.PublicURL + strings.ReplaceAll(base, "{business_id}", strconv.FormatInt(business, 10)) + "/" + l.path
 		rows := page.Map(result, func(m Message) row { return newRow(ctx, m, business) })
 		return pageOut{
-			PageE: httpapi.ListE(rows, path, in.query()), UnreadMum: counts.Unread, WaitHandleNum: counts.Awaits,
+			PageE:         httpapi.ListE(rows, path, in.query()),
+			UnreadMum:     counts.Unread,
+			WaitHandleNum: counts.Awaits,
 		}, nil
 	})
 }

@@ -27,25 +27,37 @@ const (
 
 // What people read for the codes of a message, on the page and in files.
 var (
-	types = dataset.Dictionary{Name: "notice_type", Entries: []dataset.Entry{
-		{Value: string(ExportEnded), Label: "导出结束"},
-		{Value: string(ImportEnded), Label: "导入结束"},
-		{Value: string(ApprovalAwaited), Label: "待审批"},
-		{Value: string(ApprovalDecided), Label: "已审批"},
-	}}
-	plugins = dataset.Dictionary{Name: "message_plugin", Entries: []dataset.Entry{
-		{Value: pluginExport, Label: "导出"},
-		{Value: pluginImport, Label: "导入"},
-		{Value: "invitation", Label: "邀请"},
-	}}
-	readStates = dataset.Dictionary{Name: "message_status", Entries: []dataset.Entry{
-		{Value: "0", Label: "未读"},
-		{Value: "1", Label: "已读"},
-	}}
-	handleStates = dataset.Dictionary{Name: "message_handle_status", Entries: []dataset.Entry{
-		{Value: "0", Label: "已处理"},
-		{Value: "1", Label: "待处理"},
-	}}
+	types = dataset.Dictionary{
+		Name: "notice_type",
+		Entries: []dataset.Entry{
+			{Value: string(ExportEnded), Label: "导出结束"},
+			{Value: string(ImportEnded), Label: "导入结束"},
+			{Value: string(ApprovalAwaited), Label: "待审批"},
+			{Value: string(ApprovalDecided), Label: "已审批"},
+		},
+	}
+	plugins = dataset.Dictionary{
+		Name: "message_plugin",
+		Entries: []dataset.Entry{
+			{Value: pluginExport, Label: "导出"},
+			{Value: pluginImport, Label: "导入"},
+			{Value: "invitation", Label: "邀请"},
+		},
+	}
+	readStates = dataset.Dictionary{
+		Name: "message_status",
+		Entries: []dataset.Entry{
+			{Value: "0", Label: "未读"},
+			{Value: "1", Label: "已读"},
+		},
+	}
+	handleStates = dataset.Dictionary{
+		Name: "message_handle_status",
+		Entries: []dataset.Entry{
+			{Value: "0", Label: "已处理"},
+			{Value: "1", Label: "待处理"},
+		},
+	}
 )
 
 // Message is an event told to a person.
@@ -141,8 +153,9 @@ func (s *service) list(ctx context.Context, l list, f Filter, r page.Request) (r
 // change is what a person does with one message. It returns how many messages it changed.
 type change func(ctx context.Context, tx *database.Tx, me, id int64, now time.Time) (int64, error)
 
-// change changes a message of the caller and returns it and the counts as they are then. Doing it again changes nothing.
-// Another's message and an unknown one are the same NotFound. The caller's other pages are told the counts.
+// change changes a message of the caller and returns it and the counts as they are then. Doing
+// it again changes nothing. Another's message and an unknown one are the same NotFound. The
+// caller's other pages are told the counts.
 func (s *service) change(ctx context.Context, id int64, do change) (m Message, c Counts, err error) {
 	me, err := caller(ctx)
 	if err != nil {
@@ -165,8 +178,8 @@ func (s *service) change(ctx context.Context, id int64, do change) (m Message, c
 	return m, c, err
 }
 
-// readAll marks every message of the caller as read and returns how many were not, and the counts. The caller's other
-// pages are told the counts.
+// readAll marks every message of the caller as read and returns how many were not, and the
+// counts. The caller's other pages are told the counts.
 func (s *service) readAll(ctx context.Context) (changed int64, c Counts, err error) {
 	me, err := caller(ctx)
 	if err != nil {

@@ -46,7 +46,8 @@ func (d *desk) fill(n int) {
 	})
 }
 
-// Every list under every filter, and its export, holds what going through all rows by hand finds, and only one's own.
+// Every list under every filter, and its export, holds what going through all rows by hand
+// finds, and only one's own.
 func TestListsAgainstBruteForce(t *testing.T) {
 	onEach(t, func(t *testing.T, d *desk) {
 		d.fill(400)
@@ -85,7 +86,8 @@ func (d *desk) records(l list, i int) admintest.List[Filter, Message] {
 	}
 }
 
-// The pages of the list and of the export meet without a gap, and ticked rows narrow it to one's own of them.
+// The pages of the list and of the export meet without a gap, and ticked rows narrow it to one's
+// own of them.
 func TestPagesAndTickedRows(t *testing.T) {
 	onEach(t, func(t *testing.T, d *desk) {
 		d.fill(120)

@@ -18,23 +18,25 @@ type receipt struct {
 	personID int64
 }
 
-// pushed is what a page is told when its person's counts change: a new message, or none where nothing but the counts is
-// new.
+// pushed is what a page is told when its person's counts change: a new message, or none where
+// nothing but the counts is new.
 type pushed struct {
 	Message       *row `json:"message"`
 	UnreadMum     int  `json:"unreadMum"`
 	WaitHandleNum int  `json:"waitHandleNum"`
 }
 
-// tell tells people of their new messages once they are committed, and others that their counts have changed.
+// tell tells people of their new messages once they are committed, and others that their counts
+// have changed.
 func (s *service) tell(tx *database.Tx, fresh map[receipt]bool, others []int64) {
 	if len(fresh)+len(others) > 0 {
 		tx.AfterCommit(func(ctx context.Context) { s.push(ctx, fresh, others) })
 	}
 }
 
-// push brings new messages, with the counts as they are now, and to those who have none of them their counts alone. It
-// is best effort: a page reads its lists when it opens and when it comes back.
+// push brings new messages, with the counts as they are now, and to those who have none of them
+// their counts alone. It is best effort: a page reads its lists when it opens and when it comes
+// back.
 func (s *service) push(ctx context.Context, fresh map[receipt]bool, others []int64) {
 	people := slices.Clone(others)
 	for r := range fresh {

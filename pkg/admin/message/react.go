@@ -65,8 +65,8 @@ func (s *service) importEnded(ctx context.Context, tx *database.Tx, e admin.Impo
 	return s.write(ctx, tx, []draft{{key: "import:" + e.Key, plugin: pluginImport, kind: ImportEnded, notice: notice}})
 }
 
-// approvalAwaited tells everybody who may decide. What waits again, because a decision could not be applied, is the same
-// message that waits again.
+// approvalAwaited tells everybody who may decide. What waits again, because a decision could not
+// be applied, is the same message that waits again.
 func (s *service) approvalAwaited(ctx context.Context, tx *database.Tx, e admin.Awaited) error {
 	keys := make([]string, len(e.Waiting))
 	for i, w := range e.Waiting {
@@ -118,8 +118,8 @@ func awaitedKey(system string, id int64) string {
 	return system + ":awaited:" + strconv.FormatInt(id, 10)
 }
 
-// write stores the messages of events for those who have none of them yet, and tells them after the commit, and others
-// whose counts have changed beside.
+// write stores the messages of events for those who have none of them yet, and tells them after
+// the commit, and others whose counts have changed beside.
 func (s *service) write(ctx context.Context, tx *database.Tx, drafts []draft, others ...int64) error {
 	told, err := receiptsOf(ctx, tx, drafts)
 	if err != nil {

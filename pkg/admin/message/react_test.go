@@ -69,7 +69,8 @@ func TestWhatMessagesSay(t *testing.T) {
 	})
 }
 
-// A decision that is taken clears what waits for everybody; one that is given back lets it wait again.
+// A decision that is taken clears what waits for everybody; one that is given back lets it wait
+// again.
 func TestWaitingIsForAll(t *testing.T) {
 	onEach(t, func(t *testing.T, d *desk) {
 		awaited := awaitedInvitations(7)
@@ -101,8 +102,9 @@ func TestWaitingIsForAll(t *testing.T) {
 	})
 }
 
-// Whoever's counts change without a new message is told the counts: those for whom somebody else has decided, those for
-// whom something waits again, and a person's other pages when one of them reads. Nobody is told of what did not change.
+// Whoever's counts change without a new message is told the counts: those for whom somebody else
+// has decided, those for whom something waits again, and a person's other pages when one of them
+// reads. Nobody is told of what did not change.
 func TestCountsArePushed(t *testing.T) {
 	onEach(t, func(t *testing.T, d *desk) {
 		d.write(func(ctx context.Context, tx *database.Tx) error {
@@ -128,7 +130,8 @@ func TestCountsArePushed(t *testing.T) {
 			seen[id] = len(sent)
 			return all
 		}
-		// told checks that the approvers got these counts and no message, once, and the one who is none nothing.
+		// told checks that the approvers got these counts and no message, once, and the one who
+		// is none nothing.
 		told := func(what string, unread, waiting int, people ...int) {
 			t.Helper()
 			for i := range d.people {
@@ -183,7 +186,8 @@ func TestCountsArePushed(t *testing.T) {
 	})
 }
 
-// Of an event that is told again, only those hear who had no message of it, and the others once more if theirs waits again.
+// Of an event that is told again, only those hear who had no message of it, and the others once
+// more if theirs waits again.
 func TestANewApproverHearsOfWhatWaits(t *testing.T) {
 	onEach(t, func(t *testing.T, d *desk) {
 		d.raise(admin.ApprovalAwaited, awaitedInvitations(1, 2))

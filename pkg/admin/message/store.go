@@ -12,7 +12,8 @@ import (
 	"exporthub/pkg/page"
 )
 
-// rowsOf begins every query for messages; scan reads what it selects. A sender who is nobody is the system.
+// rowsOf begins every query for messages; scan reads what it selects. A sender who is nobody is
+// the system.
 const rowsOf = `SELECT m.id, m.event_key, m.recipient_id, m.operate_id, m.plugin, m.notice_type, m.status, m.handle_status,
 	m.head, m.title, m.content, m.project_name, m.created_at,
 	COALESCE(p.name, ''), COALESCE(p.nickname, ''), COALESCE(p.account, ''), COALESCE(p.phone, ''), COALESCE(p.status, 1)

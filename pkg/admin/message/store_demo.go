@@ -15,8 +15,8 @@ const (
 	demoNewest   = "2026-11-01T09:46:19.913+08:00"
 )
 
-// seedDemo gives the first people of an installation some messages. The rows are the same every time; size does not
-// matter to them.
+// seedDemo gives the first people of an installation some messages. The rows are the same every
+// time; size does not matter to them.
 func seedDemo(ctx context.Context, db *database.DB, _ int) error {
 	newest, err := time.Parse(time.RFC3339, demoNewest)
 	if err != nil {
@@ -52,15 +52,38 @@ func demoDraft(i int, people []int64) draft {
 	subject := fmt.Sprintf("139%08d", 1000+i)
 	switch i / len(people) % 3 {
 	case 0:
-		return draft{plugin: pluginExport, kind: ExportEnded, notice: admin.Notice{
-			To: to, Head: "导出已完成", Title: "邀请记录", Content: fmt.Sprintf("文件已生成，共 %d 行，请在导出任务中下载", 100+i),
-		}}
+		return draft{
+			plugin: pluginExport,
+			kind:   ExportEnded,
+			notice: admin.Notice{
+				To:      to,
+				Head:    "导出已完成",
+				Title:   "邀请记录",
+				Content: fmt.Sprintf("文件已生成，共 %d 行，请在导出任务中下载", 100+i),
+			},
+		}
 	case 1:
-		return draft{plugin: pluginExport, kind: ExportEnded, notice: admin.Notice{
-			To: to, Head: "导出失败", Title: "邀请记录", Content: "文件上传失败，请稍后重新导出",
-		}}
+		return draft{
+			plugin: pluginExport,
+			kind:   ExportEnded,
+			notice: admin.Notice{
+				To:      to,
+				Head:    "导出失败",
+				Title:   "邀请记录",
+				Content: "文件上传失败，请稍后重新导出",
+			},
+		}
 	}
-	return draft{senderID: people[0], plugin: "invitation", kind: ApprovalDecided, notice: admin.Notice{
-		To: to, Head: "邀请已通过", Title: subject, Content: "资料齐全", Project: "2026年上海物联网展",
-	}}
+	return draft{
+		senderID: people[0],
+		plugin:   "invitation",
+		kind:     ApprovalDecided,
+		notice: admin.Notice{
+			To:      to,
+			Head:    "邀请已通过",
+			Title:   subject,
+			Content: "资料齐全",
+			Project: "2026年上海物联网展",
+		},
+	}
 }

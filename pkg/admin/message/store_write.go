@@ -19,7 +19,8 @@ const (
 	maxContent = 1000
 )
 
-// insertMessages stores messages. The index over event and person refuses a second one of an event for somebody.
+// insertMessages stores messages. The index over event and person refuses a second one of an
+// event for somebody.
 func insertMessages(ctx context.Context, tx *database.Tx, drafts []draft, now time.Time) error {
 	for some := range slices.Chunk(drafts, batch) {
 		var values []string
@@ -69,7 +70,8 @@ func markAllRead(ctx context.Context, tx *database.Tx, me int64, now time.Time) 
 	return n, nil
 }
 
-// markHandledFor clears what waits of the named events, for everybody, and returns for whom something did.
+// markHandledFor clears what waits of the named events, for everybody, and returns for whom
+// something did.
 func markHandledFor(ctx context.Context, tx *database.Tx, keys []string, now time.Time) ([]int64, error) {
 	return turn(ctx, tx, keys, 1, "handle_status = 0, handled_at = ?", database.Micros(now))
 }
@@ -79,7 +81,8 @@ func markAwaiting(ctx context.Context, tx *database.Tx, keys []string) ([]int64,
 	return turn(ctx, tx, keys, 0, "handle_status = 1, handled_at = NULL")
 }
 
-// turn changes the messages of the named events that are in a state of handling, and returns whose they are.
+// turn changes the messages of the named events that are in a state of handling, and returns
+// whose they are.
 func turn(ctx context.Context, tx *database.Tx, keys []string, from int, set string, args ...any) ([]int64, error) {
 	var people []int64
 	for some := range slices.Chunk(keys, batch) {
