@@ -2,7 +2,8 @@ package auth
 
 import (
 	"context"
-	"encoding/json"
+
+	"exporthub/pkg/event"
 )
 
 // ChannelRule says who may subscribe to the channels under a prefix, and which stream of events feeds them. Systems and
@@ -22,14 +23,5 @@ type Subscription struct {
 	// StillAllowed is asked again while the subscription lives; nil means for as long as the session does.
 	StillAllowed func(ctx context.Context) bool
 	// Latest returns what a late subscriber is told at once; nil means nothing.
-	Latest func(ctx context.Context) ([]Event, error)
-}
-
-// Event is something that happened, on its way to subscribers.
-type Event struct {
-	Streams []string        // the names it is published under
-	Key     string          // the thing it is about, such as a job's uuid
-	Seq     uint64          // orders the events of one Key
-	Final   bool            // the last one of its Key
-	Data    json.RawMessage // what subscribers receive
+	Latest func(ctx context.Context) ([]event.Event, error)
 }

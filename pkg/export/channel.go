@@ -10,6 +10,7 @@ import (
 
 	"exporthub/pkg/auth"
 	"exporthub/pkg/errs"
+	published "exporthub/pkg/event"
 	"exporthub/pkg/job"
 )
 
@@ -66,7 +67,7 @@ func (s *Service) resolveCapability(ctx context.Context, channel string) (auth.S
 }
 
 func (s *Service) personSubscription(id int64) auth.Subscription {
-	return auth.Subscription{Stream: userStream(id), Latest: func(ctx context.Context) ([]auth.Event, error) {
+	return auth.Subscription{Stream: userStream(id), Latest: func(ctx context.Context) ([]published.Event, error) {
 		jobs, err := s.store.Recent(ctx, id, endedWithin)
 		if err != nil {
 			return nil, err
@@ -86,7 +87,7 @@ func (s *Service) resolveJob(ctx context.Context, p *auth.Principal, id string) 
 	if err != nil {
 		return auth.Subscription{}, err
 	}
-	return auth.Subscription{Stream: jobStream(id), Latest: func(ctx context.Context) ([]auth.Event, error) {
+	return auth.Subscription{Stream: jobStream(id), Latest: func(ctx context.Context) ([]published.Event, error) {
 		j, err := s.store.Get(ctx, id)
 		if err != nil {
 			return nil, err
@@ -99,8 +100,8 @@ func (s *Service) resolveJob(ctx context.Context, p *auth.Principal, id string) 
 }
 
 // replay tells jobs as they stand.
-func replay(jobs []job.Job) []auth.Event {
-	var events []auth.Event
+func replay(jobs []job.Job) []published.Event {
+	var events []published.Event
 	for _, j := range jobs {
 		if j.Kind != KindName {
 			continue
@@ -109,7 +110,7 @@ func replay(jobs []job.Job) []auth.Event {
 		if err != nil {
 			continue // a row nobody can read has nothing to tell
 		}
-		events = append(events, auth.Event{Key: j.UUID, Seq: j.Seq(), Final: j.State.Ended(), Data: json.RawMessage(e.render(true))})
+		events = append(events, published.Event{Key: j.UUID, Seq: j.Seq(), Final: j.State.Ended(), Data: json.RawMessage(e.render(true))})
 	}
 	return events
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"exporthub/pkg/database"
+	"exporthub/pkg/event"
 )
 
 // Kind is a sort of work as data: what an attempt does and what its followers are told.
@@ -34,20 +35,11 @@ type Kind struct {
 	Render func(j Job) (data json.RawMessage, streams []string)
 }
 
-// Event is what happened to a job, on its way to its followers.
-type Event struct {
-	Streams []string
-	Key     string // the job's uuid
-	Seq     uint64
-	Final   bool
-	Data    json.RawMessage
-}
-
-// Publisher brings events to followers. It is best effort: the row is the truth, and a follower who missed an event
-// learns the present when it subscribes again.
-type Publisher interface {
-	Publish(ctx context.Context, e Event) error
-}
+// Event and Publisher are the shared ones.
+type (
+	Event     = event.Event
+	Publisher = event.Publisher
+)
 
 // Doorbell is the delivery of a queued row to a worker: nothing but who and which attempt. N tells repeated rings of one
 // attempt apart.
