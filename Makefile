@@ -13,15 +13,15 @@ run: build ## the whole system in one process, with demo data, at http://127.0.0
 dev: bin/api ## the system as run does, without building the page (run "npm --prefix web run dev" beside it)
 	exec ./bin/api -embedded
 
-up: build $(if $(filter qiniu,$(STORAGE)),bin/qiniu-standin) ## the system in parts, in the background, without Docker; STORAGE=qiniu for a stand-in
+up: build $(if $(filter qiniu,$(STORAGE)),bin/qiniu-fake) ## the system in parts, in the background, without Docker; STORAGE=qiniu for a fake Qiniu
 	./bin/up
 
 down: ## stops what up started; data stays
 	@test -x bin/up || $(MAKE) --no-print-directory build-go
 	./bin/up -down
 
-bin/qiniu-standin: build-go
-	go build -o $@ ./pkg/storage/qiniu/standin/cmd
+bin/qiniu-fake: build-go
+	go build -o $@ ./pkg/storage/qiniu/fake/cmd
 
 build: ## the page and both programs, side by side as far as they go
 	@$(MAKE) --no-print-directory -j2 web compile

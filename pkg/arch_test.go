@@ -44,14 +44,14 @@ var arrows = map[string][]string{
 	"testkit/services":        {"testkit", "testkit/internal/server"},
 	"database/dbtest":         {"database", "testkit"},
 	"storage/storagetest":     {"storage", "errs"},
-	"storage/qiniu/standin":   {},
+	"storage/qiniu/fake":      {},
 
-	"storage/qiniu/standin/cmd": {"storage/qiniu/standin"},
+	"storage/qiniu/fake/cmd": {"storage/qiniu/fake"},
 }
 
 // forTests are the packages that only tests, and commands made for tests, may import.
 var forTests = []string{"testkit", "testkit/internal/server", "database/dbtest", "storage/storagetest", "admin/admintest",
-	"storage/qiniu/standin", "storage/qiniu/standin/cmd"}
+	"storage/qiniu/fake", "storage/qiniu/fake/cmd"}
 
 // source is one Go file: its package's name as in arrows, its path, and what it imports.
 type source struct {

@@ -15,7 +15,7 @@ import (
 	"exporthub/pkg/auth"
 	"exporthub/pkg/database"
 	"exporthub/pkg/database/dbtest"
-	"exporthub/pkg/storage/qiniu/standin"
+	"exporthub/pkg/storage/qiniu/fake"
 	"exporthub/pkg/testkit"
 )
 
@@ -44,7 +44,7 @@ type faulty struct {
 	people  *auth.Service
 	files   string
 	spool   string
-	kodo    *standin.Running // nil while files are kept on disk
+	kodo    *fake.Running // nil while files are kept on disk
 	fleet   *fleet
 	person  faultPerson
 	jobs    []string // accepted

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"exporthub/pkg/storage/qiniu/standin"
+	"exporthub/pkg/storage/qiniu/fake"
 	"exporthub/pkg/testkit"
 )
 
@@ -23,16 +23,16 @@ func TestFaultKilledWhileUploading(t *testing.T) {
 	worker := f.worker()
 	for _, c := range []struct {
 		name   string
-		fault  standin.Fault
+		fault  fake.Fault
 		parts  int // that had arrived by then
 		zombie bool
 	}{
-		{"while rows are still written", standin.Fault{Op: standin.OpPart, Part: 1}, 0, false},
-		{"in the middle of a part", standin.Fault{Op: standin.OpPart, Part: 2}, 1, false},
-		{"before the end", standin.Fault{Op: standin.OpComplete}, 2, false},
-		{"stopped in the middle of a part", standin.Fault{Op: standin.OpPart, Part: 2}, 1, true},
+		{"while rows are still written", fake.Fault{Op: fake.OpPart, Part: 1}, 0, false},
+		{"in the middle of a part", fake.Fault{Op: fake.OpPart, Part: 2}, 1, false},
+		{"before the end", fake.Fault{Op: fake.OpComplete}, 2, false},
+		{"stopped in the middle of a part", fake.Fault{Op: fake.OpPart, Part: 2}, 1, true},
 	} {
-		c.fault.Kind = standin.Stall
+		c.fault.Kind = fake.Stall
 		if err := k.Fail(c.fault); err != nil {
 			t.Fatal(err)
 		}

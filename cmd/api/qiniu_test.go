@@ -7,30 +7,30 @@ import (
 	"testing"
 	"time"
 
-	"exporthub/pkg/storage/qiniu/standin"
+	"exporthub/pkg/storage/qiniu/fake"
 	"exporthub/pkg/testkit"
 )
 
 const (
-	kodoAccessKey = "stand-in-access-key-4711"
-	kodoSecretKey = "stand-in-secret-key-4712"
+	kodoAccessKey = "fake-access-key-4711"
+	kodoSecretKey = "fake-secret-key-4712"
 	kodoPrivate   = "exports"
 )
 
-// startOnQiniu starts an api and a worker that keep their files at a stand-in for Qiniu.
-func startOnQiniu(t *testing.T, rows int) (*parts, *process, *standin.Running) {
+// startOnQiniu starts an api and a worker that keep their files at a fake Qiniu.
+func startOnQiniu(t *testing.T, rows int) (*parts, *process, *fake.Running) {
 	t.Helper()
 	k, environ := startKodo(t)
 	p := startParts(t, rows, append(environ, "UPLOAD_RETRY_DELAY=20ms")...)
 	return p, p.worker(), k
 }
 
-// startKodo starts a stand-in for Qiniu and returns the variables that have files kept there.
-func startKodo(t testing.TB) (*standin.Running, []string) {
+// startKodo starts a fake Qiniu and returns the variables that have files kept there.
+func startKodo(t testing.TB) (*fake.Running, []string) {
 	t.Helper()
-	k := standin.Start(t, standin.Options{
+	k := fake.Start(t, fake.Options{
 		AccessKey: kodoAccessKey, SecretKey: kodoSecretKey,
-		Buckets: []standin.Bucket{{Name: "covers", Public: true}, {Name: kodoPrivate}},
+		Buckets: []fake.Bucket{{Name: "covers", Public: true}, {Name: kodoPrivate}},
 	})
 	return k, []string{
 		"STORAGE=qiniu", "STORAGE_DIR=", "QINIU_ACCESS_KEY=" + kodoAccessKey, "QINIU_SECRET_KEY=" + kodoSecretKey,
@@ -81,7 +81,7 @@ func TestExportsOnQiniu(t *testing.T) {
 			}
 		}
 	}
-	fail := func(faults ...standin.Fault) {
+	fail := func(faults ...fake.Fault) {
 		t.Helper()
 		if err := k.Fail(faults...); err != nil {
 			t.Fatal(err)
@@ -90,7 +90,7 @@ func TestExportsOnQiniu(t *testing.T) {
 
 	// A refusal for good ends the job; its place in the day is given back, and nothing is left.
 	before := ""
-	refused := func(fault standin.Fault) {
+	refused := func(fault fake.Fault) {
 		t.Helper()
 		fail(fault)
 		defer k.Heal()
@@ -108,11 +108,11 @@ func TestExportsOnQiniu(t *testing.T) {
 			t.Errorf("%s %d: %d objects and %d unfinished uploads are left", fault.Kind, fault.Status, len(objects), len(uploads))
 		}
 	}
-	refused(standin.Fault{Op: standin.OpForm, Kind: standin.Refuse, Status: 403})
+	refused(fake.Fault{Op: fake.OpForm, Kind: fake.Refuse, Status: 403})
 	if got := stages(f.until(time.Minute, over)); !strings.HasSuffix(got, "before_upload upload_failure failure") {
 		t.Errorf("stages %s", got)
 	}
-	refused(standin.Fault{Op: standin.OpForm, Kind: standin.Lose})
+	refused(fake.Fault{Op: fake.OpForm, Kind: fake.Lose})
 
 	uuid, left := p.export(token, "xlsx")
 	if fetched(uuid); left != before {
@@ -123,7 +123,7 @@ func TestExportsOnQiniu(t *testing.T) {
 	tried := func() int { return strings.Count(worker.logs.String(), "storing a file failed, trying again") }
 	tries := tried()
 	for _, times := range []int{2, 6} {
-		fail(standin.Fault{Op: standin.OpForm, Kind: standin.Refuse, Status: 503, Times: times})
+		fail(fake.Fault{Op: fake.OpForm, Kind: fake.Refuse, Status: 503, Times: times})
 		uuid, _ = p.export(token, "xlsx")
 		fetched(uuid)
 	}
@@ -152,7 +152,7 @@ func TestLargeExportsOnQiniu(t *testing.T) {
 	const rows = 40_000
 	p, worker, k := startOnQiniu(t, rows)
 	token, _ := p.signIn()
-	fail := func(faults ...standin.Fault) {
+	fail := func(faults ...fake.Fault) {
 		t.Helper()
 		k.Heal()
 		k.Forget()
@@ -162,8 +162,8 @@ func TestLargeExportsOnQiniu(t *testing.T) {
 	}
 
 	// The engine's second try sends what the first has not brought over.
-	fail(standin.Fault{Op: standin.OpPart, Part: 2, Kind: standin.Refuse, Status: 503, Times: 3},
-		standin.Fault{Op: standin.OpPart, Part: 1, Kind: standin.Cut, Times: 1})
+	fail(fake.Fault{Op: fake.OpPart, Part: 2, Kind: fake.Refuse, Status: 503, Times: 3},
+		fake.Fault{Op: fake.OpPart, Part: 1, Kind: fake.Cut, Times: 1})
 	uuid, _ := p.export(token, "csv")
 	j := p.finished(token, uuid)
 	if j.Status != "success" {
@@ -173,7 +173,7 @@ func TestLargeExportsOnQiniu(t *testing.T) {
 		t.Error("the engine's first try was enough")
 	}
 	sent := map[int]int{}
-	for _, r := range k.Requests(standin.OpPart) {
+	for _, r := range k.Requests(fake.OpPart) {
 		if r.Status == http.StatusOK {
 			sent[r.Part]++
 		}
@@ -186,7 +186,7 @@ func TestLargeExportsOnQiniu(t *testing.T) {
 			t.Errorf("part %d was brought over %d times", part, times)
 		}
 	}
-	if begun := len(k.Requests(standin.OpInit)); begun != 1 {
+	if begun := len(k.Requests(fake.OpInit)); begun != 1 {
 		t.Errorf("%d uploads were begun, want 1", begun)
 	}
 	link := p.do("GET", pathOf(t, *j.FileURL), nil).header.Get("Location")
@@ -196,7 +196,7 @@ func TestLargeExportsOnQiniu(t *testing.T) {
 	}
 
 	stalled := k.Stalled()
-	fail(standin.Fault{Op: standin.OpPart, Part: 2, Kind: standin.Stall})
+	fail(fake.Fault{Op: fake.OpPart, Part: 2, Kind: fake.Stall})
 	uuid, _ = p.export(token, "csv")
 	testkit.Eventually(t, time.Minute, func() bool { return k.Stalled() > stalled }, "the upload to stand still")
 	if res := p.do("DELETE", "/api/exports/"+uuid, nil, "ACCESS-TOKEN", token); res.status/100 != 2 {
@@ -217,7 +217,7 @@ func TestReadinessTellsOfQiniu(t *testing.T) {
 	if text := ask(); strings.Contains(text, "degraded") {
 		t.Errorf("while it is well: %s", text)
 	}
-	if err := k.Fail(standin.Fault{Op: standin.OpInit, Kind: standin.Refuse, Status: 401}); err != nil {
+	if err := k.Fail(fake.Fault{Op: fake.OpInit, Kind: fake.Refuse, Status: 401}); err != nil {
 		t.Fatal(err)
 	}
 	var res answer

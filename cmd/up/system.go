@@ -65,7 +65,7 @@ func runSystem(ctx context.Context, s settings, environ []string, out io.Writer)
 	return err
 }
 
-// startData starts Redis, PostgreSQL and, where files go to Qiniu, its stand-in. It returns the programs' variables.
+// startData starts Redis, PostgreSQL and, where files go to Qiniu, a fake Qiniu. It returns the programs' variables.
 func startData(ctx context.Context, s settings, l *layer, environ []string) (map[string]string, error) {
 	taken := map[string]bool{}
 	redisAt, err := freeAddress(taken)
@@ -91,8 +91,8 @@ func startData(ctx context.Context, s settings, l *layer, environ []string) (map
 	if variables["APP_ENV"] == "" {
 		variables["APP_ENV"] = "development"
 	}
-	standin := variables["STORAGE"] == "qiniu" && variables["QINIU_ACCESS_KEY"] == ""
-	if !standin { // its variables are known once it runs
+	fake := variables["STORAGE"] == "qiniu" && variables["QINIU_ACCESS_KEY"] == ""
+	if !fake { // its variables are known once it runs
 		if _, err := load(variables); err != nil {
 			return nil, err
 		}
@@ -108,18 +108,18 @@ func startData(ctx context.Context, s settings, l *layer, environ []string) (map
 	if err := l.run(ctx, cache, database); err != nil {
 		return nil, err
 	}
-	if standin {
-		err = startStandin(ctx, s, l, variables)
+	if fake {
+		err = startFakeQiniu(ctx, s, l, variables)
 	}
 	return variables, err
 }
 
-// toldVariable is how the stand-in tells what makes the programs use it.
-var toldVariable = regexp.MustCompile(`\b(QINIU_[A-Z_]+)=(\S+)`)
+// announcedVariable matches how the fake prints what makes the programs use it.
+var announcedVariable = regexp.MustCompile(`\b(QINIU_[A-Z_]+)=(\S+)`)
 
-// startStandin starts the stand-in for Qiniu and adds what it tells to variables. Its directory is emptied first: it keeps
+// startFakeQiniu starts the fake Qiniu and adds the variables it prints. Its directory is emptied first: it keeps
 // the bytes there, and what they are in memory.
-func startStandin(ctx context.Context, s settings, l *layer, variables map[string]string) error {
+func startFakeQiniu(ctx context.Context, s settings, l *layer, variables map[string]string) error {
 	address, err := freeAddress(map[string]bool{})
 	if err != nil {
 		return err
@@ -131,24 +131,24 @@ func startStandin(ctx context.Context, s settings, l *layer, variables map[strin
 	err = l.run(ctx, part{
 		name: "qiniu", quit: syscall.SIGTERM, grace: 10 * time.Second,
 		cmd: func() *exec.Cmd {
-			return exec.Command(filepath.Join(s.Bin, "qiniu-standin"), "-addr", address, "-dir", dir)
+			return exec.Command(filepath.Join(s.Bin, "qiniu-fake"), "-addr", address, "-dir", dir)
 		},
 		ready: func(context.Context) error {
 			text, err := os.ReadFile(filepath.Join(s.Data, "logs", "qiniu.log"))
 			if err != nil {
 				return err
 			}
-			for _, v := range toldVariable.FindAllStringSubmatch(string(text), -1) {
+			for _, v := range announcedVariable.FindAllStringSubmatch(string(text), -1) {
 				variables[v[1]] = v[2]
 			}
 			if variables["QINIU_RS_HOST"] == "" {
-				return errors.New("it has not told its variables")
+				return errors.New("it has not printed its variables")
 			}
 			return nil
 		},
 	})
 	if err != nil {
-		return fmt.Errorf("the stand-in for Qiniu: %w", err)
+		return fmt.Errorf("the fake Qiniu: %w", err)
 	}
 	return nil
 }

@@ -22,8 +22,8 @@ func bin(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
 	for out, pkgs := range map[string][]string{
-		dir + "/":                           {"exporthub/cmd/api", "exporthub/cmd/worker", "exporthub/cmd/up"},
-		filepath.Join(dir, "qiniu-standin"): {"exporthub/pkg/storage/qiniu/standin/cmd"},
+		dir + "/":                        {"exporthub/cmd/api", "exporthub/cmd/worker", "exporthub/cmd/up"},
+		filepath.Join(dir, "qiniu-fake"): {"exporthub/pkg/storage/qiniu/fake/cmd"},
 	} {
 		build := exec.Command("go", append([]string{"build", "-o", out}, pkgs...)...)
 		if text, err := build.CombinedOutput(); err != nil {
@@ -166,7 +166,7 @@ func TestUpDownAndUpAgain(t *testing.T) {
 		t.Errorf("the second start tells:\n%s", told)
 	}
 	if rows := s.exported(password); rows != 300 {
-		t.Errorf("%d rows were exported to the stand-in", rows)
+		t.Errorf("%d rows were exported to the fake Qiniu", rows)
 	}
 }
 

@@ -34,7 +34,7 @@ type follower struct {
 // way when the file is complete, with none when it will never be. No call is under way after that.
 func (a *attempt) follow(ctx context.Context, spool *os.File, key string) *follower {
 	f := &follower{spool: spool, stop: func(time.Duration) {}}
-	store, able := a.s.o.Store.(storage.Follower)
+	store, able := a.s.o.Store.(storage.IncrementalUploader)
 	if !able {
 		return f
 	}

@@ -50,9 +50,9 @@ type LinkOptions struct {
 	TTL      time.Duration // how long the link is good; 0 is 5 minutes
 }
 
-// Follower is what a store offers besides that can take an object while it is still being written. A store that can't
-// does not implement it.
-type Follower interface {
+// IncrementalUploader is what a store offers besides that can take an object while it is still
+// being written. A store that can't does not implement it.
+type IncrementalUploader interface {
 	// Ahead sends what can be sent by now of an object that is still growing, of which the first size bytes are written
 	// and change no more, so that the Put of the same key and source has to send only what is missing. No object is
 	// there before that Put. Errors are those of Put, which needs no Ahead to have worked.

@@ -3,7 +3,7 @@
 //
 // Events travel as compact JSON on a small, fixed number of pub/sub channels, <prefix>:0, <prefix>:1, and so on. All events of one
 // Key use one of them, so their order is kept. All publishers and servers must agree on prefix and number. Only
-// SUBSCRIBE, PUBLISH and PING are used, so a single server, Sentinel, Cluster and in-process stand-ins all do.
+// SUBSCRIBE, PUBLISH and PING are used, so a single server, Sentinel, Cluster and in-process fakes all do.
 //
 // Redis pub/sub forgets: what is published while a server's link is down is lost to that server. Run notices a link that is cut or has
 // gone silent, connects again with growing pauses, and then calls resync, with which the server fetches the latest state of every

@@ -11,7 +11,7 @@ import (
 
 	"exporthub/pkg/errs"
 	"exporthub/pkg/storage"
-	"exporthub/pkg/storage/qiniu/standin"
+	"exporthub/pkg/storage/qiniu/fake"
 	"exporthub/pkg/testkit"
 )
 
@@ -54,8 +54,8 @@ func TestAheadSendsFullPartsAndPutTheRest(t *testing.T) {
 		t.Fatal(err)
 	}
 	holds(t, k, data)
-	if got := sentParts(k); !slices.Equal(got, []int{6, 7}) || len(k.Requests(standin.OpInit)) != 0 {
-		t.Errorf("Put sent %v in %d new uploads, want 6 and 7 in the one there was", got, len(k.Requests(standin.OpInit)))
+	if got := sentParts(k); !slices.Equal(got, []int{6, 7}) || len(k.Requests(fake.OpInit)) != 0 {
+		t.Errorf("Put sent %v in %d new uploads, want 6 and 7 in the one there was", got, len(k.Requests(fake.OpInit)))
 	}
 	if len(told) == 0 || told[len(told)-1] != int64(len(data)) {
 		t.Errorf("told %v of %d bytes", told, len(data))
@@ -85,15 +85,15 @@ func TestAheadOfNothingToSend(t *testing.T) {
 func TestPutHealsWhatAheadCouldNot(t *testing.T) {
 	data := content(5*block+9, 1)
 	for name, c := range map[string]struct {
-		fault standin.Fault
+		fault fake.Fault
 		kind  errs.Kind
 	}{
-		"begin is away":    {standin.Fault{Op: standin.OpInit, Kind: standin.Refuse, Status: 503}, errs.Unavailable},
-		"a part is away":   {standin.Fault{Op: standin.OpPart, Part: 3, Kind: standin.Refuse, Status: 503}, errs.Unavailable},
-		"a part breaks":    {standin.Fault{Op: standin.OpPart, Part: 2, Kind: standin.Drop}, errs.Unavailable},
-		"a part is bad":    {standin.Fault{Op: standin.OpPart, Part: 2, Kind: standin.Refuse, Status: 403}, errs.Forbidden},
-		"Kodo forgot":      {standin.Fault{Op: standin.OpPart, Part: 2, Kind: standin.Refuse, Status: 612}, errs.Unavailable},
-		"refused entirely": {standin.Fault{Op: standin.OpInit, Kind: standin.Refuse, Status: 401}, errs.Forbidden},
+		"begin is away":    {fake.Fault{Op: fake.OpInit, Kind: fake.Refuse, Status: 503}, errs.Unavailable},
+		"a part is away":   {fake.Fault{Op: fake.OpPart, Part: 3, Kind: fake.Refuse, Status: 503}, errs.Unavailable},
+		"a part breaks":    {fake.Fault{Op: fake.OpPart, Part: 2, Kind: fake.Drop}, errs.Unavailable},
+		"a part is bad":    {fake.Fault{Op: fake.OpPart, Part: 2, Kind: fake.Refuse, Status: 403}, errs.Forbidden},
+		"Kodo forgot":      {fake.Fault{Op: fake.OpPart, Part: 2, Kind: fake.Refuse, Status: 612}, errs.Unavailable},
+		"refused entirely": {fake.Fault{Op: fake.OpInit, Kind: fake.Refuse, Status: 401}, errs.Forbidden},
 	} {
 		t.Run(name, func(t *testing.T) {
 			k := kodo(t)
@@ -153,8 +153,8 @@ func TestPutComparesWhatWasSentAhead(t *testing.T) {
 func TestAheadThatIsCancelled(t *testing.T) {
 	data := content(5*block, 1)
 	reason := errors.New("the file is complete")
-	for name, after := range map[string]func(t *testing.T, k *standin.Running, s *Store){
-		"then put": func(t *testing.T, k *standin.Running, s *Store) {
+	for name, after := range map[string]func(t *testing.T, k *fake.Running, s *Store){
+		"then put": func(t *testing.T, k *fake.Running, s *Store) {
 			k.Forget()
 			if err := put(t.Context(), s, data); err != nil {
 				t.Fatal(err)
@@ -165,9 +165,9 @@ func TestAheadThatIsCancelled(t *testing.T) {
 			}
 			noUploads(t, k)
 		},
-		"then a put that is cancelled": func(t *testing.T, k *standin.Running, s *Store) {
+		"then a put that is cancelled": func(t *testing.T, k *fake.Running, s *Store) {
 			ctx, cancel := context.WithCancel(t.Context())
-			fail(t, k, standin.Fault{Op: standin.OpComplete, Kind: standin.Stall})
+			fail(t, k, fake.Fault{Op: fake.OpComplete, Kind: fake.Stall})
 			done := make(chan error, 1)
 			go func() { done <- put(ctx, s, data) }()
 			testkit.Eventually(t, 10*time.Second, func() bool { return k.Stalled() > 1 }, "the end to stand still")
@@ -177,13 +177,13 @@ func TestAheadThatIsCancelled(t *testing.T) {
 			}
 			nothing(t, k)
 		},
-		"then deleted": func(t *testing.T, k *standin.Running, s *Store) {
+		"then deleted": func(t *testing.T, k *fake.Running, s *Store) {
 			if err := s.Delete(t.Context(), key); err != nil {
 				t.Fatal(err)
 			}
 			nothing(t, k)
 		},
-		"then nobody comes back": func(t *testing.T, k *standin.Running, s *Store) {
+		"then nobody comes back": func(t *testing.T, k *fake.Running, s *Store) {
 			if n, err := s.Sweep(t.Context(), 0); n != 1 || err != nil {
 				t.Errorf("swept %d, %v", n, err)
 			}
@@ -195,7 +195,7 @@ func TestAheadThatIsCancelled(t *testing.T) {
 			o := options(k)
 			o.Concurrency = 1
 			s := open(t, o)
-			fail(t, k, standin.Fault{Op: standin.OpPart, Part: 3, Kind: standin.Stall})
+			fail(t, k, fake.Fault{Op: fake.OpPart, Part: 3, Kind: fake.Stall})
 			ctx, cancel := context.WithCancelCause(t.Context())
 			done := make(chan error, 1)
 			go func() { done <- ahead(ctx, s, data, len(data)) }()

@@ -8,7 +8,7 @@
 // could not be aborted, or that nobody came back for, is aborted by Sweep and Close. Kodo
 // does not list what is unfinished: what a killed process leaves is known to others by Options.Ledger, and ended by their
 // Abort.
-// Ahead begins such an upload while the object is still being written (storage.Follower): it sends the parts that are
+// Ahead begins such an upload while the object is still being written (storage.IncrementalUploader): it sends the parts that are
 // full, and leaves the rest to Put.
 //
 // Nothing Kodo says is taken on trust: the MD5 of every part, and the hash and size of the finished object, are compared

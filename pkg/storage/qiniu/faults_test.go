@@ -11,28 +11,28 @@ import (
 
 	"exporthub/pkg/errs"
 	"exporthub/pkg/storage"
-	"exporthub/pkg/storage/qiniu/standin"
+	"exporthub/pkg/storage/qiniu/fake"
 	"exporthub/pkg/testkit"
 )
 
 // operations are what a store does, with which of Kodo's operations they need.
 var operations = []struct {
 	name string
-	op   standin.Op
+	op   fake.Op
 	do   func(ctx context.Context, s *Store) error
 }{
-	{"put small", standin.OpForm, func(ctx context.Context, s *Store) error { return put(ctx, s, content(10, 1)) }},
-	{"put large: begin", standin.OpInit, func(ctx context.Context, s *Store) error { return put(ctx, s, content(block+1, 1)) }},
-	{"put large: part", standin.OpPart, func(ctx context.Context, s *Store) error { return put(ctx, s, content(block+1, 1)) }},
-	{"put large: complete", standin.OpComplete, func(ctx context.Context, s *Store) error { return put(ctx, s, content(block+1, 1)) }},
-	{"put: confirm", standin.OpStat, func(ctx context.Context, s *Store) error { return put(ctx, s, content(10, 1)) }},
-	{"stat", standin.OpStat, func(ctx context.Context, s *Store) error { _, err := s.Stat(ctx, "there"); return err }},
-	{"copy", standin.OpCopy, func(ctx context.Context, s *Store) error { return s.Copy(ctx, "there", "b") }},
-	{"delete", standin.OpDelete, func(ctx context.Context, s *Store) error { return s.Delete(ctx, "there") }},
-	{"list", standin.OpList, func(ctx context.Context, s *Store) error { _, _, err := s.List(ctx, "", "", 10); return err }},
-	{"check: up", standin.OpInit, func(ctx context.Context, s *Store) error { return s.Check(ctx) }},
-	{"check: rs", standin.OpStat, func(ctx context.Context, s *Store) error { return s.Check(ctx) }},
-	{"read", standin.OpDownload, func(ctx context.Context, s *Store) error {
+	{"put small", fake.OpForm, func(ctx context.Context, s *Store) error { return put(ctx, s, content(10, 1)) }},
+	{"put large: begin", fake.OpInit, func(ctx context.Context, s *Store) error { return put(ctx, s, content(block+1, 1)) }},
+	{"put large: part", fake.OpPart, func(ctx context.Context, s *Store) error { return put(ctx, s, content(block+1, 1)) }},
+	{"put large: complete", fake.OpComplete, func(ctx context.Context, s *Store) error { return put(ctx, s, content(block+1, 1)) }},
+	{"put: confirm", fake.OpStat, func(ctx context.Context, s *Store) error { return put(ctx, s, content(10, 1)) }},
+	{"stat", fake.OpStat, func(ctx context.Context, s *Store) error { _, err := s.Stat(ctx, "there"); return err }},
+	{"copy", fake.OpCopy, func(ctx context.Context, s *Store) error { return s.Copy(ctx, "there", "b") }},
+	{"delete", fake.OpDelete, func(ctx context.Context, s *Store) error { return s.Delete(ctx, "there") }},
+	{"list", fake.OpList, func(ctx context.Context, s *Store) error { _, _, err := s.List(ctx, "", "", 10); return err }},
+	{"check: up", fake.OpInit, func(ctx context.Context, s *Store) error { return s.Check(ctx) }},
+	{"check: rs", fake.OpStat, func(ctx context.Context, s *Store) error { return s.Check(ctx) }},
+	{"read", fake.OpDownload, func(ctx context.Context, s *Store) error {
 		r, _, err := s.Open(ctx, "there")
 		if err != nil {
 			return err
@@ -43,7 +43,7 @@ var operations = []struct {
 	}},
 }
 
-func withObject(t *testing.T) (*standin.Running, *Store) {
+func withObject(t *testing.T) (*fake.Running, *Store) {
 	t.Helper()
 	k := kodo(t)
 	s := open(t, options(k))
@@ -67,7 +67,7 @@ func TestEveryAnswerHasItsKind(t *testing.T) {
 		for _, o := range operations {
 			t.Run(fmt.Sprint(o.name, " ", status), func(t *testing.T) {
 				k, s := withObject(t)
-				fail(t, k, standin.Fault{Op: o.op, Kind: standin.Refuse, Status: status})
+				fail(t, k, fake.Fault{Op: o.op, Kind: fake.Refuse, Status: status})
 				err := o.do(t.Context(), s)
 				if !errs.Is(err, want.kind) {
 					t.Fatalf("%v, want %v", err, want.kind)
@@ -88,9 +88,9 @@ func TestEveryAnswerHasItsKind(t *testing.T) {
 func TestABadRequestIsTriedAgainOnlyWithData(t *testing.T) {
 	for _, o := range operations {
 		k, s := withObject(t)
-		fail(t, k, standin.Fault{Op: o.op, Kind: standin.Refuse, Status: 400})
+		fail(t, k, fake.Fault{Op: o.op, Kind: fake.Refuse, Status: 400})
 		want := errs.Internal
-		if o.op == standin.OpForm || o.op == standin.OpPart || o.op == standin.OpComplete {
+		if o.op == fake.OpForm || o.op == fake.OpPart || o.op == fake.OpComplete {
 			want = errs.Unavailable
 		}
 		if err := o.do(t.Context(), s); !errs.Is(err, want) {
@@ -100,13 +100,13 @@ func TestABadRequestIsTriedAgainOnlyWithData(t *testing.T) {
 }
 
 func TestFaultsThatPassAreNotNoticed(t *testing.T) {
-	for _, f := range []standin.Fault{
-		{Kind: standin.Refuse, Status: 503, Times: 2}, {Kind: standin.Refuse, Status: 599, Times: 2},
-		{Kind: standin.Refuse, Status: 573, Times: 1}, {Kind: standin.Cut, Times: 2}, {Kind: standin.Hijack, Times: 2},
-		{Kind: standin.Drop, Times: 1},
+	for _, f := range []fake.Fault{
+		{Kind: fake.Refuse, Status: 503, Times: 2}, {Kind: fake.Refuse, Status: 599, Times: 2},
+		{Kind: fake.Refuse, Status: 573, Times: 1}, {Kind: fake.Cut, Times: 2}, {Kind: fake.Hijack, Times: 2},
+		{Kind: fake.Drop, Times: 1},
 	} {
 		for _, o := range operations {
-			if o.op == standin.OpDownload && f.Kind == standin.Hijack {
+			if o.op == fake.OpDownload && f.Kind == fake.Hijack {
 				continue // a download is known by its hash, not by a header
 			}
 			t.Run(fmt.Sprint(o.name, " ", f.Kind, f.Status), func(t *testing.T) {
@@ -120,7 +120,7 @@ func TestFaultsThatPassAreNotNoticed(t *testing.T) {
 					holds(t, k, content(block+1, 1))
 				}
 				// An upload whose beginning was not answered can't be known, and expires.
-				if f.Kind != standin.Drop {
+				if f.Kind != fake.Drop {
 					noUploads(t, k)
 				}
 			})
@@ -131,14 +131,14 @@ func TestFaultsThatPassAreNotNoticed(t *testing.T) {
 // TestLies: the answers say success, and are wrong.
 func TestLies(t *testing.T) {
 	for _, size := range []int{10, block + 10} {
-		for _, f := range []standin.Fault{
-			{Op: standin.OpForm, Kind: standin.Lie}, {Op: standin.OpForm, Kind: standin.Lose}, {Op: standin.OpForm, Kind: standin.Damage},
-			{Op: standin.OpPart, Kind: standin.Lie}, {Op: standin.OpPart, Kind: standin.Lose}, {Op: standin.OpPart, Kind: standin.Damage},
-			{Op: standin.OpInit, Kind: standin.Lose},
-			{Op: standin.OpComplete, Kind: standin.Lie}, {Op: standin.OpComplete, Kind: standin.Lose},
-			{Op: standin.OpStat, Kind: standin.Lie}, {Op: standin.OpForm, Kind: standin.Hijack}, {Op: standin.OpPart, Kind: standin.Hijack},
+		for _, f := range []fake.Fault{
+			{Op: fake.OpForm, Kind: fake.Lie}, {Op: fake.OpForm, Kind: fake.Lose}, {Op: fake.OpForm, Kind: fake.Damage},
+			{Op: fake.OpPart, Kind: fake.Lie}, {Op: fake.OpPart, Kind: fake.Lose}, {Op: fake.OpPart, Kind: fake.Damage},
+			{Op: fake.OpInit, Kind: fake.Lose},
+			{Op: fake.OpComplete, Kind: fake.Lie}, {Op: fake.OpComplete, Kind: fake.Lose},
+			{Op: fake.OpStat, Kind: fake.Lie}, {Op: fake.OpForm, Kind: fake.Hijack}, {Op: fake.OpPart, Kind: fake.Hijack},
 		} {
-			if (f.Op == standin.OpForm) != (size == 10) && f.Op != standin.OpStat {
+			if (f.Op == fake.OpForm) != (size == 10) && f.Op != fake.OpStat {
 				continue
 			}
 			t.Run(fmt.Sprint(f.Op, " ", f.Kind, " ", size), func(t *testing.T) {
@@ -162,14 +162,14 @@ func TestLies(t *testing.T) {
 func TestTheAnswerToTheLastRequestIsLost(t *testing.T) {
 	k := kodo(t)
 	s := open(t, options(k))
-	fail(t, k, standin.Fault{Op: standin.OpComplete, Kind: standin.Drop, Times: 1})
+	fail(t, k, fake.Fault{Op: fake.OpComplete, Kind: fake.Drop, Times: 1})
 	data := content(2*block, 1)
 	if err := put(t.Context(), s, data); err != nil {
 		t.Fatal(err)
 	}
 	holds(t, k, data)
 	noUploads(t, k)
-	if got := len(k.Requests(standin.OpPart)); got != 2 {
+	if got := len(k.Requests(fake.OpPart)); got != 2 {
 		t.Errorf("%d parts were sent, want 2", got)
 	}
 }
@@ -177,14 +177,14 @@ func TestTheAnswerToTheLastRequestIsLost(t *testing.T) {
 func TestAPartThatBreaksOffIsSentAgainByItself(t *testing.T) {
 	k := kodo(t)
 	s := open(t, options(k))
-	fail(t, k, standin.Fault{Op: standin.OpPart, Part: 3, Kind: standin.Cut, Times: 2})
+	fail(t, k, fake.Fault{Op: fake.OpPart, Part: 3, Kind: fake.Cut, Times: 2})
 	data := content(5*block+1, 1)
 	if err := put(t.Context(), s, data); err != nil {
 		t.Fatal(err)
 	}
 	holds(t, k, data)
-	if got := fmt.Sprint(sentParts(k)); got != "[1 2 3 4 5 6]" || len(k.Requests(standin.OpPart)) != 8 {
-		t.Errorf("parts %s of %d requests", got, len(k.Requests(standin.OpPart)))
+	if got := fmt.Sprint(sentParts(k)); got != "[1 2 3 4 5 6]" || len(k.Requests(fake.OpPart)) != 8 {
+		t.Errorf("parts %s of %d requests", got, len(k.Requests(fake.OpPart)))
 	}
 }
 
@@ -199,7 +199,7 @@ func TestStallsEnd(t *testing.T) {
 			if err := s.Put(t.Context(), "there", strings.NewReader("there"), 5, storage.PutOptions{}); err != nil {
 				t.Fatal(err)
 			}
-			fail(t, k, standin.Fault{Op: o.op, Kind: standin.Stall})
+			fail(t, k, fake.Fault{Op: o.op, Kind: fake.Stall})
 			if err := o.do(t.Context(), s); !errs.Is(err, errs.Unavailable) {
 				t.Errorf("%v, want unavailable", err)
 			}
@@ -218,7 +218,7 @@ func TestSlowAnswersAreWaitedFor(t *testing.T) {
 	o := options(k)
 	o.IdleTimeout = 600 * time.Millisecond
 	s := open(t, o)
-	fail(t, k, standin.Fault{Kind: standin.Slow, Delay: 100 * time.Millisecond})
+	fail(t, k, fake.Fault{Kind: fake.Slow, Delay: 100 * time.Millisecond})
 	if err := put(t.Context(), s, content(10, 1)); err != nil {
 		t.Errorf("eight pieces, 100 ms apart: %v", err)
 	}
@@ -319,7 +319,7 @@ func TestErrorsTellNoSecret(t *testing.T) {
 	k := kodo(t)
 	s := open(t, options(k))
 	token := s.o.upToken(t, private)
-	fail(t, k, standin.Fault{Kind: standin.Refuse, Status: 400, Text: "bad\nrequest " + token + " " + secretKey + strings.Repeat("x", 5000)})
+	fail(t, k, fake.Fault{Kind: fake.Refuse, Status: 400, Text: "bad\nrequest " + token + " " + secretKey + strings.Repeat("x", 5000)})
 	for _, o := range operations {
 		err := o.do(t.Context(), s)
 		if text := fmt.Sprint(err); err == nil || strings.Contains(text, secretKey) || strings.Contains(text, accessKey) ||

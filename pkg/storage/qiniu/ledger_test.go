@@ -9,7 +9,7 @@ import (
 
 	"exporthub/pkg/errs"
 	"exporthub/pkg/storage"
-	"exporthub/pkg/storage/qiniu/standin"
+	"exporthub/pkg/storage/qiniu/fake"
 	"exporthub/pkg/testkit"
 )
 
@@ -60,7 +60,7 @@ func (b *book) all() (all []storage.Unfinished) {
 }
 
 // noted opens a store that writes into a book.
-func noted(t *testing.T) (*standin.Running, *Store, *book) {
+func noted(t *testing.T) (*fake.Running, *Store, *book) {
 	t.Helper()
 	k, b := kodo(t), &book{}
 	o := options(k)
@@ -70,13 +70,13 @@ func noted(t *testing.T) (*standin.Running, *Store, *book) {
 
 func TestUploadsAreWrittenDownWhileTheyLast(t *testing.T) {
 	for name, c := range map[string]struct {
-		fault *standin.Fault
+		fault *fake.Fault
 		left  int // in the book, after Put
 	}{
 		"it works":              {nil, 0},
-		"refused for good":      {&standin.Fault{Op: standin.OpPart, Part: 2, Kind: standin.Refuse, Status: 403}, 0},
-		"to be resumed":         {&standin.Fault{Op: standin.OpPart, Part: 2, Kind: standin.Refuse, Status: 503}, 1},
-		"the object is another": {&standin.Fault{Op: standin.OpComplete, Kind: standin.Lie}, 0},
+		"refused for good":      {&fake.Fault{Op: fake.OpPart, Part: 2, Kind: fake.Refuse, Status: 403}, 0},
+		"to be resumed":         {&fake.Fault{Op: fake.OpPart, Part: 2, Kind: fake.Refuse, Status: 503}, 1},
+		"the object is another": {&fake.Fault{Op: fake.OpComplete, Kind: fake.Lie}, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			k, s, b := noted(t)
@@ -175,7 +175,7 @@ func TestAnEntryThatCantBeStruckOutFailsNothing(t *testing.T) {
 // TestAnotherProcessAbortsWhatAKilledOneLeft: the store that began the upload is gone; all that is left is the book.
 func TestAnotherProcessAbortsWhatAKilledOneLeft(t *testing.T) {
 	k, killed, b := noted(t)
-	fail(t, k, standin.Fault{Op: standin.OpPart, Part: 2, Kind: standin.Stall})
+	fail(t, k, fake.Fault{Op: fake.OpPart, Part: 2, Kind: fake.Stall})
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- put(ctx, killed, content(3*block, 1)) }()
@@ -186,7 +186,7 @@ func TestAnotherProcessAbortsWhatAKilledOneLeft(t *testing.T) {
 	}
 
 	other := open(t, options(k))
-	fail(t, k, standin.Fault{Op: standin.OpAbort, Kind: standin.Refuse, Status: 503, Times: 3})
+	fail(t, k, fake.Fault{Op: fake.OpAbort, Kind: fake.Refuse, Status: 503, Times: 3})
 	if err := other.Abort(t.Context(), left[0]); !errs.Is(err, errs.Unavailable) {
 		t.Errorf("refused: %v, want unavailable", err)
 	}
@@ -212,7 +212,7 @@ func TestAbortsThatCantBe(t *testing.T) {
 			t.Errorf("%s: %v", bucket, err)
 		}
 	}
-	fail(t, k, standin.Fault{Op: standin.OpAbort, Kind: standin.Refuse, Status: 631})
+	fail(t, k, fake.Fault{Op: fake.OpAbort, Kind: fake.Refuse, Status: 631})
 	if err := s.Abort(t.Context(), storage.Unfinished{ID: "x", Bucket: "gone", Key: key}); err != nil {
 		t.Errorf("in a bucket that is no more: %v", err)
 	}
@@ -220,7 +220,7 @@ func TestAbortsThatCantBe(t *testing.T) {
 		t.Errorf("without the bucket that is configured: %v", err)
 	}
 	k.Heal()
-	fail(t, k, standin.Fault{Op: standin.OpAbort, Kind: standin.Refuse, Status: 401})
+	fail(t, k, fake.Fault{Op: fake.OpAbort, Kind: fake.Refuse, Status: 401})
 	if err := s.Abort(t.Context(), storage.Unfinished{ID: "x", Bucket: private, Key: key}); !errs.Is(err, errs.Forbidden) {
 		t.Errorf("refused for good: %v", err)
 	}

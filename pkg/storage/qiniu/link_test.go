@@ -16,7 +16,7 @@ import (
 
 	"exporthub/pkg/errs"
 	"exporthub/pkg/storage"
-	"exporthub/pkg/storage/qiniu/standin"
+	"exporthub/pkg/storage/qiniu/fake"
 	"exporthub/pkg/testkit"
 )
 
@@ -35,12 +35,12 @@ func fetch(t *testing.T, link string) (status int, header http.Header, body []by
 	return res.StatusCode, res.Header, body
 }
 
-// timed is a stand-in and a store with one clock.
-func timed(t *testing.T) (*standin.Running, *Store, *testkit.Clock) {
+// timed is a fake and a store with one clock.
+func timed(t *testing.T) (*fake.Running, *Store, *testkit.Clock) {
 	t.Helper()
 	clock := testkit.NewClock(time.Now())
-	k := standin.Start(t, standin.Options{
-		AccessKey: accessKey, SecretKey: secretKey, Buckets: []standin.Bucket{{Name: public, Public: true}, {Name: private}}, Now: clock.Now,
+	k := fake.Start(t, fake.Options{
+		AccessKey: accessKey, SecretKey: secretKey, Buckets: []fake.Bucket{{Name: public, Public: true}, {Name: private}}, Now: clock.Now,
 	})
 	o := options(k)
 	o.Now = clock.Now
@@ -159,7 +159,7 @@ func post(t *testing.T, address, token, key, data string) int {
 	return res.StatusCode
 }
 
-func form(t *testing.T, k *standin.Running, token, key, data string) {
+func form(t *testing.T, k *fake.Running, token, key, data string) {
 	t.Helper()
 	if status := post(t, k.URL, token, key, data); status != 200 {
 		t.Fatalf("upload %s: %d", key, status)

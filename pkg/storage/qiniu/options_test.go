@@ -17,7 +17,7 @@ import (
 	"time"
 
 	"exporthub/pkg/storage"
-	"exporthub/pkg/storage/qiniu/standin"
+	"exporthub/pkg/storage/qiniu/fake"
 )
 
 func TestOptionsAreChecked(t *testing.T) {
@@ -148,8 +148,8 @@ func TestNothingElseIsTouched(t *testing.T) {
 }
 
 func child(t *testing.T) {
-	k := standin.Start(t, standin.Options{
-		AccessKey: accessKey, SecretKey: secretKey, Buckets: []standin.Bucket{{Name: public, Public: true}, {Name: private}},
+	k := fake.Start(t, fake.Options{
+		AccessKey: accessKey, SecretKey: secretKey, Buckets: []fake.Bucket{{Name: public, Public: true}, {Name: private}},
 		Dir: os.Getenv(childDir),
 	})
 	net.DefaultResolver = &net.Resolver{PreferGo: true, Dial: func(_ context.Context, _, address string) (net.Conn, error) {
@@ -207,11 +207,11 @@ func TestMemoryIsBounded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// The stand-in's share is in it.
+	// The fake's share is in it.
 	if grown := int64(peak) - int64(before.HeapAlloc); grown > 24<<20 {
 		t.Errorf("sending %d MiB took %d MiB of memory", size>>20, grown>>20)
 	} else {
-		t.Logf("sending %d MiB took %.1f MiB of memory at most, the stand-in's included", size>>20, float64(grown)/(1<<20))
+		t.Logf("sending %d MiB took %.1f MiB of memory at most, the fake's included", size>>20, float64(grown)/(1<<20))
 	}
 }
 

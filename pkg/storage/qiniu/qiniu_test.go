@@ -16,7 +16,7 @@ import (
 
 	"exporthub/pkg/errs"
 	"exporthub/pkg/storage"
-	"exporthub/pkg/storage/qiniu/standin"
+	"exporthub/pkg/storage/qiniu/fake"
 	"exporthub/pkg/storage/storagetest"
 	"exporthub/pkg/testkit"
 )
@@ -34,15 +34,15 @@ const (
 	key       = "export/1763726400_a.xlsx"
 )
 
-func kodo(t testing.TB) *standin.Running {
+func kodo(t testing.TB) *fake.Running {
 	t.Helper()
-	return standin.Start(t, standin.Options{
-		AccessKey: accessKey, SecretKey: secretKey, Buckets: []standin.Bucket{{Name: public, Public: true}, {Name: private}},
+	return fake.Start(t, fake.Options{
+		AccessKey: accessKey, SecretKey: secretKey, Buckets: []fake.Bucket{{Name: public, Public: true}, {Name: private}},
 	})
 }
 
-// options are those of a Store on the stand-in that does not wait long.
-func options(k *standin.Running) Options {
+// options are those of a Store on the fake that does not wait long.
+func options(k *fake.Running) Options {
 	return Options{
 		AccessKey: accessKey, SecretKey: secretKey, Bucket: public, PrivateBucket: private, Domain: k.Domain(public),
 		PrivateDomain: k.Domain(private), UpHosts: []string{k.URL}, RSHost: k.URL,
@@ -70,7 +70,7 @@ func put(ctx context.Context, s *Store, data []byte) error {
 	return s.Put(ctx, key, bytes.NewReader(data), int64(len(data)), storage.PutOptions{ContentType: "text/plain"})
 }
 
-func fail(t testing.TB, k *standin.Running, faults ...standin.Fault) {
+func fail(t testing.TB, k *fake.Running, faults ...fake.Fault) {
 	t.Helper()
 	if err := k.Fail(faults...); err != nil {
 		t.Fatal(err)
@@ -78,7 +78,7 @@ func fail(t testing.TB, k *standin.Running, faults ...standin.Fault) {
 }
 
 // holds fails the test unless Kodo has exactly this object under the key.
-func holds(t testing.TB, k *standin.Running, want []byte) {
+func holds(t testing.TB, k *fake.Running, want []byte) {
 	t.Helper()
 	got, err := k.Bytes(private, key)
 	if err != nil || !bytes.Equal(got, want) {
@@ -87,7 +87,7 @@ func holds(t testing.TB, k *standin.Running, want []byte) {
 }
 
 // nothing fails the test if Kodo has anything left, finished or not.
-func nothing(t testing.TB, k *standin.Running) {
+func nothing(t testing.TB, k *fake.Running) {
 	t.Helper()
 	if objects := k.Objects(private); len(objects) != 0 {
 		t.Errorf("objects are left: %+v", objects)
@@ -95,7 +95,7 @@ func nothing(t testing.TB, k *standin.Running) {
 	noUploads(t, k)
 }
 
-func noUploads(t testing.TB, k *standin.Running) {
+func noUploads(t testing.TB, k *fake.Running) {
 	t.Helper()
 	if uploads := k.Uploads(); len(uploads) != 0 {
 		t.Errorf("%d uploads are left unfinished", len(uploads))
@@ -103,8 +103,8 @@ func noUploads(t testing.TB, k *standin.Running) {
 }
 
 // sentParts are the numbers of the parts that were answered with success.
-func sentParts(k *standin.Running) (all []int) {
-	for _, r := range k.Requests(standin.OpPart) {
+func sentParts(k *fake.Running) (all []int) {
+	for _, r := range k.Requests(fake.OpPart) {
 		if r.Status == 200 {
 			all = append(all, r.Part)
 		}
@@ -120,7 +120,7 @@ func TestConformance(t *testing.T) {
 		t.Cleanup(func() {
 			noUploads(t, k)
 			for _, r := range k.Requests() {
-				if r.Op == standin.OpUnknown || r.Status == 401 || r.Status == 403 {
+				if r.Op == fake.OpUnknown || r.Status == 401 || r.Status == 403 {
 					t.Errorf("Kodo did not understand, or refused: %+v", r)
 				}
 			}
@@ -138,7 +138,7 @@ func TestSmallObjectsAreFormsAndLargeOnesParts(t *testing.T) {
 		}
 		holds(t, k, data)
 		got := "parts"
-		if len(k.Requests(standin.OpForm)) == 1 && len(k.Requests(standin.OpInit)) == 0 {
+		if len(k.Requests(fake.OpForm)) == 1 && len(k.Requests(fake.OpInit)) == 0 {
 			got = "form"
 		}
 		if got != want {
@@ -237,8 +237,8 @@ func TestOpenGoesOnWhereAConnectionBroke(t *testing.T) {
 	if err := put(t.Context(), s, data); err != nil {
 		t.Fatal(err)
 	}
-	fail(t, k, standin.Fault{Op: standin.OpDownload, Kind: standin.Refuse, Status: 503, Times: 1},
-		standin.Fault{Op: standin.OpDownload, Kind: standin.Cut, Times: 1})
+	fail(t, k, fake.Fault{Op: fake.OpDownload, Kind: fake.Refuse, Status: 503, Times: 1},
+		fake.Fault{Op: fake.OpDownload, Kind: fake.Cut, Times: 1})
 	r, _, err := s.Open(t.Context(), key)
 	if err != nil {
 		t.Fatal(err)
@@ -248,8 +248,8 @@ func TestOpenGoesOnWhereAConnectionBroke(t *testing.T) {
 	if err != nil || !bytes.Equal(got, data) {
 		t.Errorf("read %d other bytes, %v", len(got), err)
 	}
-	testkit.Eventually(t, 10*time.Second, func() bool { return len(k.Requests(standin.OpDownload)) == 3 }, "three downloads")
-	fail(t, k, standin.Fault{Op: standin.OpDownload, Kind: standin.Lie})
+	testkit.Eventually(t, 10*time.Second, func() bool { return len(k.Requests(fake.OpDownload)) == 3 }, "three downloads")
+	fail(t, k, fake.Fault{Op: fake.OpDownload, Kind: fake.Lie})
 	r, _, err = s.Open(t.Context(), key)
 	if err != nil {
 		t.Fatal(err)

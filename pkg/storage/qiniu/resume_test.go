@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"exporthub/pkg/errs"
-	"exporthub/pkg/storage/qiniu/standin"
+	"exporthub/pkg/storage/qiniu/fake"
 	"exporthub/pkg/testkit"
 )
 
@@ -17,7 +17,7 @@ func TestResumeSendsOnlyTheMissingParts(t *testing.T) {
 	k := kodo(t)
 	s := open(t, options(k))
 	data := content(6*block+100, 1)
-	fail(t, k, standin.Fault{Op: standin.OpPart, Part: 4, Kind: standin.Refuse, Status: 503})
+	fail(t, k, fake.Fault{Op: fake.OpPart, Part: 4, Kind: fake.Refuse, Status: 503})
 	if err := put(t.Context(), s, data); !errs.Is(err, errs.Unavailable) {
 		t.Fatalf("%v, want unavailable", err)
 	}
@@ -37,8 +37,8 @@ func TestResumeSendsOnlyTheMissingParts(t *testing.T) {
 			want = append(want, n)
 		}
 	}
-	if got := sentParts(k); !slices.Equal(got, want) || len(k.Requests(standin.OpInit)) != 0 {
-		t.Errorf("sent %v, want %v, with %d new uploads", got, want, len(k.Requests(standin.OpInit)))
+	if got := sentParts(k); !slices.Equal(got, want) || len(k.Requests(fake.OpInit)) != 0 {
+		t.Errorf("sent %v, want %v, with %d new uploads", got, want, len(k.Requests(fake.OpInit)))
 	}
 	noUploads(t, k)
 }
@@ -52,7 +52,7 @@ func TestResumeOfAnotherSource(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			k := kodo(t)
 			s := open(t, options(k))
-			fail(t, k, standin.Fault{Op: standin.OpComplete, Kind: standin.Refuse, Status: 503})
+			fail(t, k, fake.Fault{Op: fake.OpComplete, Kind: fake.Refuse, Status: 503})
 			if err := put(t.Context(), s, content(4*block, 1)); !errs.Is(err, errs.Unavailable) {
 				t.Fatal(err)
 			}
@@ -73,8 +73,8 @@ func TestAnUploadThatKodoForgotBeginsAnew(t *testing.T) {
 	k := kodo(t)
 	s := open(t, options(k))
 	data := content(3*block, 1)
-	fail(t, k, standin.Fault{Op: standin.OpPart, Part: 3, Kind: standin.Refuse, Status: 503, Times: 3},
-		standin.Fault{Op: standin.OpPart, Part: 3, Kind: standin.Refuse, Status: 612, Times: 1})
+	fail(t, k, fake.Fault{Op: fake.OpPart, Part: 3, Kind: fake.Refuse, Status: 503, Times: 3},
+		fake.Fault{Op: fake.OpPart, Part: 3, Kind: fake.Refuse, Status: 612, Times: 1})
 	for try, want := range []bool{false, false, true} {
 		if err := put(t.Context(), s, data); (err == nil) != want || err != nil && !errs.Is(err, errs.Unavailable) {
 			t.Fatalf("try %d: %v", try+1, err)
@@ -82,7 +82,7 @@ func TestAnUploadThatKodoForgotBeginsAnew(t *testing.T) {
 	}
 	holds(t, k, data)
 	noUploads(t, k)
-	if n := len(k.Requests(standin.OpInit)); n != 2 {
+	if n := len(k.Requests(fake.OpInit)); n != 2 {
 		t.Errorf("%d uploads were begun, want 2", n)
 	}
 }
@@ -90,16 +90,16 @@ func TestAnUploadThatKodoForgotBeginsAnew(t *testing.T) {
 func TestNothingIsLeftUnfinished(t *testing.T) {
 	data := content(5*block, 1)
 	for name, c := range map[string]struct {
-		fault standin.Fault
+		fault fake.Fault
 		after func(ctx context.Context, s *Store) error
 	}{
-		"refused for good":   {standin.Fault{Op: standin.OpPart, Part: 3, Kind: standin.Refuse, Status: 403}, nil},
-		"refused at the end": {standin.Fault{Op: standin.OpComplete, Kind: standin.Refuse, Status: 401}, nil},
-		"deleted after it gave up": {standin.Fault{Op: standin.OpPart, Part: 3, Kind: standin.Refuse, Status: 503},
+		"refused for good":   {fake.Fault{Op: fake.OpPart, Part: 3, Kind: fake.Refuse, Status: 403}, nil},
+		"refused at the end": {fake.Fault{Op: fake.OpComplete, Kind: fake.Refuse, Status: 401}, nil},
+		"deleted after it gave up": {fake.Fault{Op: fake.OpPart, Part: 3, Kind: fake.Refuse, Status: 503},
 			func(ctx context.Context, s *Store) error { return s.Delete(ctx, key) }},
-		"swept": {standin.Fault{Op: standin.OpPart, Part: 3, Kind: standin.Refuse, Status: 503},
+		"swept": {fake.Fault{Op: fake.OpPart, Part: 3, Kind: fake.Refuse, Status: 503},
 			func(ctx context.Context, s *Store) error { _, err := s.Sweep(ctx, 0); return err }},
-		"closed": {standin.Fault{Op: standin.OpPart, Part: 3, Kind: standin.Refuse, Status: 503},
+		"closed": {fake.Fault{Op: fake.OpPart, Part: 3, Kind: fake.Refuse, Status: 503},
 			func(_ context.Context, s *Store) error { return s.Close() }},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -123,17 +123,17 @@ func TestNothingIsLeftUnfinished(t *testing.T) {
 }
 
 func TestCancellationLeavesNothing(t *testing.T) {
-	for _, op := range []standin.Op{standin.OpForm, standin.OpInit, standin.OpPart, standin.OpComplete, standin.OpStat} {
+	for _, op := range []fake.Op{fake.OpForm, fake.OpInit, fake.OpPart, fake.OpComplete, fake.OpStat} {
 		t.Run(string(op), func(t *testing.T) {
 			t.Parallel()
 			k := kodo(t)
 			s := open(t, options(k))
 			size := 6 * block
-			if op == standin.OpForm {
+			if op == fake.OpForm {
 				size = 1000
 			}
-			fault := standin.Fault{Op: op, Kind: standin.Stall}
-			if op == standin.OpPart {
+			fault := fake.Fault{Op: op, Kind: fake.Stall}
+			if op == fake.OpPart {
 				fault.After = 2
 			}
 			fail(t, k, fault)
@@ -151,7 +151,7 @@ func TestCancellationLeavesNothing(t *testing.T) {
 				t.Errorf("it ended %v after it was cancelled", took)
 			}
 			noUploads(t, k)
-			if op != standin.OpStat && len(k.Objects(private)) != 0 {
+			if op != fake.OpStat && len(k.Objects(private)) != 0 {
 				t.Error("an object is left")
 			}
 		})
@@ -161,8 +161,8 @@ func TestCancellationLeavesNothing(t *testing.T) {
 func TestAnAbortThatFailsIsMadeUpFor(t *testing.T) {
 	k := kodo(t)
 	s := open(t, options(k))
-	fail(t, k, standin.Fault{Op: standin.OpPart, Part: 2, Kind: standin.Refuse, Status: 403},
-		standin.Fault{Op: standin.OpAbort, Kind: standin.Refuse, Status: 503})
+	fail(t, k, fake.Fault{Op: fake.OpPart, Part: 2, Kind: fake.Refuse, Status: 403},
+		fake.Fault{Op: fake.OpAbort, Kind: fake.Refuse, Status: 503})
 	if err := put(t.Context(), s, content(3*block, 1)); !errs.Is(err, errs.Forbidden) {
 		t.Fatal(err)
 	}
@@ -178,7 +178,7 @@ func TestAnAbortThatFailsIsMadeUpFor(t *testing.T) {
 
 func TestSweepSparesWhatMayComeBack(t *testing.T) {
 	k, s, clock := timed(t)
-	fail(t, k, standin.Fault{Op: standin.OpComplete, Kind: standin.Refuse, Status: 503, Times: 3})
+	fail(t, k, fake.Fault{Op: fake.OpComplete, Kind: fake.Refuse, Status: 503, Times: 3})
 	data := content(2*block, 1)
 	if err := put(t.Context(), s, data); !errs.Is(err, errs.Unavailable) {
 		t.Fatal(err)

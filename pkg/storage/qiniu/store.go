@@ -20,10 +20,10 @@ type Store struct {
 }
 
 var (
-	_ storage.Store    = (*Store)(nil)
-	_ storage.Direct   = (*Store)(nil)
-	_ storage.Follower = (*Store)(nil)
-	_ storage.Aborter  = (*Store)(nil)
+	_ storage.Store               = (*Store)(nil)
+	_ storage.Direct              = (*Store)(nil)
+	_ storage.IncrementalUploader = (*Store)(nil)
+	_ storage.Aborter             = (*Store)(nil)
 )
 
 // New returns a Store. It connects to nothing yet; Check tells whether the options work. Close it when no call is running

@@ -1,4 +1,4 @@
-package standin
+package fake
 
 import (
 	"encoding/json"
@@ -8,11 +8,11 @@ import (
 
 // control is the server's own interface, for tests in other processes and for people:
 //
-//	GET    /_standin/objects?bucket=B   what is stored
-//	GET    /_standin/uploads            what is unfinished
-//	GET    /_standin/requests           what was asked
-//	POST   /_standin/faults             a JSON array of Fault to add
-//	DELETE /_standin/faults             remove all
+//	GET    /_fake/objects?bucket=B   what is stored
+//	GET    /_fake/uploads            what is unfinished
+//	GET    /_fake/requests           what was asked
+//	POST   /_fake/faults             a JSON array of Fault to add
+//	DELETE /_fake/faults             remove all
 func (s *Server) control(w http.ResponseWriter, r *http.Request) {
 	switch r.Method + " " + strings.TrimPrefix(r.URL.Path, control) {
 	case "GET objects":

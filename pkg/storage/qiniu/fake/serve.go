@@ -1,4 +1,4 @@
-package standin
+package fake
 
 import (
 	"crypto/rand"
@@ -15,7 +15,7 @@ import (
 
 const (
 	downloads = "/_download/"
-	control   = "/_standin/"
+	control   = "/_fake/"
 )
 
 // ask is a request as it was understood.
@@ -135,7 +135,7 @@ func (s *Server) serve(w http.ResponseWriter, a *ask, do func(http.ResponseWrite
 		_, _ = io.Copy(io.Discard, a.r.Body)
 		text := a.fault.Text
 		if text == "" {
-			text = "refused by the stand-in"
+			text = "refused by the fake"
 		}
 		answerJSON(out, a.fault.Status, map[string]string{"error": text})
 	case a.fault.is(Hijack):

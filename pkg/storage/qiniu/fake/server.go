@@ -1,4 +1,4 @@
-package standin
+package fake
 
 import (
 	"crypto/rand"
@@ -29,7 +29,7 @@ type Bucket struct {
 	Public bool // downloads need no signature
 }
 
-// Server is the stand-in; it is an http.Handler.
+// Server is the fake; it is an http.Handler.
 type Server struct {
 	o Options
 
@@ -85,13 +85,13 @@ const maxRequests = 20_000
 // New returns a server.
 func New(o Options) (*Server, error) {
 	if o.AccessKey == "" || o.SecretKey == "" || len(o.Buckets) == 0 || o.Dir == "" {
-		return nil, fmt.Errorf("standin: access key, secret key, buckets and directory are required")
+		return nil, fmt.Errorf("fake qiniu: access key, secret key, buckets and directory are required")
 	}
 	if o.Now == nil {
 		o.Now = time.Now
 	}
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
-		return nil, fmt.Errorf("standin: %w", err)
+		return nil, fmt.Errorf("fake qiniu: %w", err)
 	}
 	s := &Server{o: o, objects: map[string]map[string]Object{}, uploads: map[string]*Upload{}, closed: make(chan struct{})}
 	for _, b := range o.Buckets {

@@ -1,4 +1,4 @@
-package standin
+package fake
 
 import (
 	"fmt"
@@ -67,13 +67,13 @@ type Fault struct {
 func (f *Fault) check() error {
 	switch {
 	case f.Op != "" && !slices.Contains(ops, f.Op):
-		return fmt.Errorf("standin: operation %q is unknown", f.Op)
+		return fmt.Errorf("fake qiniu: operation %q is unknown", f.Op)
 	case !slices.Contains(kinds, f.Kind):
-		return fmt.Errorf("standin: kind %q is unknown", f.Kind)
+		return fmt.Errorf("fake qiniu: kind %q is unknown", f.Kind)
 	case f.Kind == Refuse && (f.Status < 400 || f.Status > 999):
-		return fmt.Errorf("standin: status %d refuses nothing", f.Status)
+		return fmt.Errorf("fake qiniu: status %d refuses nothing", f.Status)
 	case f.Times < 0 || f.After < 0:
-		return fmt.Errorf("standin: counts can't be negative")
+		return fmt.Errorf("fake qiniu: counts can't be negative")
 	}
 	return nil
 }

@@ -1,4 +1,4 @@
-package standin
+package fake
 
 import (
 	"bytes"
@@ -222,7 +222,7 @@ func TestManagementIsSigned(t *testing.T) {
 func TestControl(t *testing.T) {
 	r := start(t)
 	control := func(method, path, body string) (int, string) {
-		return r.do(t, method, "/_standin/"+path, "", nil, strings.NewReader(body))
+		return r.do(t, method, "/_fake/"+path, "", nil, strings.NewReader(body))
 	}
 	for body, want := range map[string]int{
 		`[{"op":"stat","kind":"refuse","status":503,"times":1}]`: 200, `[]`: 200,
