@@ -25,8 +25,9 @@ func (d Dialect) String() string {
 	return "dialect " + strconv.Itoa(int(d))
 }
 
-// nowMicros is the engine's clock as microseconds since the epoch, fixed for one statement. The statement's clock and
-// not the wall's: a volatile function keeps PostgreSQL from using an index on the other side of the comparison.
+// nowMicros is the engine's clock as microseconds since the epoch, fixed for one statement. The
+// statement's clock and not the wall's: a volatile function keeps PostgreSQL from using an index on
+// the other side of the comparison.
 func (d Dialect) nowMicros() string {
 	switch d {
 	case Postgres:

@@ -43,7 +43,8 @@ func parseSQLite(rest string) (source, error) {
 		return source{}, errors.New("sqlite database URL has no path: want sqlite:./data/app.db")
 	}
 	if strings.Contains(path, ":memory:") {
-		// Connections of a shared in-memory database lock whole tables against each other: no snapshots.
+		// Connections of a shared in-memory database lock whole tables against each other: no
+		// snapshots.
 		return source{}, errors.New("sqlite database URL names :memory:, which has no snapshots: use a file (a temporary one for tests)")
 	}
 	s := source{dialect: SQLite, path: filepath.Clean(path), sync: "normal"}

@@ -21,13 +21,16 @@ import (
 
 // Codes of the errors this package makes for people; all are of kind Unavailable.
 const (
-	CodeUnavailable   = "database_unavailable"    // it can't be reached, or is shutting down
-	CodeBusy          = "database_busy"           // it can be, but no connection or lock was free in time
-	CodeCommitUnknown = "database_commit_unknown" // the connection broke during COMMIT: the write may or may not have happened
+	CodeUnavailable = "database_unavailable" // it can't be reached, or is shutting down
+	// it can be, but no connection or lock was free in time
+	CodeBusy = "database_busy"
+	// the connection broke during COMMIT: the write may or may not have happened
+	CodeCommitUnknown = "database_commit_unknown"
 )
 
 var (
-	// ErrNested means Read or Write was called with the context of a running transaction it would wait for or miss.
+	// ErrNested means Read or Write was called with the context of a running transaction it would
+	// wait for or miss.
 	ErrNested = errors.New("database: transaction inside a transaction: pass the Tx on instead")
 	// ErrReadOnly means a Tx of Read was told to write.
 	ErrReadOnly = errors.New("database: write inside Read")
@@ -62,19 +65,23 @@ func IsForeignKey(err error) bool {
 		sqliteCode(err) == sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY
 }
 
-// isConflict reports whether another transaction was in the way, so that the same work may succeed in a new one.
+// isConflict reports whether another transaction was in the way, so that the same work may succeed
+// in a new one.
 func isConflict(err error) bool {
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) {
 		switch pg.Code {
 		case "40001", "40P01", "55P03": // serialization failure, deadlock, lock_timeout
 			return true
-		case "0A000": // a table changed under a prepared statement; the driver forgets the plan with this error
+		// a table changed under a prepared statement; the driver forgets the plan with this error
+		case "0A000":
 			return strings.Contains(pg.Message, "cached plan")
 		}
 	}
 	switch mysqlCode(err) {
-	case 1213, 1205, 1020, 1412, 1615: // deadlock, lock wait timeout, row or table changed since the snapshot, statement to be re-prepared
+	// deadlock, lock wait timeout, row or table changed since the snapshot, statement to be
+	// re-prepared
+	case 1213, 1205, 1020, 1412, 1615:
 		return true
 	}
 	primary := sqliteCode(err) & 0xff
@@ -106,7 +113,8 @@ func isUnreachable(err error) bool {
 		return true
 	}
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
-		return false // from a deadline of the caller's or of its own, which says nothing of the database
+		// from a deadline of the caller's or of its own, which says nothing of the database
+		return false
 	}
 	var operation *net.OpError
 	var name *net.DNSError
@@ -125,7 +133,8 @@ func postgresUnreachable(code string) bool {
 func mysqlUnreachable(code uint16) bool {
 	switch code {
 	case 1040, 1203, 1226, // too many connections, in all, of the user, by its limit
-		1053, 1077, 1079, 1080, 1152, 1158, 1159, 1160, 1161, 1184, 1927, 4031, // shutting down, connection aborted or killed
+		// shutting down, connection aborted or killed
+		1053, 1077, 1079, 1080, 1152, 1158, 1159, 1160, 1161, 1184, 1927, 4031,
 		1290, 1836, // read-only: a primary that has just stepped down
 		1969, 3024, 1317: // statement timeout, query killed
 		return true
@@ -158,14 +167,14 @@ func sqliteCode(err error) int {
 	return 0
 }
 
-// isStatementError reports whether the server or the way to it refused, as opposed to a mistake on our side of the
-// driver such as a wrong destination of Scan.
+// isStatementError reports whether the server or the way to it refused, as opposed to a mistake on
+// our side of the driver such as a wrong destination of Scan.
 func isStatementError(err error) bool {
 	return postgresCode(err) != "" || mysqlCode(err) != 0 || sqliteCode(err) != 0 || isUnreachable(err)
 }
 
-// explain gives an error of the database its kind. A caller's cancellation or deadline stays what errors.Is finds,
-// whatever the driver made of it; errors that have a kind keep it.
+// explain gives an error of the database its kind. A caller's cancellation or deadline stays what
+// errors.Is finds, whatever the driver made of it; errors that have a kind keep it.
 func explain(ctx context.Context, err error) error {
 	if err == nil {
 		return nil
@@ -203,18 +212,29 @@ func isCommitUnknown(err error) bool {
 
 func unavailable(cause error) error {
 	return &errs.Error{
-		Kind: errs.Unavailable, Code: CodeUnavailable, Message: "数据库暂时连不上，请稍后再试", RetryAfter: time.Second, Cause: cause,
+		Kind:       errs.Unavailable,
+		Code:       CodeUnavailable,
+		Message:    "数据库暂时连不上，请稍后再试",
+		RetryAfter: time.Second,
+		Cause:      cause,
 	}
 }
 
 func busy(cause error) error {
 	return &errs.Error{
-		Kind: errs.Unavailable, Code: CodeBusy, Message: "数据库正忙，请稍后再试", RetryAfter: time.Second, Cause: cause,
+		Kind:       errs.Unavailable,
+		Code:       CodeBusy,
+		Message:    "数据库正忙，请稍后再试",
+		RetryAfter: time.Second,
+		Cause:      cause,
 	}
 }
 
 func commitUnknown(cause error) error {
 	return &errs.Error{
-		Kind: errs.Unavailable, Code: CodeCommitUnknown, Message: "保存时与数据库断开，结果未知，请刷新确认后再操作", Cause: cause,
+		Kind:    errs.Unavailable,
+		Code:    CodeCommitUnknown,
+		Message: "保存时与数据库断开，结果未知，请刷新确认后再操作",
+		Cause:   cause,
 	}
 }

@@ -113,7 +113,8 @@ func TestConnectionLostDuringCommitIsUnknownAndNotTriedAgain(t *testing.T) {
 			if err := addOne(ctx, tx); err != nil {
 				return err
 			}
-			proxy.Stall() // COMMIT leaves us and never arrives, or its answer never comes: nobody can know
+			// COMMIT leaves us and never arrives, or its answer never comes: nobody can know
+			proxy.Stall()
 			time.AfterFunc(50*time.Millisecond, proxy.Reset)
 			return nil
 		})

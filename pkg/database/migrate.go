@@ -15,9 +15,10 @@ import (
 // migrationTable records the versions that were applied.
 const migrationTable = "schema_migrations"
 
-// Migrate brings the schema up to date with the migrations of all packages. Each source is the embedded folder of one
-// package (nil is none), its files are named like 20261121000100_people.sql, and all together run in the order of
-// their times. Two files of one time, an unknown macro or a name of another form are errors before anything runs.
+// Migrate brings the schema up to date with the migrations of all packages. Each source is the
+// embedded folder of one package (nil is none), its files are named like 20261121000100_people.sql,
+// and all together run in the order of their times. Two files of one time, an unknown macro or a
+// name of another form are errors before anything runs.
 //
 // A file is SQL for all engines, after the line "-- +goose Up", with these macros:
 //
@@ -29,10 +30,11 @@ const migrationTable = "schema_migrations"
 //	{{now}}      the clock in BIGINT microseconds, for rows that are inserted
 //	{{if sqlite}} {{if postgres}} {{if mysql}} ... {{else}} ... {{end}}   what has no common form
 //
-// Any number of processes may call Migrate at once; one works, the others wait and find it done. A file that fails
-// leaves nothing behind on PostgreSQL and SQLite; MySQL commits each CREATE and ALTER by itself, so a file should
-// hold one change. Versions in the database that no source has, left by a newer program, are logged and left alone,
-// so that the older one goes on during a deploy.
+// Any number of processes may call Migrate at once; one works, the others wait and find it done. A
+// file that fails leaves nothing behind on PostgreSQL and SQLite; MySQL commits each CREATE and
+// ALTER by itself, so a file should hold one change. Versions in the database that no source has,
+// left by a newer program, are logged and left alone, so that the older one goes on during a
+// deploy.
 func Migrate(ctx context.Context, db *DB, sources ...fs.FS) error {
 	pool, lock, err := db.openForMigrations()
 	if err != nil {
@@ -57,7 +59,8 @@ func Migrate(ctx context.Context, db *DB, sources ...fs.FS) error {
 		return fmt.Errorf("migrate: %w", err)
 	}
 	if db.src.dialect == SQLite {
-		// The transaction of a whole run is a write; let this process's other writers queue rather than time out.
+		// The transaction of a whole run is a write; let this process's other writers queue rather
+		// than time out.
 		select {
 		case db.family.turn <- struct{}{}:
 			defer func() { <-db.family.turn }()
@@ -75,8 +78,9 @@ func Migrate(ctx context.Context, db *DB, sources ...fs.FS) error {
 	return db.warnOfNewer(ctx, pool, files)
 }
 
-// up runs what is missing under the lock. Not goose's own lock, which it takes only after it has looked at its table
-// and made it: two programs that start on an empty database get in each other's way there.
+// up runs what is missing under the lock. Not goose's own lock, which it takes only after it has
+// looked at its table and made it: two programs that start on an empty database get in each other's
+// way there.
 func up(ctx context.Context, pool *sql.DB, lock migrationLock, provider *goose.Provider) (_ []*goose.MigrationResult, err error) {
 	unlock, err := lock(ctx, pool)
 	if err != nil {
@@ -94,8 +98,8 @@ func up(ctx context.Context, pool *sql.DB, lock migrationLock, provider *goose.P
 	return results, err
 }
 
-// repairVersionTable finishes what a migrator killed at the wrong moment began: on MySQL the table is there before its
-// first row, without which goose refuses to work.
+// repairVersionTable finishes what a migrator killed at the wrong moment began: on MySQL the table
+// is there before its first row, without which goose refuses to work.
 func repairVersionTable(ctx context.Context, pool *sql.DB) error {
 	var n int
 	err := pool.QueryRowContext(ctx, "SELECT COUNT(*) FROM "+migrationTable).Scan(&n)
@@ -109,10 +113,13 @@ func repairVersionTable(ctx context.Context, pool *sql.DB) error {
 }
 
 var gooseDialects = map[Dialect]goose.Dialect{
-	SQLite: goose.DialectSQLite3, Postgres: goose.DialectPostgres, MySQL: goose.DialectMySQL,
+	SQLite:   goose.DialectSQLite3,
+	Postgres: goose.DialectPostgres,
+	MySQL:    goose.DialectMySQL,
 }
 
-// openForMigrations opens a pool without the time limits of ordinary statements, and the lock that fits it.
+// openForMigrations opens a pool without the time limits of ordinary statements, and the lock that
+// fits it.
 func (db *DB) openForMigrations() (*sql.DB, migrationLock, error) {
 	o := db.opts
 	o.StatementTimeout, o.IdleWrite, o.LockTimeout = -1, -1, max(o.LockTimeout, time.Minute)

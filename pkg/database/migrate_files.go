@@ -21,8 +21,8 @@ var migrationName = regexp.MustCompile(`^([0-9]{14})_[a-z0-9_]+\.sql$`)
 // macros are the words of a migration file for one engine.
 type macros template.FuncMap
 
-// newMacros asks a MySQL server what it is: MariaDB and MySQL name the collation that tells 'a' from 'A' and from
-// 'a ' differently.
+// newMacros asks a MySQL server what it is: MariaDB and MySQL name the collation that tells 'a'
+// from 'A' and from 'a ' differently.
 func newMacros(ctx context.Context, d Dialect, pool *sql.DB) (macros, error) {
 	word := func(sqlite, postgres, mysql string) func() string {
 		s := map[Dialect]string{SQLite: sqlite, Postgres: postgres, MySQL: mysql}[d]
@@ -112,7 +112,8 @@ func readMigration(m macros, source fs.FS, name string) (memFile, error) {
 	}
 	t, err := template.New(name).Funcs(template.FuncMap(m)).Parse(string(raw))
 	if err != nil {
-		return memFile{}, fmt.Errorf("migration: %w", err) // the template's errors name the file and line
+		// the template's errors name the file and line
+		return memFile{}, fmt.Errorf("migration: %w", err)
 	}
 	var text bytes.Buffer
 	if err := t.Execute(&text, nil); err != nil {

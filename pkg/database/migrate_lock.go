@@ -7,12 +7,13 @@ import (
 	"fmt"
 )
 
-// migrationLock keeps other migrators of the same database out until unlock is called. It ends with the connection
-// that holds it, so a killed migrator blocks nobody.
+// migrationLock keeps other migrators of the same database out until unlock is called. It ends with
+// the connection that holds it, so a killed migrator blocks nobody.
 type migrationLock func(ctx context.Context, pool *sql.DB) (unlock func(context.Context) error, err error)
 
-// lockPostgres takes an advisory lock per schema. It asks again and again instead of waiting in the server: a waiting
-// statement holds a snapshot, and CREATE INDEX CONCURRENTLY of the migrator that works would wait for it for ever.
+// lockPostgres takes an advisory lock per schema. It asks again and again instead of waiting in the
+// server: a waiting statement holds a snapshot, and CREATE INDEX CONCURRENTLY of the migrator that
+// works would wait for it for ever.
 func lockPostgres(ctx context.Context, pool *sql.DB) (func(context.Context) error, error) {
 	const key = "hashtextextended('exporthub migrations of ' || current_schema(), 0)"
 	return lockSession(ctx, pool, "SELECT pg_advisory_unlock("+key+")", func(conn *sql.Conn) error {
@@ -28,7 +29,8 @@ func lockPostgres(ctx context.Context, pool *sql.DB) (func(context.Context) erro
 	})
 }
 
-// lockMySQL takes a named lock per database; names are global to the server and at most 64 characters.
+// lockMySQL takes a named lock per database; names are global to the server and at most 64
+// characters.
 func lockMySQL(ctx context.Context, pool *sql.DB) (func(context.Context) error, error) {
 	const name = "CONCAT('exporthub migrations ', LEFT(SHA2(DATABASE(), 256), 32))"
 	return lockSession(ctx, pool, "DO RELEASE_LOCK("+name+")", func(conn *sql.Conn) error {
@@ -62,8 +64,8 @@ func lockSession(ctx context.Context, pool *sql.DB, release string, take func(*s
 	}, nil
 }
 
-// lockSQLite takes the write lock of the file, by a transaction around all migrations; see oneTransaction. The pool has
-// one connection, so what goose does next it does inside.
+// lockSQLite takes the write lock of the file, by a transaction around all migrations; see
+// oneTransaction. The pool has one connection, so what goose does next it does inside.
 func lockSQLite(ctx context.Context, pool *sql.DB) (func(context.Context) error, error) {
 	for try := 1; ; try++ {
 		_, err := pool.ExecContext(ctx, "BEGIN IMMEDIATE")

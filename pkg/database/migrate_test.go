@@ -39,7 +39,8 @@ func openBare(t *testing.T, dsn string, log *slog.Logger) *database.DB {
 }
 
 func TestMigrationsOfPackagesRunInOneOrder(t *testing.T) {
-	// Each needs the one before, and they are spread over two packages; nil is a package without any.
+	// Each needs the one before, and they are spread over two packages; nil is a package without
+	// any.
 	a := migrations(
 		"20260101000000_a.sql", "CREATE TABLE a (id {{id}}, n BIGINT NOT NULL) {{table}};",
 		"20260103000000_c.sql", "ALTER TABLE b ADD COLUMN c BIGINT;\nINSERT INTO b (at, c) VALUES ({{now}}, 3);",

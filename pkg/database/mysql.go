@@ -14,8 +14,8 @@ import (
 	"github.com/go-sql-driver/mysql"
 )
 
-// sqlMode makes MySQL speak the others' SQL: bad values are errors, "x" is an identifier, || joins strings, a
-// backslash is a backslash, 0 is an id like any other.
+// sqlMode makes MySQL speak the others' SQL: bad values are errors, "x" is an identifier, || joins
+// strings, a backslash is a backslash, 0 is an id like any other.
 const sqlMode = "STRICT_ALL_TABLES,ONLY_FULL_GROUP_BY,ERROR_FOR_DIVISION_BY_ZERO,NO_ZERO_DATE,NO_ZERO_IN_DATE," +
 	"NO_ENGINE_SUBSTITUTION,ANSI_QUOTES,PIPES_AS_CONCAT,NO_BACKSLASH_ESCAPES,NO_AUTO_VALUE_ON_ZERO"
 
@@ -30,7 +30,8 @@ func openMySQL(src source, o Options) (*sql.DB, func(context.Context, int64) err
 	cfg.Collation = "utf8mb4_bin"
 	cfg.Loc = time.UTC
 	cfg.ParseTime = true
-	cfg.ClientFoundRows = true // a conditional UPDATE that sets the value a row has already counts the row
+	// a conditional UPDATE that sets the value a row has already counts the row
+	cfg.ClientFoundRows = true
 	cfg.Logger = mysqlLogger{o.Logger}
 	cfg.DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
 		return dialer(o).DialContext(ctx, network, addr)
@@ -47,8 +48,8 @@ func openMySQL(src source, o Options) (*sql.DB, func(context.Context, int64) err
 	return sql.OpenDB(c), c.kill, nil
 }
 
-// mysqlSetup is what each new connection is told. The M! comments are read by MariaDB only, the !50708 one by MySQL
-// only (MariaDB skips the numbers 50700 to 50999).
+// mysqlSetup is what each new connection is told. The M! comments are read by MariaDB only, the
+// !50708 one by MySQL only (MariaDB skips the numbers 50700 to 50999).
 func mysqlSetup(o Options) []string {
 	return []string{
 		"SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ", // for Read; Write names its own
@@ -63,8 +64,8 @@ func mysqlSetup(o Options) []string {
 // seconds is a duration as MySQL's timeouts take it, rounded up; negative is 0, no timeout.
 func seconds(d time.Duration) int64 { return int64((max(d, 0) + time.Second - 1) / time.Second) }
 
-// mysqlConnector runs the setup on every new connection. The driver's own way, parameters in the DSN, can't set the
-// isolation level under a name that both MySQL and MariaDB know.
+// mysqlConnector runs the setup on every new connection. The driver's own way, parameters in the
+// DSN, can't set the isolation level under a name that both MySQL and MariaDB know.
 type mysqlConnector struct {
 	driver.Connector
 	setup []string
@@ -127,8 +128,8 @@ func connectionID(ctx context.Context, conn driver.QueryerContext) (int64, error
 	return id, nil
 }
 
-// kill ends a connection of the pool from outside. For a cancelled statement the driver only closes its end, which the
-// server notices when it has worked the statement through.
+// kill ends a connection of the pool from outside. For a cancelled statement the driver only closes
+// its end, which the server notices when it has worked the statement through.
 func (c mysqlConnector) kill(ctx context.Context, id int64) error {
 	conn, err := c.Connector.Connect(ctx)
 	if err != nil {
@@ -170,7 +171,8 @@ func isBroken(conn *sql.Conn) bool {
 	return err != nil
 }
 
-// mysqlLogger takes the driver's lines, which tell of broken connections whose errors the callers get anyway.
+// mysqlLogger takes the driver's lines, which tell of broken connections whose errors the callers
+// get anyway.
 type mysqlLogger struct{ log *slog.Logger }
 
 func (l mysqlLogger) Print(v ...any) {

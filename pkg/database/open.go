@@ -13,19 +13,27 @@ import (
 
 // Options tune a DB. The zero value is right for a server.
 type Options struct {
-	MaxConns         int           // connections in the pool; default 20. SQLite: readers, beside one writer
-	ConnectTimeout   time.Duration // for making one connection; default 5 s
-	AcquireTimeout   time.Duration // for getting a connection from a busy pool, then Unavailable; default 10 s
-	WriteTimeout     time.Duration // for one Write with all its tries; default 60 s
-	StatementTimeout time.Duration // for one statement, kept by the server; default 5 min. SQLite has none
+	// connections in the pool; default 20. SQLite: readers, beside one writer
+	MaxConns       int
+	ConnectTimeout time.Duration // for making one connection; default 5 s
+	// for getting a connection from a busy pool, then Unavailable; default 10 s
+	AcquireTimeout time.Duration
+	WriteTimeout   time.Duration // for one Write with all its tries; default 60 s
+	// for one statement, kept by the server; default 5 min. SQLite has none
+	StatementTimeout time.Duration
 	LockTimeout      time.Duration // for waiting on a row lock, then another try; default 10 s
-	IdleWrite        time.Duration // a Write silent for so long is cut by the server (a stopped process frees its locks); default 10 s. Not on MySQL 8 and SQLite
-	IdleRead         time.Duration // the same for a Read, whose caller may be busy with a file; default 10 min
-	BusyTimeout      time.Duration // SQLite: for another process's write lock; default 5 s
-	AfterCommit      time.Duration // for all functions of Tx.AfterCommit together; default 10 s
-	Tries            int           // runs of a Write's function before a conflict is given up; default 12
-	AppName          string        // how PostgreSQL's views name our connections; default "exporthub"
-	Logger           *slog.Logger  // default slog.Default()
+	// a Write silent for so long is cut by the server (a stopped process frees its locks); default
+	// 10 s. Not on MySQL 8 and SQLite
+	IdleWrite time.Duration
+	// the same for a Read, whose caller may be busy with a file; default 10 min
+	IdleRead    time.Duration
+	BusyTimeout time.Duration // SQLite: for another process's write lock; default 5 s
+	AfterCommit time.Duration // for all functions of Tx.AfterCommit together; default 10 s
+	// runs of a Write's function before a conflict is given up; default 12
+	Tries int
+	// how PostgreSQL's views name our connections; default "exporthub"
+	AppName string
+	Logger  *slog.Logger // default slog.Default()
 }
 
 func (o Options) withDefaults() Options {
@@ -61,8 +69,8 @@ type DB struct {
 
 // family is what a DB and its siblings share.
 type family struct {
-	// turn is SQLite's write lock within this process, one token. Waiting here is first come, first served;
-	// SQLite's own waiting is a lottery that a small pool can lose for seconds.
+	// turn is SQLite's write lock within this process, one token. Waiting here is first come, first
+	// served; SQLite's own waiting is a lottery that a small pool can lose for seconds.
 	turn chan struct{}
 }
 
@@ -81,8 +89,9 @@ func Open(ctx context.Context, dsn string, o Options) (*DB, error) {
 	return open(ctx, src, o.withDefaults(), &family{turn: make(chan struct{}, 1)})
 }
 
-// Sibling opens a pool of its own, of maxConns connections, on the same database, so that work which must not wait
-// (a lease's renewal) can't be starved by work that holds connections for long. It is closed separately.
+// Sibling opens a pool of its own, of maxConns connections, on the same database, so that work
+// which must not wait (a lease's renewal) can't be starved by work that holds connections for long.
+// It is closed separately.
 func (db *DB) Sibling(ctx context.Context, maxConns int) (*DB, error) {
 	o := db.opts
 	o.MaxConns = maxConns
@@ -122,7 +131,8 @@ func open(ctx context.Context, src source, o Options, f *family) (*DB, error) {
 // Dialect returns the engine.
 func (db *DB) Dialect() Dialect { return db.src.dialect }
 
-// Ping asks the database for a sign of life, within ConnectTimeout. An unreachable one is of kind Unavailable.
+// Ping asks the database for a sign of life, within ConnectTimeout. An unreachable one is of kind
+// Unavailable.
 func (db *DB) Ping(ctx context.Context) error {
 	pctx, cancel := context.WithTimeout(ctx, db.opts.ConnectTimeout)
 	defer cancel()

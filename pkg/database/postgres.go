@@ -14,7 +14,8 @@ import (
 func openPostgres(src source, o Options) (*sql.DB, error) {
 	cfg, err := pgx.ParseConfig(src.raw)
 	if err != nil {
-		return nil, fmt.Errorf("postgres database URL: %w", err) // the driver takes the password out
+		// the driver takes the password out
+		return nil, fmt.Errorf("postgres database URL: %w", err)
 	}
 	if cfg.ConnectTimeout == 0 {
 		cfg.ConnectTimeout = o.ConnectTimeout
@@ -27,7 +28,8 @@ func openPostgres(src source, o Options) (*sql.DB, error) {
 		"statement_timeout":                   millis(o.StatementTimeout),
 		"lock_timeout":                        millis(o.LockTimeout),
 		"idle_in_transaction_session_timeout": millis(o.IdleWrite),
-		// A cancellation that overtakes its statement is lost; this way the server notices that nobody listens.
+		// A cancellation that overtakes its statement is lost; this way the server notices that
+		// nobody listens.
 		"client_connection_check_interval": "2000",
 	} {
 		if _, given := cfg.RuntimeParams[name]; !given {
@@ -37,8 +39,8 @@ func openPostgres(src source, o Options) (*sql.DB, error) {
 	return stdlib.OpenDB(*cfg), nil
 }
 
-// dialer notices a peer that is gone without a word within half a minute, instead of the many minutes of the
-// drivers' and systems' defaults.
+// dialer notices a peer that is gone without a word within half a minute, instead of the many
+// minutes of the drivers' and systems' defaults.
 func dialer(o Options) *net.Dialer {
 	return &net.Dialer{
 		Timeout:         o.ConnectTimeout,

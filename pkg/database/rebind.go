@@ -5,9 +5,9 @@ import (
 	"strings"
 )
 
-// rebind turns the ? placeholders of a statement into PostgreSQL's $1, $2, ... and leaves alone the question marks
-// inside string literals, quoted identifiers, comments and dollar quotes. A doubled ?? outside of those is one
-// question mark, for the JSON operators.
+// rebind turns the ? placeholders of a statement into PostgreSQL's $1, $2, ... and leaves alone the
+// question marks inside string literals, quoted identifiers, comments and dollar quotes. A doubled
+// ?? outside of those is one question mark, for the JSON operators.
 func rebind(query string) string {
 	if strings.IndexByte(query, '?') < 0 {
 		return query
@@ -37,7 +37,8 @@ func rebind(query string) string {
 	return b.String()
 }
 
-// skipQuoted returns the end of the literal, identifier or comment that starts at i, or i when none starts there.
+// skipQuoted returns the end of the literal, identifier or comment that starts at i, or i when none
+// starts there.
 func skipQuoted(query string, i int) int {
 	rest := query[i:]
 	switch {
@@ -58,13 +59,14 @@ func skipQuoted(query string, i int) int {
 	return i
 }
 
-// isEscapeString reports whether the quote at i belongs to PostgreSQL's E'...', where a backslash escapes.
+// isEscapeString reports whether the quote at i belongs to PostgreSQL's E'...', where a backslash
+// escapes.
 func isEscapeString(query string, i int) bool {
 	return (before(query, i)|0x20) == 'e' && !isWordByte(before(query, i-1))
 }
 
-// quotedLen measures a literal or identifier with its quotes; an open one reaches to the end. A doubled quote needs
-// no care: it reads as one literal after another.
+// quotedLen measures a literal or identifier with its quotes; an open one reaches to the end. A
+// doubled quote needs no care: it reads as one literal after another.
 func quotedLen(s string, quote byte, backslash bool) int {
 	for i := 1; i < len(s); i++ {
 		switch {

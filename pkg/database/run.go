@@ -22,9 +22,9 @@ type scope struct {
 
 type scopeKey struct{}
 
-// enter refuses a transaction that would wait for the one it runs in, or not see what that one wrote. Inside a Write
-// that is any of the same family; inside a Read (an export that stores its progress) a Sibling may be used, since its
-// pool is another.
+// enter refuses a transaction that would wait for the one it runs in, or not see what that one
+// wrote. Inside a Write that is any of the same family; inside a Read (an export that stores its
+// progress) a Sibling may be used, since its pool is another.
 func (db *DB) enter(ctx context.Context, write bool) (context.Context, error) {
 	outer, _ := ctx.Value(scopeKey{}).(*scope)
 	for s := outer; s != nil; s = s.outer {
@@ -35,8 +35,9 @@ func (db *DB) enter(ctx context.Context, write bool) (context.Context, error) {
 	return context.WithValue(ctx, scopeKey{}, &scope{db, write, outer}), nil
 }
 
-// Read runs fn once in a read-only transaction that sees one state of the database: what was committed when Read
-// began, however late fn asks. It blocks no writer and is blocked by none. fn must use the context it is given.
+// Read runs fn once in a read-only transaction that sees one state of the database: what was
+// committed when Read began, however late fn asks. It blocks no writer and is blocked by none. fn
+// must use the context it is given.
 func (db *DB) Read(ctx context.Context, fn func(ctx context.Context, tx *Tx) error) error {
 	inner, err := db.enter(ctx, false)
 	if err != nil {
@@ -50,13 +51,15 @@ func (db *DB) Read(ctx context.Context, fn func(ctx context.Context, tx *Tx) err
 	return nil
 }
 
-// Write runs fn in a READ COMMITTED transaction and commits it when fn returns nil. It runs fn again, in a new
-// transaction and after a pause, when the database broke it off for another's sake (deadlock, serialization, lock
-// timeout) or the connection broke before COMMIT was sent: fn must not change anything but the database and
-// variables it sets afresh. fn must use the context it is given.
+// Write runs fn in a READ COMMITTED transaction and commits it when fn returns nil. It runs fn
+// again, in a new transaction and after a pause, when the database broke it off for another's sake
+// (deadlock, serialization, lock timeout) or the connection broke before COMMIT was sent: fn must
+// not change anything but the database and variables it sets afresh. fn must use the context it is
+// given.
 //
-// On SQLite writes come one after another. When the connection breaks during COMMIT, the outcome is unknown and the
-// error's code is CodeCommitUnknown; everything else that is returned as an error was rolled back.
+// On SQLite writes come one after another. When the connection breaks during COMMIT, the outcome is
+// unknown and the error's code is CodeCommitUnknown; everything else that is returned as an error
+// was rolled back.
 func (db *DB) Write(ctx context.Context, fn func(ctx context.Context, tx *Tx) error) error {
 	inner, err := db.enter(ctx, true)
 	if err != nil {
@@ -83,8 +86,9 @@ func (db *DB) Write(ctx context.Context, fn func(ctx context.Context, tx *Tx) er
 	}
 }
 
-// again reports whether another try is worth it. A lost connection is, twice, when there was one: after a restart of
-// the server the pool may be full of dead ones. A refused one is not: the caller should know soon.
+// again reports whether another try is worth it. A lost connection is, twice, when there was one:
+// after a restart of the server the pool may be full of dead ones. A refused one is not: the caller
+// should know soon.
 func (db *DB) again(tx *Tx, err error, try int) bool {
 	if isCommitUnknown(err) {
 		return false
@@ -95,8 +99,8 @@ func (db *DB) again(tx *Tx, err error, try int) bool {
 	return isConflict(err) || tx != nil && try <= 2 && isUnreachable(err)
 }
 
-// run is one try: a connection, a transaction, fn, the end. The Tx is nil when no transaction began. outer is the
-// caller's context and inner the one for fn.
+// run is one try: a connection, a transaction, fn, the end. The Tx is nil when no transaction
+// began. outer is the caller's context and inner the one for fn.
 func (db *DB) run(outer, inner context.Context, write bool, fn func(context.Context, *Tx) error) (tx *Tx, err error) {
 	if write && db.src.dialect == SQLite {
 		select {
@@ -106,8 +110,8 @@ func (db *DB) run(outer, inner context.Context, write bool, fn func(context.Cont
 			return nil, inner.Err()
 		}
 	}
-	// The transaction's own context ends with the caller's until fn is done and not during COMMIT, whose outcome an
-	// interruption would make unknown.
+	// The transaction's own context ends with the caller's until fn is done and not during COMMIT,
+	// whose outcome an interruption would make unknown.
 	life, end := context.WithCancel(context.WithoutCancel(outer))
 	defer end()
 	attached := context.AfterFunc(inner, end)
@@ -146,8 +150,8 @@ func (db *DB) run(outer, inner context.Context, write bool, fn func(context.Cont
 	return tx, commit(sqlTx)
 }
 
-// killAbandoned returns what is to be done at the end of a transaction on MySQL: when the caller's context ended while a
-// statement ran, the server is told to stop it and to free its locks.
+// killAbandoned returns what is to be done at the end of a transaction on MySQL: when the caller's
+// context ended while a statement ran, the server is told to stop it and to free its locks.
 func (db *DB) killAbandoned(ctx context.Context, conn *sql.Conn) func() {
 	id, err := mysqlID(conn)
 	return func() {
@@ -163,7 +167,8 @@ func (db *DB) killAbandoned(ctx context.Context, conn *sql.Conn) func() {
 	}
 }
 
-// commit tells a refusal by the server, after which nothing is stored, from silence, after which nobody knows.
+// commit tells a refusal by the server, after which nothing is stored, from silence, after which
+// nobody knows.
 func commit(tx *sql.Tx) error {
 	err := tx.Commit()
 	switch {
@@ -176,7 +181,8 @@ func commit(tx *sql.Tx) error {
 	return commitUnknown(err)
 }
 
-// begin gets a connection and starts the transaction. Connections that died in the pool are passed over.
+// begin gets a connection and starts the transaction. Connections that died in the pool are passed
+// over.
 func (db *DB) begin(ctx, life context.Context, write bool) (*sql.Conn, *sql.Tx, error) {
 	for try := 1; ; try++ {
 		conn, err := db.acquire(ctx, write)
@@ -229,11 +235,13 @@ func (db *DB) start(life context.Context, conn *sql.Conn, write bool) (*sql.Tx, 
 		// BEGIN alone fixes nothing; the first page read does.
 		options, pin = &sql.TxOptions{ReadOnly: true}, "SELECT 1 FROM sqlite_schema LIMIT 1"
 	case db.src.dialect == Postgres:
-		// The first SELECT fixes the snapshot; this one also allows for a caller who is busy with a file.
+		// The first SELECT fixes the snapshot; this one also allows for a caller who is busy with a
+		// file.
 		options = &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true}
 		pin = "SELECT set_config('idle_in_transaction_session_timeout', '" + millis(db.opts.IdleRead) + "', true)"
 	default:
-		// The driver has no words for a snapshot fixed at the start: this ends its empty transaction and begins ours.
+		// The driver has no words for a snapshot fixed at the start: this ends its empty
+		// transaction and begins ours.
 		options, pin = &sql.TxOptions{ReadOnly: true}, "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY"
 	}
 	tx, err := conn.BeginTx(life, options)
@@ -277,8 +285,8 @@ func (db *DB) runOne(ctx context.Context, fn func(context.Context)) {
 	fn(ctx)
 }
 
-// pause waits before another try: a random part of a time that doubles up to a quarter of a second, so that those who
-// collided do not meet again. It reports false when ctx ended first.
+// pause waits before another try: a random part of a time that doubles up to a quarter of a second,
+// so that those who collided do not meet again. It reports false when ctx ended first.
 func pause(ctx context.Context, try int) bool {
 	longest := min(4*time.Millisecond<<min(try, 8), 250*time.Millisecond)
 	t := time.NewTimer(rand.N(longest))

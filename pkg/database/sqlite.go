@@ -14,8 +14,9 @@ import (
 	"modernc.org/sqlite"
 )
 
-// openSQLite opens two pools on one file in WAL mode: one writer, whose transactions take the write lock at once (a
-// lock taken late fails where it could have waited), and readers that can't write at all.
+// openSQLite opens two pools on one file in WAL mode: one writer, whose transactions take the write
+// lock at once (a lock taken late fails where it could have waited), and readers that can't write
+// at all.
 func openSQLite(ctx context.Context, src source, o Options) (read, write *sql.DB, err error) {
 	if err := os.MkdirAll(filepath.Dir(src.path), 0o750); err != nil {
 		return nil, nil, fmt.Errorf("make the database's directory: %w", err)
@@ -40,10 +41,10 @@ func openSQLite(ctx context.Context, src source, o Options) (read, write *sql.DB
 	return sql.OpenDB(r), write, nil
 }
 
-// makePrivate makes the file where it is missing, so that nobody else on the machine may read it; SQLite gives its log the
-// same mode. A file that is there is not touched: closing any descriptor of it would drop the locks that this process's
-// other connections hold on it, and then whoever looks into the database last takes its log away
-// (https://www.sqlite.org/howtocorrupt.html, 2.2).
+// makePrivate makes the file where it is missing, so that nobody else on the machine may read it;
+// SQLite gives its log the same mode. A file that is there is not touched: closing any descriptor
+// of it would drop the locks that this process's other connections hold on it, and then whoever
+// looks into the database last takes its log away (https://www.sqlite.org/howtocorrupt.html, 2.2).
 func makePrivate(path string) error {
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
 	if errors.Is(err, os.ErrExist) {
@@ -59,7 +60,8 @@ func makePrivate(path string) error {
 func sqliteDSN(src source, o Options, pragma string) string {
 	q := url.Values{
 		"_txlock": {"immediate"},
-		// Off: "x" is then always an identifier, as on the other engines, and a misspelt one is an error.
+		// Off: "x" is then always an identifier, as on the other engines, and a misspelt one is an
+		// error.
 		"_dqs": {"0"},
 		"_pragma": {
 			// First, since the others may have to wait.
@@ -75,8 +77,8 @@ func sqliteDSN(src source, o Options, pragma string) string {
 	return "file:" + (&url.URL{Path: src.path}).EscapedPath() + "?" + q.Encode()
 }
 
-// firstConn makes the file and its WAL mode. Processes that start at once get BUSY here without SQLite's waiting,
-// because changing the mode takes the whole file.
+// firstConn makes the file and its WAL mode. Processes that start at once get BUSY here without
+// SQLite's waiting, because changing the mode takes the whole file.
 func firstConn(ctx context.Context, db *sql.DB, o Options) error {
 	deadline := time.Now().Add(o.BusyTimeout)
 	for try := 1; ; try++ {
@@ -90,8 +92,8 @@ func firstConn(ctx context.Context, db *sql.DB, o Options) error {
 	}
 }
 
-// oneTransaction wraps SQLite's connector so that transactions begun through database/sql become savepoints, and a
-// whole run of migrations can sit inside one transaction begun by hand.
+// oneTransaction wraps SQLite's connector so that transactions begun through database/sql become
+// savepoints, and a whole run of migrations can sit inside one transaction begun by hand.
 type oneTransaction struct{ driver.Connector }
 
 func (c oneTransaction) Connect(ctx context.Context) (driver.Conn, error) {

@@ -19,8 +19,9 @@ import (
 // lookEnv makes this test program another one that looks at the SQLite file it names.
 const lookEnv = "EXPORTHUB_TEST_LOOK"
 
-// Another program sees that the database is in use, whatever pools of ours were opened and closed. Else SQLite, in whichever
-// program closes the database next, takes its log away, and with it what is written afterwards.
+// Another program sees that the database is in use, whatever pools of ours were opened and closed.
+// Else SQLite, in whichever program closes the database next, takes its log away, and with it what
+// is written afterwards.
 func TestAnotherProgramSeesThatSQLiteIsInUse(t *testing.T) {
 	if path := os.Getenv(lookEnv); path != "" {
 		fmt.Println("held:", held(t, path))
@@ -59,8 +60,8 @@ func TestAnotherProgramSeesThatSQLiteIsInUse(t *testing.T) {
 	inUse("closed", false)
 }
 
-// held tells whether somebody holds SQLite's lock of those who use a database: 510 bytes from 0x40000002 on
-// (https://www.sqlite.org/lockingv3.html, "shared").
+// held tells whether somebody holds SQLite's lock of those who use a database: 510 bytes from
+// 0x40000002 on (https://www.sqlite.org/lockingv3.html, "shared").
 func held(t *testing.T, path string) bool {
 	t.Helper()
 	file, err := os.OpenFile(path, os.O_RDWR, 0)

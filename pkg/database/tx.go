@@ -15,11 +15,11 @@ import (
 	"exporthub/pkg/errs"
 )
 
-// Tx is a running transaction, valid inside the function it was given to. It is for one goroutine at a time: close the
-// rows of one query before the next statement.
+// Tx is a running transaction, valid inside the function it was given to. It is for one goroutine
+// at a time: close the rows of one query before the next statement.
 //
-// A failed statement fails the transaction on every engine, as PostgreSQL has it: statements after it return ErrFailed,
-// and Write rolls back with the first error whatever its function returns.
+// A failed statement fails the transaction on every engine, as PostgreSQL has it: statements after
+// it return ErrFailed, and Write rolls back with the first error whatever its function returns.
 type Tx struct {
 	db     *DB
 	tx     *sql.Tx
@@ -31,7 +31,8 @@ type Tx struct {
 // Dialect returns the engine.
 func (tx *Tx) Dialect() Dialect { return tx.db.src.dialect }
 
-// Exec runs a statement and returns how many rows it found (for an UPDATE: matched, whether or not a value changed).
+// Exec runs a statement and returns how many rows it found (for an UPDATE: matched, whether or not
+// a value changed).
 func (tx *Tx) Exec(ctx context.Context, query string, args ...any) (int64, error) {
 	result, err := tx.exec(ctx, query, args)
 	if err != nil {
@@ -40,7 +41,8 @@ func (tx *Tx) Exec(ctx context.Context, query string, args ...any) (int64, error
 	return result.RowsAffected()
 }
 
-// Insert runs an INSERT of one row into a table whose key is the migrations' {{id}}, and returns the new id.
+// Insert runs an INSERT of one row into a table whose key is the migrations' {{id}}, and returns
+// the new id.
 func (tx *Tx) Insert(ctx context.Context, query string, args ...any) (int64, error) {
 	if tx.Dialect() == MySQL {
 		result, err := tx.exec(ctx, query, args)
@@ -59,8 +61,9 @@ func (tx *Tx) Insert(ctx context.Context, query string, args ...any) (int64, err
 
 var insertHead = regexp.MustCompile(`(?is)^\s*INSERT\s+INTO\s+\S+?\s*\(\s*([a-z_][a-z0-9_]*)`)
 
-// InsertIgnore runs an INSERT INTO table (column, ...) VALUES ... that does nothing where a primary key or unique index
-// has the row already; other errors stay errors. It is for rows that must exist before a conditional UPDATE of them.
+// InsertIgnore runs an INSERT INTO table (column, ...) VALUES ... that does nothing where a primary
+// key or unique index has the row already; other errors stay errors. It is for rows that must exist
+// before a conditional UPDATE of them.
 func (tx *Tx) InsertIgnore(ctx context.Context, query string, args ...any) error {
 	head := insertHead.FindStringSubmatch(query)
 	if head == nil {
@@ -96,7 +99,8 @@ func (tx *Tx) QueryRow(ctx context.Context, query string, args ...any) *Row {
 	return &Row{tx: tx, ctx: ctx, row: tx.tx.QueryRowContext(ctx, query, args...)}
 }
 
-// Now returns the database's clock in UTC, in microseconds (SQLite's: milliseconds). Asked twice, it has moved.
+// Now returns the database's clock in UTC, in microseconds (SQLite's: milliseconds). Asked twice,
+// it has moved.
 func (tx *Tx) Now(ctx context.Context) (time.Time, error) {
 	var micros int64
 	if err := tx.QueryRow(ctx, "SELECT "+tx.NowMicros()).Scan(&micros); err != nil {
@@ -105,12 +109,12 @@ func (tx *Tx) Now(ctx context.Context) (time.Time, error) {
 	return Time(micros), nil
 }
 
-// NowMicros is the SQL expression of the database's clock as a BIGINT of microseconds, to be put into statements. It
-// is the same for every row of one statement.
+// NowMicros is the SQL expression of the database's clock as a BIGINT of microseconds, to be put
+// into statements. It is the same for every row of one statement.
 func (tx *Tx) NowMicros() string { return tx.Dialect().nowMicros() }
 
-// ForUpdate is the end of a SELECT whose rows stay locked until the transaction ends: " FOR UPDATE", or nothing on
-// SQLite, where a Write is alone anyway.
+// ForUpdate is the end of a SELECT whose rows stay locked until the transaction ends: " FOR
+// UPDATE", or nothing on SQLite, where a Write is alone anyway.
 func (tx *Tx) ForUpdate() string {
 	if tx.Dialect() == SQLite {
 		return ""
@@ -118,7 +122,8 @@ func (tx *Tx) ForUpdate() string {
 	return " FOR UPDATE"
 }
 
-// SkipLocked is ForUpdate for rows that nobody else has locked, so that several workers can take from one table.
+// SkipLocked is ForUpdate for rows that nobody else has locked, so that several workers can take
+// from one table.
 func (tx *Tx) SkipLocked() string {
 	if tx.Dialect() == SQLite {
 		return ""
@@ -126,8 +131,9 @@ func (tx *Tx) SkipLocked() string {
 	return " FOR UPDATE SKIP LOCKED"
 }
 
-// OnConflictSet is the end of an INSERT that overwrites columns of the row that has the same key, with the values of
-// the INSERT. The key is the columns of a primary key or unique index, comma-separated.
+// OnConflictSet is the end of an INSERT that overwrites columns of the row that has the same key,
+// with the values of the INSERT. The key is the columns of a primary key or unique index,
+// comma-separated.
 func (tx *Tx) OnConflictSet(key string, columns ...string) string {
 	set := make([]string, len(columns))
 	for i, c := range columns {
@@ -143,10 +149,11 @@ func (tx *Tx) OnConflictSet(key string, columns ...string) string {
 	return " ON CONFLICT (" + key + ") DO UPDATE SET " + strings.Join(set, ", ")
 }
 
-// AfterCommit registers what is to happen once the transaction is committed (ring a bell, publish an event). The
-// functions of tries that were rolled back never run. They run one after another, before Write returns, with a
-// context that outlives the caller's but not Options.AfterCommit; they may open transactions, and what they can't do
-// they log. A panic in one is logged: the commit has happened. In a Read they run after its end.
+// AfterCommit registers what is to happen once the transaction is committed (ring a bell, publish
+// an event). The functions of tries that were rolled back never run. They run one after another,
+// before Write returns, with a context that outlives the caller's but not Options.AfterCommit; they
+// may open transactions, and what they can't do they log. A panic in one is logged: the commit has
+// happened. In a Read they run after its end.
 func (tx *Tx) AfterCommit(fn func(ctx context.Context)) { tx.after = append(tx.after, fn) }
 
 func (tx *Tx) exec(ctx context.Context, query string, args []any) (sql.Result, error) {
@@ -177,8 +184,9 @@ func (tx *Tx) prepare(query string, args []any) (string, []any, error) {
 	return query, args, nil
 }
 
-// checkArg refuses what engines would store differently: text that is not UTF-8 or holds NUL (PostgreSQL and MySQL
-// refuse it, each in part, SQLite takes all), and times, which are stored through Micros.
+// checkArg refuses what engines would store differently: text that is not UTF-8 or holds NUL
+// (PostgreSQL and MySQL refuse it, each in part, SQLite takes all), and times, which are stored
+// through Micros.
 func checkArg(arg any) error {
 	switch v := arg.(type) {
 	case nil, int, int64, int32, bool, float64, []byte, NullTime:
@@ -213,8 +221,12 @@ func checkText(s string) error {
 	if utf8.ValidString(s) && strings.IndexByte(s, 0) < 0 {
 		return nil
 	}
-	return &errs.Error{Kind: errs.Invalid, Code: "bad_text", Message: "文字中含有无法保存的字符，请删除后重试",
-		Cause: errors.New("text is not UTF-8 or holds a NUL byte")}
+	return &errs.Error{
+		Kind:    errs.Invalid,
+		Code:    "bad_text",
+		Message: "文字中含有无法保存的字符，请删除后重试",
+		Cause:   errors.New("text is not UTF-8 or holds a NUL byte"),
+	}
 }
 
 // note remembers the error that fails the transaction, and gives it its kind.
@@ -255,7 +267,8 @@ func One[T any](ctx context.Context, tx *Tx, scan func(Scanner) (T, error), quer
 	return scan(tx.QueryRow(ctx, query, args...))
 }
 
-// All runs a query and reads every row with scan; no rows are an empty slice, not nil. For bounded results only.
+// All runs a query and reads every row with scan; no rows are an empty slice, not nil. For bounded
+// results only.
 func All[T any](ctx context.Context, tx *Tx, scan func(Scanner) (T, error), query string, args ...any) ([]T, error) {
 	all, err := Append(ctx, tx, []T{}, scan, query, args...)
 	if err != nil {
@@ -264,7 +277,8 @@ func All[T any](ctx context.Context, tx *Tx, scan func(Scanner) (T, error), quer
 	return all, nil
 }
 
-// Append is All into a slice that is there already, which it returns with what could be read even on an error.
+// Append is All into a slice that is there already, which it returns with what could be read even
+// on an error.
 func Append[T any](ctx context.Context, tx *Tx, into []T, scan func(Scanner) (T, error), query string, args ...any) ([]T, error) {
 	rows, err := tx.Query(ctx, query, args...)
 	if err != nil {
@@ -284,8 +298,8 @@ func Append[T any](ctx context.Context, tx *Tx, into []T, scan func(Scanner) (T,
 	return into, tx.note(ctx, rows.Err())
 }
 
-// RowError is a row of All or Append that its scan could not read: what the database holds is not what the program knows. Trying
-// again reads the same.
+// RowError is a row of All or Append that its scan could not read: what the database holds is not
+// what the program knows. Trying again reads the same.
 type RowError struct {
 	N   int // from 1
 	Err error

@@ -68,14 +68,15 @@ func (n *NullTime) Scan(src any) error {
 
 var likeEscaper = strings.NewReplacer("!", "!!", "%", "!%", "_", "!_")
 
-// Contains is the argument that finds s anywhere in a column, whatever s holds: `WHERE name LIKE ? ESCAPE '!'`.
-// LIKE distinguishes case on every engine.
+// Contains is the argument that finds s anywhere in a column, whatever s holds: `WHERE name LIKE ?
+// ESCAPE '!'`. LIKE distinguishes case on every engine.
 func Contains(s string) string { return "%" + likeEscaper.Replace(s) + "%" }
 
 // Prefix is like Contains, for columns that start with s.
 func Prefix(s string) string { return likeEscaper.Replace(s) + "%" }
 
-// In returns "(?, ?, ?)" for n arguments. It panics on n < 1, for which SQL has no form: answer before asking.
+// In returns "(?, ?, ?)" for n arguments. It panics on n < 1, for which SQL has no form: answer
+// before asking.
 func In(n int) string {
 	return "(" + strings.Repeat("?, ", n-1) + "?)"
 }

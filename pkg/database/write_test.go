@@ -51,7 +51,8 @@ func TestWriteRollsBackOnErrorAndPanic(t *testing.T) {
 		if n := count(t, db, "SELECT COUNT(*) FROM item"); n != 0 {
 			t.Errorf("%d rows were kept", n)
 		}
-		execute(t, db, "INSERT INTO item (name) VALUES ('x')") // no connection, lock or turn was lost
+		// no connection, lock or turn was lost
+		execute(t, db, "INSERT INTO item (name) VALUES ('x')")
 	})
 }
 
@@ -93,8 +94,8 @@ func TestRacingConditionalUpdatesStopAtTheLimit(t *testing.T) {
 func TestDeadlockIsTriedAgain(t *testing.T) {
 	dbtest.Each(t, schema, func(t *testing.T, db *database.DB) {
 		execute(t, db, "INSERT INTO counter (owner, used) VALUES (1, 0), (2, 0)")
-		// On the first try each side waits, with its first row locked, until the other has locked its own. SQLite has
-		// one writer at a time: there, nobody is to wait for.
+		// On the first try each side waits, with its first row locked, until the other has locked
+		// its own. SQLite has one writer at a time: there, nobody is to wait for.
 		var first sync.WaitGroup
 		first.Add(2)
 		var tries [2]int
@@ -103,7 +104,8 @@ func TestDeadlockIsTriedAgain(t *testing.T) {
 				tries[side]++
 				for i, owner := range rows {
 					if _, err := tx.Exec(ctx, "UPDATE counter SET used = used + 1 WHERE owner = ?", owner); err != nil {
-						return errors.New("an error that hides its cause") // the try is repeated all the same
+						// the try is repeated all the same
+						return errors.New("an error that hides its cause")
 					}
 					if i == 0 && tries[side] == 1 && db.Dialect() != database.SQLite {
 						first.Done()
@@ -245,7 +247,8 @@ func TestAfterCommitRunsOnceForTheTryThatCounts(t *testing.T) {
 				if _, bounded := ctx.Deadline(); ctx.Err() != nil || !bounded {
 					t.Errorf("context after commit: err %v, bounded %v", ctx.Err(), bounded)
 				}
-				err := db.Read(ctx, func(ctx ctxT, tx txT) error { // sees the commit, on a connection of its own
+				// sees the commit, on a connection of its own
+				err := db.Read(ctx, func(ctx ctxT, tx txT) error {
 					n, err := database.One(ctx, tx, database.Scalar[int64], "SELECT COUNT(*) FROM item")
 					ran = append(ran, fmt.Sprint("second sees ", n))
 					return err

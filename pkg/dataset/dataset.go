@@ -38,18 +38,21 @@ type Dataset struct {
 
 	// NewFilter returns a pointer to a fresh filter: the struct whose fields the list takes too.
 	NewFilter func() any
-	// Count returns how many rows match, inside the snapshot tx. It is given up where it takes long.
+	// Count returns how many rows match, inside the snapshot tx. It is given up where it takes
+	// long.
 	Count func(ctx context.Context, tx *database.Tx, s Selection) (int64, error)
-	// Estimate returns at once about how many rows match, for when counting them takes too long. It may be nil.
+	// Estimate returns at once about how many rows match, for when counting them takes too long. It
+	// may be nil.
 	Estimate func(ctx context.Context, tx *database.Tx, s Selection) (int64, error)
-	// Rows streams the matching rows in a unique order, inside the snapshot tx, with the values of columns in their
-	// order, hidden where a column is Masked. The yielded slice is reused. An error ends the iteration and is its last
-	// element. The transaction is the iteration's until it ends: it may read ahead.
+	// Rows streams the matching rows in a unique order, inside the snapshot tx, with the values of
+	// columns in their order, hidden where a column is Masked. The yielded slice is reused. An
+	// error ends the iteration and is its last element. The transaction is the iteration's until it
+	// ends: it may read ahead.
 	Rows func(ctx context.Context, tx *database.Tx, s Selection, columns []Column) iter.Seq2[[]Value, error]
 }
 
-// Visible returns the columns a viewer may see, in declared order, each told whether it is masked for them. Without can,
-// these are the ones for everybody.
+// Visible returns the columns a viewer may see, in declared order, each told whether it is masked
+// for them. Without can, these are the ones for everybody.
 func (d Dataset) Visible(can func(permission string) bool) []Column {
 	var seen []Column
 	for _, c := range d.Columns {
@@ -60,9 +63,9 @@ func (d Dataset) Visible(can func(permission string) bool) []Column {
 	return seen
 }
 
-// Pick returns the columns with the given keys in that order, all visible ones when keys is empty. An unknown key, one
-// the viewer may not see and a repeated one are Invalid and name the key; a viewer who may see no column at all is
-// Forbidden.
+// Pick returns the columns with the given keys in that order, all visible ones when keys is empty.
+// An unknown key, one the viewer may not see and a repeated one are Invalid and name the key; a
+// viewer who may see no column at all is Forbidden.
 func (d Dataset) Pick(keys []string, can func(permission string) bool) ([]Column, error) {
 	visible := d.Visible(can)
 	if len(visible) == 0 {
@@ -88,8 +91,8 @@ func (d Dataset) Pick(keys []string, can func(permission string) bool) ([]Column
 // Registry holds the datasets of a program by name.
 type Registry struct{ byName map[string]Dataset }
 
-// NewRegistry checks the datasets and returns their registry. A dataset without a name, permission, columns or query, one
-// that Excel can't hold, and a name or column key used twice, are refused.
+// NewRegistry checks the datasets and returns their registry. A dataset without a name, permission,
+// columns or query, one that Excel can't hold, and a name or column key used twice, are refused.
 func NewRegistry(datasets ...Dataset) (*Registry, error) {
 	r := &Registry{byName: make(map[string]Dataset, len(datasets))}
 	for _, d := range datasets {

@@ -8,8 +8,8 @@ import (
 	"exporthub/pkg/database"
 )
 
-// pageRows is how many rows one keyset page reads: long enough that the round trip does not show, short enough that a
-// page of wide rows stays in the low megabytes.
+// pageRows is how many rows one keyset page reads: long enough that the round trip does not show,
+// short enough that a page of wide rows stays in the low megabytes.
 const pageRows = 2000
 
 // Field is a column together with how its value is read from a row of type R.
@@ -29,7 +29,8 @@ type Spec[F, R any] struct {
 	Count func(ctx context.Context, tx *database.Tx, q Query[F]) (int64, error)
 	// Estimate tells about how many rows match, at once; it may be left out.
 	Estimate func(ctx context.Context, tx *database.Tx, q Query[F]) (int64, error)
-	// Page appends to into the next limit rows after the row last (nil for the first page), in a unique order.
+	// Page appends to into the next limit rows after the row last (nil for the first page), in a
+	// unique order.
 	Page func(ctx context.Context, tx *database.Tx, q Query[F], last *R, limit int, into []R) ([]R, error)
 }
 
@@ -40,13 +41,17 @@ type Query[F any] struct {
 	IDs    []int64
 }
 
-// Define makes a Dataset from a Spec. What the Spec leaves out is left out of the Dataset too, and so refused by
-// NewRegistry.
+// Define makes a Dataset from a Spec. What the Spec leaves out is left out of the Dataset too, and
+// so refused by NewRegistry.
 func Define[F, R any](s Spec[F, R]) Dataset {
 	d := Dataset{
-		Name: s.Name, Service: s.Service, Title: s.Title, Permission: s.Permission,
-		Header: s.Header, NoInfo: s.NoInfo,
-		NewFilter: func() any { return new(F) },
+		Name:       s.Name,
+		Service:    s.Service,
+		Title:      s.Title,
+		Permission: s.Permission,
+		Header:     s.Header,
+		NoInfo:     s.NoInfo,
+		NewFilter:  func() any { return new(F) },
 	}
 	d.Count, d.Estimate = counter(s.Count), counter(s.Estimate)
 	readable := s.Page != nil
@@ -76,8 +81,8 @@ func counter[F any](count func(context.Context, *database.Tx, Query[F]) (int64, 
 	}
 }
 
-// query makes the typed query of a selection. Without a filter everything matches, so that a filter of another type is
-// refused rather than dropped: it would export what it was meant to leave out.
+// query makes the typed query of a selection. Without a filter everything matches, so that a filter
+// of another type is refused rather than dropped: it would export what it was meant to leave out.
 func query[F any](s Selection) (Query[F], error) {
 	q := Query[F]{Viewer: s.Viewer, IDs: s.IDs}
 	switch f := s.Filter.(type) {

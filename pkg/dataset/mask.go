@@ -5,8 +5,8 @@ import (
 	"unicode/utf8"
 )
 
-// Mask hides the middle of a text column (138****0001) from people without a permission: in the list, and in what they
-// export.
+// Mask hides the middle of a text column (138****0001) from people without a permission: in the
+// list, and in what they export.
 type Mask struct {
 	Permission string // who sees the whole text
 	Head, Tail int    // how many characters everybody sees
@@ -15,8 +15,8 @@ type Mask struct {
 // hidden stands for what is not shown, however long that is.
 const hidden = "****"
 
-// Hide returns what people without the permission see. A text too short to hide anything between Head and Tail is hidden
-// whole; an empty one stays empty.
+// Hide returns what people without the permission see. A text too short to hide anything between
+// Head and Tail is hidden whole; an empty one stays empty.
 func (m Mask) Hide(s string) string {
 	if s == "" || m.Permission == "" {
 		return s
@@ -50,13 +50,15 @@ func (m Mask) check(t Type) error {
 	return nil
 }
 
-// For returns the column as a viewer has it. Without can, it is as for somebody without any permission.
+// For returns the column as a viewer has it. Without can, it is as for somebody without any
+// permission.
 func (c Column) For(can func(permission string) bool) Column {
 	c.Masked = c.Mask.Permission != "" && (can == nil || !can(c.Mask.Permission))
 	return c
 }
 
-// Shown returns a value of a text column as the column's viewer sees it: lists show what files hold.
+// Shown returns a value of a text column as the column's viewer sees it: lists show what files
+// hold.
 func (c Column) Shown(s string) string {
 	if c.Masked {
 		return c.Mask.Hide(s)

@@ -9,8 +9,8 @@ import (
 	"exporthub/pkg/database"
 )
 
-// stream reads the rows page by page. A goroutine of the iteration reads the next page while this one's rows are used; it
-// has the transaction to itself, and has ended when the iteration has.
+// stream reads the rows page by page. A goroutine of the iteration reads the next page while this
+// one's rows are used; it has the transaction to itself, and has ended when the iteration has.
 func stream[F, R any](ctx context.Context, tx *database.Tx, s Spec[F, R], sel Selection, columns []Column) iter.Seq2[[]Value, error] {
 	return func(yield func([]Value, error) bool) {
 		q, err := query[F](sel)
@@ -112,7 +112,10 @@ type page[R any] struct {
 // readAhead starts to read pages until one is not full.
 func readAhead[R any](read func(last *R, into []R) ([]R, error)) *pages[R] {
 	p := &pages[R]{
-		full: make(chan page[R], 1), empty: make(chan []R, 2), quit: make(chan struct{}), done: make(chan struct{}),
+		full:  make(chan page[R], 1),
+		empty: make(chan []R, 2),
+		quit:  make(chan struct{}),
+		done:  make(chan struct{}),
 	}
 	p.empty <- make([]R, 0, pageRows)
 	p.empty <- make([]R, 0, pageRows)
@@ -135,7 +138,9 @@ func (p *pages[R]) run(read func(last *R, into []R) ([]R, error)) {
 			keep := one.rows[n-1] // a copy: the page is read over
 			last = &keep
 		}
-		p.full <- one // never waits: there is room for the page being read, and the caller has taken the one before
+		// never waits: there is room for the page being read, and the caller has taken the one
+		// before
+		p.full <- one
 		if one.err != nil || one.panic != nil || len(one.rows) < pageRows {
 			return
 		}
@@ -148,8 +153,8 @@ func onePage[R any](read func(last *R, into []R) ([]R, error), last *R, into []R
 	return one
 }
 
-// next returns the next page, which is the caller's until the call after. It must not be called after a page that is not
-// full. What panicked while it was read panics here.
+// next returns the next page, which is the caller's until the call after. It must not be called
+// after a page that is not full. What panicked while it was read panics here.
 func (p *pages[R]) next() ([]R, error) {
 	if p.used != nil {
 		p.empty <- p.used

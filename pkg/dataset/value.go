@@ -22,17 +22,19 @@ const (
 	Date
 	// Bool is shown with the column's two labels.
 	Bool
-	// Code is text from a closed list, shown by the label of the column's dictionary; an unknown code is shown as it is.
+	// Code is text from a closed list, shown by the label of the column's dictionary; an unknown
+	// code is shown as it is.
 	Code
 	// URL is text that is a link.
 	URL
 )
 
-// Value is one cell, without allocation: which fields count depends on the column's Type. The zero Value is not null;
-// use Null.
+// Value is one cell, without allocation: which fields count depends on the column's Type. The zero
+// Value is not null; use Null.
 type Value struct {
-	Str  string // Text, Code, URL
-	Num  int64  // Int; Money in cents; DateTime and Date in microseconds since 1970 UTC; Bool 0 or 1
+	Str string // Text, Code, URL
+	// Int; Money in cents; DateTime and Date in microseconds since 1970 UTC; Bool 0 or 1
+	Num  int64
 	Null bool
 }
 
@@ -64,7 +66,8 @@ func Instant(t time.Time) Value {
 // zeroMicros is the zero time as it is stored.
 var zeroMicros = time.Time{}.UnixMicro()
 
-// Micros makes a date or date-time cell from microseconds since 1970 UTC; the zero time's are empty. 0 is 1970.
+// Micros makes a date or date-time cell from microseconds since 1970 UTC; the zero time's are
+// empty. 0 is 1970.
 func Micros(us int64) Value {
 	if us == zeroMicros {
 		return Null

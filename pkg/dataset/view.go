@@ -6,8 +6,8 @@ import (
 	"exporthub/pkg/errs"
 )
 
-// View is a dataset's columns as one viewer has them, by key. A list that shows its texts through it shows what that
-// viewer's files hold.
+// View is a dataset's columns as one viewer has them, by key. A list that shows its texts through
+// it shows what that viewer's files hold.
 type View map[string]Column
 
 // View returns the columns a viewer may see. Without can, these are the ones for everybody.
@@ -25,8 +25,8 @@ func (v View) Sees(key string) bool {
 	return seen
 }
 
-// Text returns a text of a column as the viewer sees it: whole, with its middle hidden, or empty where they may not see
-// the column, or there is none of that key.
+// Text returns a text of a column as the viewer sees it: whole, with its middle hidden, or empty
+// where they may not see the column, or there is none of that key.
 func (v View) Text(key, text string) string {
 	c, seen := v[key]
 	if !seen {
@@ -35,9 +35,10 @@ func (v View) Text(key, text string) string {
 	return c.Shown(text)
 }
 
-// CheckShown compares columns as a file holds them (their keys, and whether they are Masked) with what the person who
-// exported it may see now. A column they may not see any more, or only masked where the file holds it whole, is Forbidden
-// and named by its title; so is one the dataset no longer has.
+// CheckShown compares columns as a file holds them (their keys, and whether they are Masked) with
+// what the person who exported it may see now. A column they may not see any more, or only masked
+// where the file holds it whole, is Forbidden and named by its title; so is one the dataset no
+// longer has.
 func (d Dataset) CheckShown(shown []Column, can func(permission string) bool) error {
 	now := d.View(can)
 	for _, c := range shown {

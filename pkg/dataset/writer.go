@@ -7,14 +7,16 @@ import (
 
 // Column is one column as the page, the permission check and the formats see it.
 type Column struct {
-	Key        string            // stable name, as in columns=
-	Title      string            // header, in the page's language
-	Type       Type              // how values are written
-	Permission string            // who may see it; empty means whoever may export the dataset
-	Mask       Mask              // from whom the middle of its texts is hidden; the zero Mask hides nothing
-	Masked     bool              // this viewer's texts are hidden; set by Visible and Pick
-	Width      float64           // in characters; 0 lets the format choose by type
-	Labels     map[string]string // Code: label by code. Bool: labels of "1" and "0", 是 and 否 when nil
+	Key        string // stable name, as in columns=
+	Title      string // header, in the page's language
+	Type       Type   // how values are written
+	Permission string // who may see it; empty means whoever may export the dataset
+	// from whom the middle of its texts is hidden; the zero Mask hides nothing
+	Mask   Mask
+	Masked bool    // this viewer's texts are hidden; set by Visible and Pick
+	Width  float64 // in characters; 0 lets the format choose by type
+	// Code: label by code. Bool: labels of "1" and "0", 是 and 否 when nil
+	Labels map[string]string
 }
 
 // Sheet is what a Writer needs to know before the first row.
@@ -23,11 +25,14 @@ type Sheet struct {
 	Columns  []Column       // in the order of every row's values
 	Location *time.Location // time zone of shown times
 	Header   HeaderStyle
-	Info     []InfoLine // who, when, which filter; xlsx puts it on a sheet after the data, csv leaves it out
-	Rows     int64      // how many rows will come, if that is known: a file that would be too long is refused early
+	// who, when, which filter; xlsx puts it on a sheet after the data, csv leaves it out
+	Info []InfoLine
+	// how many rows will come, if that is known: a file that would be too long is refused early
+	Rows int64
 }
 
-// HeaderStyle is how a workbook's header row looks. Colours are RRGGBB; empty means the format's default.
+// HeaderStyle is how a workbook's header row looks. Colours are RRGGBB; empty means the format's
+// default.
 type HeaderStyle struct {
 	Fill string
 	Font string
@@ -36,16 +41,18 @@ type HeaderStyle struct {
 // InfoLine is one line of the information sheet.
 type InfoLine struct {
 	Label, Text string
-	Rows        bool // the text is the number of rows that were written, known when the file is finished
+	// the text is the number of rows that were written, known when the file is finished
+	Rows bool
 }
 
-// Writer writes one file to the stream it was made for. Rows arrive in order and are not kept: the caller reuses the
-// slice. After an error every further call returns it; it may be an earlier row's, since rows can be written behind the
-// caller. Close finishes the file; a file whose Close did not return nil is no file. Memory does not grow with the number
-// of rows.
+// Writer writes one file to the stream it was made for. Rows arrive in order and are not kept: the
+// caller reuses the slice. After an error every further call returns it; it may be an earlier
+// row's, since rows can be written behind the caller. Close finishes the file; a file whose Close
+// did not return nil is no file. Memory does not grow with the number of rows.
 //
-// Abort gives up a file that is not wanted any more: when it returns, nothing is written to the stream and nothing of the
-// Writer runs. After Close, an error or another Abort it does nothing; call it deferred.
+// Abort gives up a file that is not wanted any more: when it returns, nothing is written to the
+// stream and nothing of the Writer runs. After Close, an error or another Abort it does nothing;
+// call it deferred.
 type Writer interface {
 	Write(row []Value) error
 	Close() (Report, error)

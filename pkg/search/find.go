@@ -13,14 +13,14 @@ import (
 const (
 	// fewMatches is how many matches are read whole and ordered here. Totals up to it are exact.
 	fewMatches = 10_000
-	// When there are more, this many of the newest rows are looked at one by one: some for each row of the page and those
-	// before it, within bounds.
+	// When there are more, this many of the newest rows are looked at one by one: some for each row
+	// of the page and those before it, within bounds.
 	windowPerRow, windowLeast, windowMost = 20, 5_000, 50_000
-	// sample rows, spread over a table, tell how common a match is; denseSample of them mean that reading the table from its
-	// beginning finds fewMatches sooner than any index.
+	// sample rows, spread over a table, tell how common a match is; denseSample of them mean that
+	// reading the table from its beginning finds fewMatches sooner than any index.
 	sample, denseSample = 512, 51
-	// estimateRows are looked at to tell a total that is not counted: of a tenth of a table that is right by some ten per
-	// cent. The engines take no more rounds than this in one statement.
+	// estimateRows are looked at to tell a total that is not counted: of a tenth of a table that is
+	// right by some ten per cent. The engines take no more rounds than this in one statement.
 	estimateRows = 1_000
 	// smallTable is how many rows are counted one by one without anybody noticing.
 	smallTable = 100_000
@@ -30,16 +30,18 @@ const (
 type Found struct {
 	IDs   []int64 // newest first
 	Total int
-	// Estimated says that Total is about so many, by a sample, since there are more matches than can be counted in time: a
-	// page within it may be empty, and there may be matches beyond it. A page that the matches do not fill tells exactly.
+	// Estimated says that Total is about so many, by a sample, since there are more matches than
+	// can be counted in time: a page within it may be empty, and there may be matches beyond it. A
+	// page that the matches do not fill tells exactly.
 	Estimated bool
 }
 
 // Find returns the ids of the rows that match the query and w, offset ones left out, at most limit.
 //
-// Few matches are all read by the index and put in order here: a planner that has to choose between an index by content
-// and one by time guesses, and guesses wrong by seconds. Many matches means that the newest rows hold enough of them: these
-// are looked at one by one, and only when that does not fill the page is everything put in order.
+// Few matches are all read by the index and put in order here: a planner that has to choose between
+// an index by content and one by time guesses, and guesses wrong by seconds. Many matches means
+// that the newest rows hold enough of them: these are looked at one by one, and only when that does
+// not fill the page is everything put in order.
 func (x Index) Find(ctx context.Context, tx *database.Tx, q Query, w Where, limit, offset int) (Found, error) {
 	if q.Empty() {
 		return Found{}, fmt.Errorf("search %s: the query is empty", x.Table)
@@ -92,8 +94,8 @@ func cut(ids []int64, limit, offset int) []int64 {
 // entry is a match with what it is ordered by.
 type entry struct{ order, id int64 }
 
-// many reports whether reading all matches by the index is not worth a try, where that can be told cheaply. Whether it is
-// decides how the answer is found and not what it is.
+// many reports whether reading all matches by the index is not worth a try, where that can be told
+// cheaply. Whether it is decides how the answer is found and not what it is.
 func (x Index) many(ctx context.Context, tx *database.Tx, q Query, w Where, newest int) (bool, error) {
 	if tx.Dialect() != database.Postgres {
 		return x.manySuffixes(ctx, tx, q)
@@ -152,8 +154,8 @@ func (x Index) few(ctx context.Context, tx *database.Tx, q Query, w Where) ([]in
 	return ids, nil
 }
 
-// manySuffixes reports whether more rows match the query than are read whole. Without this the engines would first collect
-// millions of suffixes for a single digit.
+// manySuffixes reports whether more rows match the query than are read whole. Without this the
+// engines would first collect millions of suffixes for a single digit.
 func (x Index) manySuffixes(ctx context.Context, tx *database.Tx, q Query) (bool, error) {
 	from, below := q.bounds()
 	n, err := database.One(ctx, tx, database.Scalar[int], "SELECT COUNT(*) FROM (SELECT DISTINCT id FROM "+x.Table+
@@ -202,7 +204,8 @@ func (x Index) inOrder(ctx context.Context, tx *database.Tx, from string, w Wher
 	return ids, nil
 }
 
-// oldestInWindow returns where the newest rows of w that are looked at one by one begin, or whole when that is all of them.
+// oldestInWindow returns where the newest rows of w that are looked at one by one begin, or whole
+// when that is all of them.
 func (x Index) oldestInWindow(ctx context.Context, tx *database.Tx, w Where, window int) (oldest int64, whole bool, err error) {
 	oldest, err = database.One(ctx, tx, database.Scalar[int64], "SELECT "+x.Order+" FROM "+x.Table+w.Clause()+
 		" ORDER BY "+x.Order+" DESC, id DESC LIMIT 1 OFFSET ?", append(slices.Clip(w.Args), window)...)
@@ -215,9 +218,9 @@ func (x Index) oldestInWindow(ctx context.Context, tx *database.Tx, w Where, win
 	return oldest, false, nil
 }
 
-// Walking tells PostgreSQL for the rest of the transaction whether to read rows by the index of their order, without
-// weighing it against reading and sorting the whole table: a LIKE in a walk makes its planner think the walk is long. The
-// other engines need not be told.
+// Walking tells PostgreSQL for the rest of the transaction whether to read rows by the index of
+// their order, without weighing it against reading and sorting the whole table: a LIKE in a walk
+// makes its planner think the walk is long. The other engines need not be told.
 func Walking(ctx context.Context, tx *database.Tx, on bool) error {
 	if tx.Dialect() != database.Postgres {
 		return nil
@@ -241,7 +244,8 @@ func (x Index) total(ctx context.Context, tx *database.Tx, q Query, w Where, new
 		n, err = x.Count(ctx, tx, Query{}, q.Compare(w))
 		return n, false, err
 	}
-	if tx.Dialect() != database.Postgres && w.SQL != "" { // else that there are many is known, and why this is asked
+	// else that there are many is known, and why this is asked
+	if tx.Dialect() != database.Postgres && w.SQL != "" {
 		if n, err = x.countMany(ctx, tx, q, w); err != nil || n <= fewMatches {
 			return n, false, err
 		}
@@ -250,8 +254,9 @@ func (x Index) total(ctx context.Context, tx *database.Tx, q Query, w Where, new
 	return max(n, fewMatches+1), true, err
 }
 
-// estimate tells about how many rows match by looking at estimateRows of them: as common as a match is among ids spread over
-// the table, so common it is among all. Ids that no row has any more match nothing, here as there.
+// estimate tells about how many rows match by looking at estimateRows of them: as common as a match
+// is among ids spread over the table, so common it is among all. Ids that no row has any more match
+// nothing, here as there.
 func (x Index) estimate(ctx context.Context, tx *database.Tx, q Query, w Where, newest int) (int, error) {
 	big := "BIGINT"
 	if tx.Dialect() == database.MySQL {
@@ -270,9 +275,9 @@ func (x Index) estimate(ctx context.Context, tx *database.Tx, q Query, w Where, 
 	return int(int64(hits) * int64(newest) / estimateRows), nil
 }
 
-// stride is how far apart the ids of a sample are, round and round through all up to newest: by the golden section, which
-// spreads them evenly and never falls in step with what repeats in a table. It shares no factor with newest, so that no id
-// comes twice.
+// stride is how far apart the ids of a sample are, round and round through all up to newest: by the
+// golden section, which spreads them evenly and never falls in step with what repeats in a table.
+// It shares no factor with newest, so that no id comes twice.
 func stride(newest int) int {
 	step := max(int(float64(newest)*(math.Phi-1)), 1)
 	for gcd(step, newest) != 1 {

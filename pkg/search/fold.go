@@ -5,10 +5,12 @@ import (
 	"unicode"
 )
 
-// separator stands between the fields of a Text. Fold leaves none in a field or a query, so no match spans two fields.
+// separator stands between the fields of a Text. Fold leaves none in a field or a query, so no
+// match spans two fields.
 const separator = "\n"
 
-// beyond is the last code point. Fold leaves none, so it is above everything that begins with the same text.
+// beyond is the last code point. Fold leaves none, so it is above everything that begins with the
+// same text.
 const beyond = unicode.MaxRune
 
 // What stands between a full-width form and its ASCII character.

@@ -12,7 +12,8 @@ import (
 // Index is a table that can be searched; see the package's example of its migration.
 type Index struct {
 	Table string // its name; the names of what is kept beside it begin with it
-	Order string // the BIGINT column lists are ordered by, newest (largest) first, then by id, largest first
+	// the BIGINT column lists are ordered by, newest (largest) first, then by id, largest first
+	Order string
 }
 
 // Columns are the columns that an INSERT of a row names for its search, comma-separated.
@@ -47,8 +48,8 @@ func (x Index) Args(tx *database.Tx, text string) []any {
 	return []any{text}
 }
 
-// tokenArray makes an array of tokens out of one argument. The character between them is a control character, which Fold
-// leaves in no token; with no token at all the array is empty.
+// tokenArray makes an array of tokens out of one argument. The character between them is a control
+// character, which Fold leaves in no token; with no token at all the array is empty.
 const tokenArray = "string_to_array(?, chr(31))"
 
 func joined(tokens []string) string { return strings.Join(tokens, "\x1f") }
@@ -62,7 +63,8 @@ type Change struct {
 // putRows is how many rows one statement of Put writes: below every engine's limit of placeholders.
 const putRows = 500
 
-// Put brings what stands beside the table up to date with its rows. It is a part of the transaction that writes them.
+// Put brings what stands beside the table up to date with its rows. It is a part of the transaction
+// that writes them.
 func (x Index) Put(ctx context.Context, tx *database.Tx, changes ...Change) error {
 	if tx.Dialect() == database.Postgres {
 		return nil // it stands in the row itself
@@ -97,7 +99,8 @@ func appendMissing(into []any, from, other []string, id int64) []any {
 	return into
 }
 
-// Where is conditions on a table's own columns, joined by AND, with ? for its arguments. An empty SQL is none.
+// Where is conditions on a table's own columns, joined by AND, with ? for its arguments. An empty
+// SQL is none.
 type Where struct {
 	SQL  string
 	Args []any
@@ -119,7 +122,8 @@ func (w Where) Clause() string {
 	return " WHERE " + w.SQL
 }
 
-// Compare narrows w to the rows that match by looking at each: for walks that have to see every row anyway.
+// Compare narrows w to the rows that match by looking at each: for walks that have to see every row
+// anyway.
 func (q Query) Compare(w Where) Where {
 	if q.Empty() {
 		return w

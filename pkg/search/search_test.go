@@ -84,7 +84,8 @@ func find(t *testing.T, db *database.DB, query string, w Where, limit, offset in
 	return found
 }
 
-// byHand goes through all rows, with the rule as it is documented: no index, no SQL, nothing of this package but Fold.
+// byHand goes through all rows, with the rule as it is documented: no index, no SQL, nothing of
+// this package but Fold.
 func byHand(all []thing, query string, keep func(thing) bool) []int64 {
 	wanted := strings.TrimSpace(Fold(query))
 	sorted := slices.SortedFunc(slices.Values(all), func(a, b thing) int {
@@ -99,7 +100,8 @@ func byHand(all []thing, query string, keep func(thing) bool) []int64 {
 	return ids
 }
 
-// alphabet is made so that short random texts meet often, and holds what is special to one of the engines.
+// alphabet is made so that short random texts meet often, and holds what is special to one of the
+// engines.
 var alphabet = []rune("张三李四产品经理 13800abAB%_!?\\'\"ÄäßΣσςİıＡａ１～　\t🙂𠮷, {}.^$*")
 
 func randomText(r *rand.Rand, most int) string {
@@ -110,7 +112,8 @@ func randomText(r *rand.Rand, most int) string {
 	return string(text)
 }
 
-// What a search finds is what going through all rows finds: after adding, changing and deleting, for every query.
+// What a search finds is what going through all rows finds: after adding, changing and deleting,
+// for every query.
 func TestFindEqualsBruteForce(t *testing.T) {
 	onEach(t, func(t *testing.T, db *database.DB) {
 		seed := rand.Uint64()
@@ -176,7 +179,8 @@ func counted(t *testing.T, db *database.DB, query string, want int) {
 	}
 }
 
-// queryFor is a part of a row most of the time, in another case some of the time, and else anything.
+// queryFor is a part of a row most of the time, in another case some of the time, and else
+// anything.
 func queryFor(r *rand.Rand, all []thing) string {
 	if r.IntN(5) == 0 {
 		return randomText(r, 3)
@@ -229,7 +233,8 @@ func TestFindEqualsTheEnginesOwnLike(t *testing.T) {
 	})
 }
 
-// More matches than are put in order, spread evenly, only old, and in a table too large to count: every way to a page.
+// More matches than are put in order, spread evenly, only old, and in a table too large to count:
+// every way to a page.
 func TestManyMatches(t *testing.T) {
 	onEach(t, func(t *testing.T, db *database.DB) {
 		const rows = 24_000

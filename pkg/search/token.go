@@ -7,8 +7,8 @@ import (
 	"exporthub/pkg/database"
 )
 
-// suffixRunes is how much of a text from one of its characters on is stored: a longer query is looked up by its beginning
-// and then compared. Migrations name the same length.
+// suffixRunes is how much of a text from one of its characters on is stored: a longer query is
+// looked up by its beginning and then compared. Migrations name the same length.
 const suffixRunes = 24
 
 // Query is what is looked for.
@@ -46,9 +46,9 @@ func (q Query) bounds() (from, below string) {
 // pattern is the query for LIKE.
 func (q Query) pattern() string { return database.Contains(q.text) }
 
-// Tokens returns every character, every pair of neighbours and every three neighbouring ASCII letters or digits within one
-// field of a Text, each once. A pair of digits is in every tenth phone number, and a fragment of one is nothing but such
-// pairs: three digits are in every hundredth.
+// Tokens returns every character, every pair of neighbours and every three neighbouring ASCII
+// letters or digits within one field of a Text, each once. A pair of digits is in every tenth phone
+// number, and a fragment of one is nothing but such pairs: three digits are in every hundredth.
 func Tokens(text string) []string {
 	var all []string
 	for field := range strings.SplitSeq(text, separator) {
@@ -66,7 +66,8 @@ func Tokens(text string) []string {
 	return distinct(all)
 }
 
-// cover returns the longest tokens of a query of two characters or more: the threes, and the pairs that stand in none.
+// cover returns the longest tokens of a query of two characters or more: the threes, and the pairs
+// that stand in none.
 func cover(runes []rune) []string {
 	var all []string
 	within := func(from int) bool { return from >= 0 && from+3 <= len(runes) && tripled(runes[from:from+3]) }
@@ -85,8 +86,8 @@ func tripled(three []rune) bool {
 	return !slices.ContainsFunc(three, func(r rune) bool { return (r < '0' || r > '9') && (r < 'a' || r > 'z') })
 }
 
-// suffixes returns what stands in a Text from each of its characters on, to the field's end or the stored length, each
-// once.
+// suffixes returns what stands in a Text from each of its characters on, to the field's end or the
+// stored length, each once.
 func suffixes(text string) []string {
 	var all []string
 	for field := range strings.SplitSeq(text, separator) {

@@ -10,14 +10,16 @@ import (
 	"exporthub/pkg/errs"
 )
 
-// What a key may be: bytes in all, and between two slashes (file systems take 255, adapters need some of it).
+// What a key may be: bytes in all, and between two slashes (file systems take 255, adapters need
+// some of it).
 const (
 	maxKey     = 512
 	maxSegment = 200
 )
 
-// CheckKey reports, as an Invalid error, why key can't name an object. A key is one or more segments with slashes between
-// them; a segment is valid UTF-8, does not begin with a dot and holds no backslash, control or invisible character.
+// CheckKey reports, as an Invalid error, why key can't name an object. A key is one or more
+// segments with slashes between them; a segment is valid UTF-8, does not begin with a dot and holds
+// no backslash, control or invisible character.
 func CheckKey(key string) error {
 	if key == "" {
 		return refuse(key, "不能为空")
@@ -31,8 +33,8 @@ func CheckKey(key string) error {
 	return nil
 }
 
-// CheckPrefix reports, as an Invalid error, why prefix can't begin a key. It may be empty, end with a slash, or end inside
-// a segment.
+// CheckPrefix reports, as an Invalid error, why prefix can't begin a key. It may be empty, end with
+// a slash, or end inside a segment.
 func CheckPrefix(prefix string) error {
 	if len(prefix) > maxKey {
 		return refuse(prefix, "最长 %d 字节", maxKey)
@@ -69,9 +71,9 @@ func refuse(key, format string, args ...any) error {
 // exports is the folder of exported files.
 const exports = "export/"
 
-// ObjectKey is the key of an exported file, export/<unix>_<uuid>.<ext>: unix is the first second of the attempt that wrote
-// it, above 0; uuid the job's in its canonical lower-case form; ext one to ten lower-case letters and digits. Everything
-// else is an Invalid error.
+// ObjectKey is the key of an exported file, export/<unix>_<uuid>.<ext>: unix is the first second of
+// the attempt that wrote it, above 0; uuid the job's in its canonical lower-case form; ext one to
+// ten lower-case letters and digits. Everything else is an Invalid error.
 func ObjectKey(unix int64, uuid, ext string) (string, error) {
 	switch {
 	case unix <= 0:

@@ -5,8 +5,9 @@ import (
 	"time"
 )
 
-// Ledger is where a store writes down the uploads it has begun and not ended, for other processes: some stores can't be
-// asked what is unfinished in them. It is safe for concurrent use, and keeps an upload until it is told that it is over.
+// Ledger is where a store writes down the uploads it has begun and not ended, for other processes:
+// some stores can't be asked what is unfinished in them. It is safe for concurrent use, and keeps
+// an upload until it is told that it is over.
 type Ledger interface {
 	// Begun writes an upload down. What is sent in it is sent after Begun has returned nil.
 	Begun(ctx context.Context, u Unfinished) error
@@ -22,9 +23,10 @@ type Unfinished struct {
 	Expires time.Time // when the store drops it by itself; zero is never
 }
 
-// Aborter is what a store offers besides whose uploads can be ended by any process. A store that leaves nothing behind, or
-// finds it by itself, does not implement it.
+// Aborter is what a store offers besides whose uploads can be ended by any process. A store that
+// leaves nothing behind, or finds it by itself, does not implement it.
 type Aborter interface {
-	// Abort ends an upload and removes what was sent in it; one that is over is no error. Others are those of Delete.
+	// Abort ends an upload and removes what was sent in it; one that is over is no error. Others
+	// are those of Delete.
 	Abort(ctx context.Context, u Unfinished) error
 }

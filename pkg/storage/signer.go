@@ -15,15 +15,17 @@ import (
 // minSecret is how many bytes a signing key has at least.
 const minSecret = 16
 
-// purpose keeps these signatures from being good for anything else that is signed with the same keys.
+// purpose keeps these signatures from being good for anything else that is signed with the same
+// keys.
 const purpose = "exporthub file link 1\x00"
 
-// Signer makes and checks the signatures of links that are good by themselves until they expire. It is safe for
-// concurrent use.
+// Signer makes and checks the signatures of links that are good by themselves until they expire. It
+// is safe for concurrent use.
 type Signer struct{ keys [][]byte }
 
-// NewSigner returns a Signer. The first key signs, all verify, so that a new key can be put in front of the old one
-// without breaking the links that are out. No key, and one under 16 bytes, are refused.
+// NewSigner returns a Signer. The first key signs, all verify, so that a new key can be put in
+// front of the old one without breaking the links that are out. No key, and one under 16 bytes, are
+// refused.
 func NewSigner(keys [][]byte) (*Signer, error) {
 	if len(keys) == 0 {
 		return nil, fmt.Errorf("storage: a signer needs a key")
@@ -47,15 +49,15 @@ const (
 	signedBytes = expiryBytes + sha256.Size
 )
 
-// Sign returns a signature of exactly this path that is good until expires, cut to the second: 54 characters, all of
-// which may stand in a URL.
+// Sign returns a signature of exactly this path that is good until expires, cut to the second: 54
+// characters, all of which may stand in a URL.
 func (s *Signer) Sign(path string, expires time.Time) string {
 	signed := binary.BigEndian.AppendUint64(nil, uint64(expires.Unix()))
 	return strict.EncodeToString(append(signed, sum(s.keys[0], signed, path)...))
 }
 
-// Verify reports whether the signature is ours and of exactly this path (else Forbidden) and now is before its expiry
-// (else Gone).
+// Verify reports whether the signature is ours and of exactly this path (else Forbidden) and now is
+// before its expiry (else Gone).
 func (s *Signer) Verify(path, signature string, now time.Time) error {
 	signed, err := strict.DecodeString(signature)
 	// The length of the text counts too: the decoder skips line breaks.
@@ -76,7 +78,8 @@ func (s *Signer) Verify(path, signature string, now time.Time) error {
 	return nil
 }
 
-// sum is the code of a path and an expiry. The expiry has a fixed length, so no two pairs read the same.
+// sum is the code of a path and an expiry. The expiry has a fixed length, so no two pairs read the
+// same.
 func sum(key, expiry []byte, path string) []byte {
 	h := hmac.New(sha256.New, key)
 	h.Write([]byte(purpose))

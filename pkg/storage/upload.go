@@ -5,12 +5,14 @@ import (
 	"time"
 )
 
-// Direct is what a store offers besides where people's browsers send files to it without passing through us. A store
-// that can't does not implement it. It has two buckets: the Store's own, which is private, and a public one.
+// Direct is what a store offers besides where people's browsers send files to it without passing
+// through us. A store that can't does not implement it. It has two buckets: the Store's own, which
+// is private, and a public one.
 type Direct interface {
 	// UploadToken returns a short-lived permission to upload new objects; it can replace none.
 	UploadToken(ctx context.Context, o TokenOptions) (Token, error)
-	// CopyToPrivate copies the public bucket's object from to the private bucket's object to, which is replaced.
+	// CopyToPrivate copies the public bucket's object from to the private bucket's object to, which
+	// is replaced.
 	CopyToPrivate(ctx context.Context, from, to string) error
 	// PublicURL is where anyone can fetch an object of the public bucket.
 	PublicURL(key string) (string, error)

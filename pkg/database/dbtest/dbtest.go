@@ -20,8 +20,8 @@ import (
 	"exporthub/pkg/testkit"
 )
 
-// Each runs a test on every engine, as the sub-tests SQLite, PostgreSQL and MariaDB, with the migrations of sources
-// applied. A sub-test may call t.Parallel.
+// Each runs a test on every engine, as the sub-tests SQLite, PostgreSQL and MariaDB, with the
+// migrations of sources applied. A sub-test may call t.Parallel.
 func Each(t *testing.T, sources []fs.FS, fn func(t *testing.T, db *database.DB)) {
 	t.Helper()
 	t.Run("SQLite", func(t *testing.T) { fn(t, SQLite(t, sources...)) })
@@ -29,7 +29,8 @@ func Each(t *testing.T, sources []fs.FS, fn func(t *testing.T, db *database.DB))
 	t.Run("MariaDB", func(t *testing.T) { fn(t, MariaDB(t, sources...)) })
 }
 
-// EachURL runs a test on every engine with the URL of an empty database, for tests that open it themselves.
+// EachURL runs a test on every engine with the URL of an empty database, for tests that open it
+// themselves.
 func EachURL(t *testing.T, fn func(t *testing.T, dsn string)) {
 	t.Helper()
 	t.Run("SQLite", func(t *testing.T) { fn(t, SQLiteURL(t)) })
@@ -80,9 +81,9 @@ func SQLiteURL(t testing.TB) string {
 	return "sqlite:" + filepath.Join(t.TempDir(), "test.db") + "?synchronous=off"
 }
 
-// PostgresURL returns the URL of an empty database of a real PostgreSQL. It is a schema, found by its search_path, since
-// a schema is made in milliseconds and a database in a second: views of the whole server (pg_stat_activity, pg_locks)
-// show other tests too.
+// PostgresURL returns the URL of an empty database of a real PostgreSQL. It is a schema, found by
+// its search_path, since a schema is made in milliseconds and a database in a second: views of the
+// whole server (pg_stat_activity, pg_locks) show other tests too.
 func PostgresURL(t testing.TB) string {
 	t.Helper()
 	u := parseURL(t, testkit.PostgresURL(t))

@@ -1,4 +1,5 @@
-// Package dbtest gives each test a fresh database on the engines we run on: SQLite, PostgreSQL and MariaDB, real ones.
+// Package dbtest gives each test a fresh database on the engines we run on: SQLite, PostgreSQL and
+// MariaDB, real ones.
 //
 //	dbtest.Each(t, []fs.FS{crm.Migrations}, func(t *testing.T, db *database.DB) { ... })
 //

@@ -17,9 +17,10 @@ import (
 type peer struct {
 	name  string
 	write func(w io.Writer, from source) error
-	job   func(ctx context.Context, database string, out io.Writer) error // instead, from a database
-	// outside, instead, returns the command of a program that does it; dir is there as long as the bench runs. A missing
-	// is what it lacks on this machine.
+	// instead, from a database
+	job func(ctx context.Context, database string, out io.Writer) error
+	// outside, instead, returns the command of a program that does it; dir is there as long as the
+	// bench runs. A missing is what it lacks on this machine.
 	outside func(ctx context.Context, dir string) ([]string, error)
 	program []string // what outside returned
 }
@@ -87,8 +88,8 @@ func benchWriters(ctx context.Context, out io.Writer, counts []int, rounds int, 
 	return nil
 }
 
-// compare measures the peers in turns and prints medians, and ratios to the first one. Ratios are of each round's pair:
-// a round in which the machine was busy then counts for both.
+// compare measures the peers in turns and prints medians, and ratios to the first one. Ratios are
+// of each round's pair: a round in which the machine was busy then counts for both.
 func compare(ctx context.Context, out io.Writer, title string, peers []peer, source string, rows, rounds int) error {
 	samples := make([][]sample, len(peers))
 	for range rounds {

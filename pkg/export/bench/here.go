@@ -51,8 +51,8 @@ func cpuSeconds() float64 {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano()).Seconds()
 }
 
-// peakBytes is the most memory this process has had, as the system counts it. The usage that getrusage tells begins with
-// the parent's, so that it is asked only where there is no better.
+// peakBytes is the most memory this process has had, as the system counts it. The usage that
+// getrusage tells begins with the parent's, so that it is asked only where there is no better.
 func peakBytes() int64 {
 	if f, err := os.Open("/proc/self/status"); err == nil {
 		defer f.Close()

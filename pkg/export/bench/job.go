@@ -25,8 +25,9 @@ const postgresEnv = "TESTKIT_POSTGRES_URL"
 
 const columns = "id, created_at, status, description, phone, company, department, position, cents, was_read"
 
-// plainJobs are whole exports, from rows in a database to the finished file: the plain way, which is one query read with
-// the engine's driver and written with excelize's stream writer, and ours, with its snapshot, count and keyset pages.
+// plainJobs are whole exports, from rows in a database to the finished file: the plain way, which
+// is one query read with the engine's driver and written with excelize's stream writer, and ours,
+// with its snapshot, count and keyset pages.
 var plainJobs = []peer{
 	{name: "plain-postgres", job: plainPostgres},
 	{name: "export-postgres", job: exported},
@@ -260,7 +261,10 @@ type noFilter struct{}
 // list is the rows as a system declares them.
 func list() dataset.Dataset {
 	spec := dataset.Spec[noFilter, row]{
-		Name: "bench", Service: "Exports::Bench", Title: "数据", Permission: "bench.export",
+		Name:       "bench",
+		Service:    "Exports::Bench",
+		Title:      "数据",
+		Permission: "bench.export",
 		Count: func(ctx context.Context, tx *database.Tx, _ dataset.Query[noFilter]) (int64, error) {
 			return database.One(ctx, tx, database.Scalar[int64], "SELECT COUNT(*) FROM bench_rows")
 		},

@@ -9,8 +9,8 @@ import (
 	"path/filepath"
 )
 
-// Writers in other languages, measured where they are installed. Each is a program that takes the number of rows, writes
-// a file of its own and prints a sample.
+// Writers in other languages, measured where they are installed. Each is a program that takes the
+// number of rows, writes a file of its own and prints a sample.
 var (
 	//go:embed peers/xlsxwriter.py
 	pythonSource string

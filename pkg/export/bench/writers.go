@@ -61,8 +61,8 @@ func writeDataset(f dataset.Format, out io.Writer, from source) error {
 	return err
 }
 
-// streamWriter is excelize's stream writer as its documentation shows it: a new sheet where one is full, a styled header,
-// a frozen row, and the book written at the end.
+// streamWriter is excelize's stream writer as its documentation shows it: a new sheet where one is
+// full, a styled header, a frozen row, and the book written at the end.
 func streamWriter(level int) func(w io.Writer, from source) error {
 	return func(w io.Writer, from source) error {
 		f := excelize.NewFile()

@@ -101,7 +101,8 @@ func (l *lines) cell(dst []byte, c *column, v dataset.Value, r *dataset.Report) 
 	return l.text(dst, v.Str, r)
 }
 
-// text appends a field, with an apostrophe where a spreadsheet would run it and in quotes where it needs them.
+// text appends a field, with an apostrophe where a spreadsheet would run it and in quotes where it
+// needs them.
 func (l *lines) text(dst []byte, s string, r *dataset.Report) []byte {
 	if s == "" {
 		return dst

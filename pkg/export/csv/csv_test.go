@@ -306,7 +306,8 @@ type tester interface {
 	Errorf(string, ...any)
 }
 
-// checkTexts writes texts as two columns in every format and reads them back with the readers of the standard library.
+// checkTexts writes texts as two columns in every format and reads them back with the readers of
+// the standard library.
 func checkTexts(t tester, tb testing.TB, all []string) {
 	s := dataset.Sheet{Columns: []dataset.Column{{Key: "a", Title: "a"}, {Key: `"b`, Title: `"b`}}}
 	var rows [][]dataset.Value

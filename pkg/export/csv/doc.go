@@ -10,10 +10,11 @@
 //   - jsonl is one JSON object a line, keys in the columns' order: integers up to 2^53 are numbers and greater ones
 //     strings, money is a string with two places, booleans are booleans, DateTime is RFC 3339, empty is null.
 //
-// Both CSVs end lines with CRLF and quote by RFC 4180 where a field needs it. Date is 2006-01-02 in the Location
-// everywhere. Invalid UTF-8 becomes U+FFFD, a byte each (Report.Replaced); times before the year 0 or after 9999 are left
-// empty (Report.OutOfSpan).
+// Both CSVs end lines with CRLF and quote by RFC 4180 where a field needs it. Date is 2006-01-02 in
+// the Location everywhere. Invalid UTF-8 becomes U+FFFD, a byte each (Report.Replaced); times
+// before the year 0 or after 9999 are left empty (Report.OutOfSpan).
 //
-// Rows are encoded into one reused buffer, without an allocation per cell. Formats are safe for concurrent use; a Writer
-// belongs to one goroutine and holds memory only, so that one that is dropped without Close leaks nothing.
+// Rows are encoded into one reused buffer, without an allocation per cell. Formats are safe for
+// concurrent use; a Writer belongs to one goroutine and holds memory only, so that one that is
+// dropped without Close leaks nothing.
 package csv

@@ -19,14 +19,19 @@ func Formats() []dataset.Format {
 
 func format(name, extension, contentType string, prepare func(dataset.Sheet) encoder) dataset.Format {
 	return dataset.Format{
-		Name: name, Extension: extension, ContentType: contentType,
+		Name:        name,
+		Extension:   extension,
+		ContentType: contentType,
 		New: func(w io.Writer, s dataset.Sheet) (dataset.Writer, error) {
 			if err := check(&s); err != nil {
 				return nil, err
 			}
 			e := prepare(s)
 			return &writer{
-				w: w, encoder: e, columns: len(s.Columns), buf: e.header(make([]byte, 0, flushBytes+4<<10)),
+				w:       w,
+				encoder: e,
+				columns: len(s.Columns),
+				buf:     e.header(make([]byte, 0, flushBytes+4<<10)),
 			}, nil
 		},
 	}
@@ -64,7 +69,8 @@ type encoder interface {
 // rfc3339 is RFC 3339 with what there is of a second's fraction.
 const rfc3339 = "2006-01-02T15:04:05.999999Z07:00"
 
-// appendTime appends the time of a DateTime or Date cell. One that four digits can't name is not appended and counted.
+// appendTime appends the time of a DateTime or Date cell. One that four digits can't name is not
+// appended and counted.
 func appendTime(dst []byte, v dataset.Value, in *time.Location, layout string, r *dataset.Report) ([]byte, bool) {
 	local := v.Time().In(in)
 	if layout == rfc3339 {

@@ -56,7 +56,8 @@ func (x *writer) flush() {
 	x.buf = x.buf[:0]
 }
 
-// Close writes what is left. After an error it returns that error. A second Close returns what the first one did.
+// Close writes what is left. After an error it returns that error. A second Close returns what the
+// first one did.
 func (x *writer) Close() (dataset.Report, error) {
 	if x.closed {
 		return x.report, nil

@@ -11,8 +11,8 @@ import (
 	"exporthub/pkg/dataset"
 )
 
-// A batch is full with so many cells, or so many bytes of text. What it holds decides where the compressed stream is cut,
-// so that these are constants and not a matter of the machine.
+// A batch is full with so many cells, or so many bytes of text. What it holds decides where the
+// compressed stream is cut, so that these are constants and not a matter of the machine.
 const (
 	batchCells = 8192
 	batchText  = 512 << 10
@@ -58,8 +58,9 @@ func (b *batch) reset() {
 
 func (b *batch) isFull() bool { return len(b.cells) >= batchCells || b.text >= batchText }
 
-// encode makes the batch's part of the compressed stream: by our own compressor, or by a general one at a level. The parts
-// share no history, so that they can be made at once and in any order; each ends on a byte.
+// encode makes the batch's part of the compressed stream: by our own compressor, or by a general
+// one at a level. The parts share no history, so that they can be made at once and in any order;
+// each ends on a byte.
 func (b *batch) encode(columns []column, level int) error {
 	d := &b.own
 	d.reset(len(columns))
@@ -86,8 +87,8 @@ func (b *batch) encode(columns []column, level int) error {
 	return err
 }
 
-// encodeSafely is encode, with a panic as an error that names the rows: a goroutine's would end the process, and with it the
-// jobs of others, again and again.
+// encodeSafely is encode, with a panic as an error that names the rows: a goroutine's would end the
+// process, and with it the jobs of others, again and again.
 func (b *batch) encodeSafely(columns []column, level int) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -137,7 +138,8 @@ func (b *batch) compressRow(start int) {
 	b.own.behind = len(b.own.xml) - joint
 }
 
-// generalDeflater compresses with klauspost/compress: what our own is compared with, and for who wants the smallest file.
+// generalDeflater compresses with klauspost/compress: what our own is compared with, and for who
+// wants the smallest file.
 type generalDeflater struct {
 	out   bytes.Buffer
 	flate *flate.Writer

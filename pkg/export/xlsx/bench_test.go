@@ -60,7 +60,8 @@ func BenchmarkWrite(b *testing.B) {
 	}
 }
 
-// BenchmarkExcelize is what the rows cost with excelize's own stream writer, for comparison (up to 1,048,576).
+// BenchmarkExcelize is what the rows cost with excelize's own stream writer, for comparison (up to
+// 1,048,576).
 func BenchmarkExcelize(b *testing.B) {
 	f := excelize.NewFile()
 	defer f.Close()

@@ -46,7 +46,8 @@ type part struct {
 	data bytes.Buffer
 }
 
-// capture is an excelize.ZipWriter that keeps the parts: a workbook without rows is a few kilobytes.
+// capture is an excelize.ZipWriter that keeps the parts: a workbook without rows is a few
+// kilobytes.
 type capture struct{ parts []*part }
 
 func (c *capture) Create(name string) (io.Writer, error) {
@@ -65,8 +66,9 @@ type frame struct {
 	parts  []*part // the others, in a fixed order
 }
 
-// newFrame makes the frame of a workbook whose data sheets have these names and last rows (nil when they are not known
-// yet). Without an info name there is no information sheet; with strings there is a place for shared ones.
+// newFrame makes the frame of a workbook whose data sheets have these names and last rows (nil when
+// they are not known yet). Without an info name there is no information sheet; with strings there
+// is a place for shared ones.
 func newFrame(s dataset.Sheet, names []string, lastRows []int, info string, strings bool) (*frame, error) {
 	f := excelize.NewFile()
 	defer f.Close()
@@ -139,8 +141,8 @@ func addStrings(f *excelize.File, sheet string) error {
 	return f.RemoveRow(sheet, 1)
 }
 
-// addFilter makes the hidden name that goes with a sheet's filter; the filter itself stands in the sheet. excelize doesn't
-// double an apostrophe in the name, and Excel makes a missing one itself.
+// addFilter makes the hidden name that goes with a sheet's filter; the filter itself stands in the
+// sheet. excelize doesn't double an apostrophe in the name, and Excel makes a missing one itself.
 func addFilter(f *excelize.File, name, cells string) error {
 	if strings.Contains(name, "'") {
 		return nil
@@ -156,14 +158,17 @@ func addData(f *excelize.File, name string) error {
 	if _, err := f.NewSheet(name); err != nil {
 		return err
 	}
-	// The number of rows is not known when the sheet begins: no dimension is better than a wrong one, which some readers
-	// believe.
+	// The number of rows is not known when the sheet begins: no dimension is better than a wrong
+	// one, which some readers believe.
 	if err := f.SetSheetDimension(name, ""); err != nil {
 		return err
 	}
 	return f.SetPanes(name, &excelize.Panes{
-		Freeze: true, YSplit: 1, TopLeftCell: "A2", ActivePane: "bottomLeft",
-		Selection: []excelize.Selection{{SQRef: "A2", ActiveCell: "A2", Pane: "bottomLeft"}},
+		Freeze:      true,
+		YSplit:      1,
+		TopLeftCell: "A2",
+		ActivePane:  "bottomLeft",
+		Selection:   []excelize.Selection{{SQRef: "A2", ActiveCell: "A2", Pane: "bottomLeft"}},
 	})
 }
 
@@ -177,8 +182,8 @@ func addInfo(f *excelize.File, name string) error {
 // infoWidths are the widths of the information sheet's columns.
 var infoWidths = []float64{18, 80}
 
-// appendWidths appends the <cols> element, which stands right before the rows. It is ours since excelize takes quadratic
-// time to set the widths of many columns.
+// appendWidths appends the <cols> element, which stands right before the rows. It is ours since
+// excelize takes quadratic time to set the widths of many columns.
 func appendWidths(dst []byte, widths []float64) []byte {
 	dst = append(dst, "<cols>"...)
 	for i, w := range widths {
@@ -262,8 +267,8 @@ func addProperties(f *excelize.File, title string) error {
 	return f.SetAppProps(&excelize.AppProperties{Application: program})
 }
 
-// uniqueName is base, or base (2), (3), ... from n on: the first that no taken name is equal to but for case. The base
-// is shortened where the name would pass Excel's 31 units.
+// uniqueName is base, or base (2), (3), ... from n on: the first that no taken name is equal to but
+// for case. The base is shortened where the name would pass Excel's 31 units.
 func uniqueName(base string, n int, taken []string) string {
 	for ; ; n++ {
 		name := base

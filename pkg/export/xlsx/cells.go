@@ -14,7 +14,8 @@ const (
 	maxExact  = 1e15 - 1
 )
 
-// Excel counts days from 1899-12-30, rightly so from 1900-03-01 on. Days here are counted from 1970-01-01.
+// Excel counts days from 1899-12-30, rightly so from 1900-03-01 on. Days here are counted from
+// 1970-01-01.
 const (
 	epochSerial = 25569
 	firstDay    = 61 - epochSerial      // 1900-03-01
@@ -189,8 +190,8 @@ func closeNumber(dst []byte, exact bool) []byte {
 
 func isExact(n int64) bool { return -maxExact <= n && n <= maxExact }
 
-// zone tells local times. It remembers the span in which its last answer holds: looking that up costs more than all else
-// of a time's cell. It is for one goroutine.
+// zone tells local times. It remembers the span in which its last answer holds: looking that up
+// costs more than all else of a time's cell. It is for one goroutine.
 type zone struct {
 	location    *time.Location
 	from, until int64 // seconds since 1970, until excluded
@@ -238,8 +239,8 @@ func (c *column) appendTime(dst, digits []byte, v *cell, z *zone, r *dataset.Rep
 	return append(dst, "</v></c>"...)
 }
 
-// appendDayFraction appends the part of a day that so many seconds are, to 12 places: more than a float64 keeps beside
-// the day, so that every reader rounds to the same second.
+// appendDayFraction appends the part of a day that so many seconds are, to 12 places: more than a
+// float64 keeps beside the day, so that every reader rounds to the same second.
 func appendDayFraction(dst []byte, seconds int64) []byte {
 	if seconds == 0 {
 		return dst

@@ -28,13 +28,15 @@ type cellCase struct {
 	column          dataset.Column
 	value           dataset.Value
 	excel, openpyxl string
-	shared          string // what openpyxl reads in a shared string, where that differs: it drops x005F_ there, wherever it stands
-	kind, format    string
-	report          dataset.Report
+	// what openpyxl reads in a shared string, where that differs: it drops x005F_ there, wherever
+	// it stands
+	shared       string
+	kind, format string
+	report       dataset.Report
 }
 
-// cellCases is the table of what each kind of value becomes: excel is the value excelize reads (raw), openpyxl what
-// openpyxl reads, or the same when empty; kind is openpyxl's data type.
+// cellCases is the table of what each kind of value becomes: excel is the value excelize reads
+// (raw), openpyxl what openpyxl reads, or the same when empty; kind is openpyxl's data type.
 var cellCases = map[string]cellCase{
 	"text":                     {value: dataset.String("展会 Expo"), excel: "展会 Expo", kind: "s", format: asText},
 	"phone stays text":         {value: dataset.String("013800000001"), excel: "013800000001", kind: "s", format: asText},
@@ -124,8 +126,8 @@ func sheetOfCases() (s dataset.Sheet, names []string, row []dataset.Value, want 
 	return s, names, row, want
 }
 
-// TestCells writes every case as one column of one row, with shared strings and without, and reads the workbook with two
-// readers that are not ours.
+// TestCells writes every case as one column of one row, with shared strings and without, and reads
+// the workbook with two readers that are not ours.
 func TestCells(t *testing.T) {
 	s, names, row, want := sheetOfCases()
 	for _, mode := range []struct {

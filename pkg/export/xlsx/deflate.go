@@ -18,10 +18,10 @@ const (
 	blockBytes  = 1 << 19
 )
 
-// deflater compresses rows. Where a general compressor has to search for what repeats, this one is told: a row repeats
-// the one before but for its values, a shared string its last use, a row's number the cell before. What it is told are
-// places to look at only; a match is what was compared and found equal, so that a wrong hint costs space and never
-// correctness.
+// deflater compresses rows. Where a general compressor has to search for what repeats, this one is
+// told: a row repeats the one before but for its values, a shared string its last use, a row's
+// number the cell before. What it is told are places to look at only; a match is what was compared
+// and found equal, so that a wrong hint costs space and never correctness.
 type deflater struct {
 	bitWriter
 	xml []byte // all of it: matches look back into it
@@ -62,8 +62,8 @@ func (d *deflater) reset(columns int) {
 	clear(d.cells)
 }
 
-// codeOfLength and codeOfDistance hold symbol, number of extra bits and least value of lengths less 3 and of distances
-// less 1; distances from 256 on are looked up by their high bits.
+// codeOfLength and codeOfDistance hold symbol, number of extra bits and least value of lengths less
+// 3 and of distances less 1; distances from 256 on are looked up by their high bits.
 var (
 	codeOfLength   [256]symbol
 	codeOfDistance [512]symbol
@@ -76,7 +76,8 @@ type symbol struct {
 }
 
 func init() {
-	// Lengths: four symbols for each number of extra bits from 1 on; the longest has a symbol of its own.
+	// Lengths: four symbols for each number of extra bits from 1 on; the longest has a symbol of
+	// its own.
 	for i := range 255 {
 		extra := max(bits.Len(uint(i))-3, 0)
 		group := i >> extra
@@ -160,7 +161,8 @@ type place struct {
 	text   bool   // the value is text of its own
 }
 
-// cell makes tokens of a cell up to the end of its value. before is behind the row number of the cell before.
+// cell makes tokens of a cell up to the end of its value. before is behind the row number of the
+// cell before.
 func (d *deflater) cell(p place, before int) {
 	hint := &d.cells[p.column]
 	if d.at < p.digits {
@@ -180,7 +182,8 @@ func (d *deflater) cell(p place, before int) {
 	}
 }
 
-// middle makes tokens of what is left of the row number, and of what stands between it and the value.
+// middle makes tokens of what is left of the row number, and of what stands between it and the
+// value.
 func (d *deflater) middle(hint *cellHint, p place, before int) {
 	start := max(d.at, p.digits)
 	skip := start - p.digits
@@ -216,8 +219,8 @@ func (d *deflater) middle(hint *cellHint, p place, before int) {
 	}
 }
 
-// Text is looked up by its next four bytes, where a character begins that is no digit: numbers take fewer bits as they
-// are than as short matches.
+// Text is looked up by its next four bytes, where a character begins that is no digit: numbers take
+// fewer bits as they are than as short matches.
 const (
 	textBits   = 13
 	textBytes  = 4
@@ -311,7 +314,8 @@ func (d *deflater) block(last bool) {
 	clear(d.distances[:])
 }
 
-// putTokens writes what the tokens stand for. Its variables are copies: this is where the time goes.
+// putTokens writes what the tokens stand for. Its variables are copies: this is where the time
+// goes.
 func (d *deflater) putTokens(literals *[literalSymbols]code, distances *[distanceSymbols]code) {
 	type wide struct{ bits, n uint32 }
 	var bytes, lengths [256]wide // lengths with their extra bits

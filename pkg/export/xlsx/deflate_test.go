@@ -90,7 +90,8 @@ func TestWrongHintsCostSpaceOnly(t *testing.T) {
 			d.xml = append(d.xml, strings.Repeat(rapid.StringN(0, 20, -1).Draw(t, "text"), rapid.IntRange(1, 50).Draw(t, "times"))...)
 			d.xml = append(d.xml, "</row>"...)
 			for c := range 4 {
-				// What cell is told of this row is in order, as its caller has it; what it remembers is anything.
+				// What cell is told of this row is in order, as its caller has it; what it
+				// remembers is anything.
 				d.cells[c] = cellHint{int32(any.Draw(t, "joint")), int32(any.Draw(t, "digits"))}
 				span := len(d.xml) - start
 				joint := max(d.at-rapid.IntRange(0, 5).Draw(t, "back"), 0)
@@ -159,7 +160,8 @@ var allTypes = []dataset.Type{
 	dataset.Int, dataset.Text, dataset.Money, dataset.DateTime, dataset.Date, dataset.Bool, dataset.Code, dataset.URL,
 }
 
-// TestOurCompressorAgainstAGeneralOne holds that what is in the file doesn't depend on who compressed it.
+// TestOurCompressorAgainstAGeneralOne holds that what is in the file doesn't depend on who
+// compressed it.
 func TestOurCompressorAgainstAGeneralOne(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		types := rapid.SliceOfN(rapid.SampledFrom(allTypes), 1, 6).Draw(rt, "types")

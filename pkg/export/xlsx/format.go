@@ -22,14 +22,15 @@ const (
 
 // Options tune how workbooks are written. The zero value is right for the engine.
 type Options struct {
-	// Level is the deflate level of a general compressor, 1 (fastest) to 9 (smallest). 0 is the compressor of this package,
-	// which knows what rows are made of: faster than 1 and smaller than 6.
+	// Level is the deflate level of a general compressor, 1 (fastest) to 9 (smallest). 0 is the
+	// compressor of this package, which knows what rows are made of: faster than 1 and smaller than
+	// 6.
 	Level int
-	// SheetRows is how many rows a sheet takes, its header included, before a new one is begun. 0 is Excel's limit,
-	// 1,048,576, which is also the most; the least is 2.
+	// SheetRows is how many rows a sheet takes, its header included, before a new one is begun. 0
+	// is Excel's limit, 1,048,576, which is also the most; the least is 2.
 	SheetRows int
-	// Workers is how many goroutines encode and compress at once; 0 is one for each processor, the most is 16. The file
-	// does not depend on it.
+	// Workers is how many goroutines encode and compress at once; 0 is one for each processor, the
+	// most is 16. The file does not depend on it.
 	Workers int
 }
 
@@ -43,7 +44,8 @@ type limits struct {
 	archiveBytes int64 // of the whole file
 }
 
-// zip32 leaves room below 4 GB for what follows the last check: the end of a sheet, the small parts, the directory.
+// zip32 leaves room below 4 GB for what follows the last check: the end of a sheet, the small
+// parts, the directory.
 const zip32 = math.MaxUint32 - 64<<20
 
 func (o Options) limits() limits {

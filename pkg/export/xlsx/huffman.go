@@ -50,8 +50,8 @@ func (w *bitWriter) align() {
 	w.settle()
 }
 
-// makeCodes gives each symbol with a frequency the canonical Huffman code of its length (section 3.2.2), and returns how
-// many symbols there are up to the last used one.
+// makeCodes gives each symbol with a frequency the canonical Huffman code of its length (section
+// 3.2.2), and returns how many symbols there are up to the last used one.
 func makeCodes(codes []code, frequencies []uint32, limit int) (used int) {
 	var scratch [literalSymbols]uint64
 	sorted := scratch[:0]
@@ -84,8 +84,8 @@ func makeCodes(codes []code, frequencies []uint32, limit int) (used int) {
 	return used
 }
 
-// codeCounts returns how many codes of each length a Huffman tree of the frequencies (in the high bits, ascending) has,
-// none longer than limit.
+// codeCounts returns how many codes of each length a Huffman tree of the frequencies (in the high
+// bits, ascending) has, none longer than limit.
 func codeCounts(sorted []uint64, limit int) (counts [literalSymbols]int) {
 	n := len(sorted)
 	if n < 2 {
@@ -118,7 +118,8 @@ func codeCounts(sorted []uint64, limit int) (counts [literalSymbols]int) {
 			counts[min(int(depths[i]), limit)]++
 		}
 	}
-	// Cutting long codes used up more than there is; a shorter code made one longer gives some back.
+	// Cutting long codes used up more than there is; a shorter code made one longer gives some
+	// back.
 	room := 0
 	for l := 1; l <= limit; l++ {
 		room += counts[l] << (limit - l)
@@ -135,7 +136,8 @@ func codeCounts(sorted []uint64, limit int) (counts [literalSymbols]int) {
 	return counts
 }
 
-// lengthOrder is the order in which the lengths of the code lengths' codes are told (section 3.2.7).
+// lengthOrder is the order in which the lengths of the code lengths' codes are told (section
+// 3.2.7).
 var lengthOrder = [19]uint8{16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15}
 
 // putHeader writes the head of a block with codes of its own.

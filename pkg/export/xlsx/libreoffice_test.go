@@ -54,7 +54,8 @@ func convert(t *testing.T, file []byte) map[string][][]string {
 	return sheets
 }
 
-// shown is what LibreOffice shows where that is not what excelize reads: dates as dates, and what its CSV can't hold.
+// shown is what LibreOffice shows where that is not what excelize reads: dates as dates, and what
+// its CSV can't hold.
 func shown(name string, c cellCase) string {
 	switch {
 	case c.kind == "d" && c.format == asDate:

@@ -10,12 +10,14 @@ import (
 // maxWorkers bounds the memory of a file on a machine of many cores: a worker has about 1.3 MB.
 const maxWorkers = 16
 
-// pipeline encodes and deflates batches on several goroutines and writes them in the order they were sent.
+// pipeline encodes and deflates batches on several goroutines and writes them in the order they
+// were sent.
 //
-// A goroutine lives for one batch: it encodes it, waits until the one before is in the file, writes its own, and puts the
-// batch back. There are workers+1 batches, one for the caller to fill; a caller who is ahead waits for one to come back,
-// which bounds memory and goroutines alike. The goroutines wait for nothing but each other and the file, so that a
-// pipeline that is dropped leaves none behind; wait returns when there are none.
+// A goroutine lives for one batch: it encodes it, waits until the one before is in the file, writes
+// its own, and puts the batch back. There are workers+1 batches, one for the caller to fill; a
+// caller who is ahead waits for one to come back, which bounds memory and goroutines alike. The
+// goroutines wait for nothing but each other and the file, so that a pipeline that is dropped
+// leaves none behind; wait returns when there are none.
 type pipeline struct {
 	archive *archive // of whoever's turn it is; the caller's after wait
 	limits  limits

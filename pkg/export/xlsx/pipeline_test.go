@@ -28,7 +28,8 @@ func (g *gate) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// TestAbortEndsEverything gives files up in all states: nothing runs and nothing is written after it.
+// TestAbortEndsEverything gives files up in all states: nothing runs and nothing is written after
+// it.
 func TestAbortEndsEverything(t *testing.T) {
 	for name, rows := range map[string]int{"before any row": 0, "in the first batch": 10, "in the midst": 10_000} {
 		t.Run(name, func(t *testing.T) {
@@ -137,7 +138,8 @@ func TestEveryTextOfAPlainListIsShared(t *testing.T) {
 	}
 }
 
-// TestSharedStringsAreBounded writes more texts than the table takes: the rest stands where it is, and all is read back.
+// TestSharedStringsAreBounded writes more texts than the table takes: the rest stands where it is,
+// and all is read back.
 func TestSharedStringsAreBounded(t *testing.T) {
 	l := Options{}.limits()
 	l.shared = 100
@@ -202,7 +204,8 @@ func TestWorkbookWithoutSharedStrings(t *testing.T) {
 	}
 }
 
-// TestAPanicIsAnError: what a goroutine of the pipeline stumbles over fails the file and nothing else.
+// TestAPanicIsAnError: what a goroutine of the pipeline stumbles over fails the file and nothing
+// else.
 func TestAPanicIsAnError(t *testing.T) {
 	for _, level := range []int{0, 1} {
 		l := Options{Workers: 2}.limits()

@@ -15,12 +15,13 @@ import (
 	"exporthub/pkg/dataset"
 )
 
-// plainTypes are types whose values excelize's stream writer writes as ours does, within the spans drawn below.
+// plainTypes are types whose values excelize's stream writer writes as ours does, within the spans
+// drawn below.
 var plainTypes = []dataset.Type{dataset.Int, dataset.Text, dataset.Money, dataset.DateTime, dataset.Date, dataset.Bool, dataset.Code}
 
-// TestAgainstExcelizesStreamWriter writes random rows with both and reads both files cell by cell: what excelize writes
-// right we write the same. Where it doesn't (control characters, long numbers, old dates) the table of cells says what
-// is right.
+// TestAgainstExcelizesStreamWriter writes random rows with both and reads both files cell by cell:
+// what excelize writes right we write the same. Where it doesn't (control characters, long numbers,
+// old dates) the table of cells says what is right.
 func TestAgainstExcelizesStreamWriter(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		types := rapid.SliceOfN(rapid.SampledFrom(plainTypes), 1, 8).Draw(rt, "types")
@@ -145,7 +146,8 @@ func shownBy(t *rapid.T, f *excelize.File, sheet, ref string) string {
 	return v
 }
 
-// FuzzRows holds that what the row encoder wrote is read back equal, whatever the rows: by a reader that is not ours.
+// FuzzRows holds that what the row encoder wrote is read back equal, whatever the rows: by a reader
+// that is not ours.
 func FuzzRows(f *testing.F) {
 	f.Add("=1+1", "_x0041_", int64(1), int64(-1), uint8(3))
 	f.Add("市场部", "a\xffb", int64(1)<<60, int64(1_700_000_000_000_000), uint8(200))
@@ -197,7 +199,8 @@ func FuzzRows(f *testing.F) {
 // dateCell stands for a real date cell, whose number is compared as a date.
 const dateCell = "a date cell"
 
-// numberText is what a value that is no text is read as, by the rules and not by the encoder: numbers to the digit.
+// numberText is what a value that is no text is read as, by the rules and not by the encoder:
+// numbers to the digit.
 func numberText(kind dataset.Type, v dataset.Value) string {
 	switch local := v.Time().In(shanghai); {
 	case v.Null:

@@ -2,9 +2,10 @@ package xlsx
 
 import "slices"
 
-// room is how much of a sheet's XML is used up. What rows take is known only once they are encoded, which happens behind
-// the caller: so the most they could take is counted, and made exact when that passes the limit. Only where the limit is
-// truly near are rows encoded twice, to end the sheet before the very row that doesn't fit.
+// room is how much of a sheet's XML is used up. What rows take is known only once they are encoded,
+// which happens behind the caller: so the most they could take is counted, and made exact when that
+// passes the limit. Only where the limit is truly near are rows encoded twice, to end the sheet
+// before the very row that doesn't fit.
 type room struct {
 	used int64 // at most
 	row  int64 // what a row takes at most beside its text
@@ -25,8 +26,8 @@ func rowMost(columns []column) int64 {
 	return most
 }
 
-// makeRoom counts the row that stands at the end of the batch, or reports that its sheet has no room for it. A sheet takes
-// its first row in any case: no other would have more room.
+// makeRoom counts the row that stands at the end of the batch, or reports that its sheet has no
+// room for it. A sheet takes its first row in any case: no other would have more room.
 func (x *writer) makeRoom(text int) (fits bool, err error) {
 	most := x.room.row + int64(text)*textMost
 	if !x.room.near && x.room.used+most > x.limits.sheetBytes && x.row > 1 {
@@ -47,8 +48,8 @@ func (x *writer) makeRoom(text int) (fits bool, err error) {
 	return true, nil
 }
 
-// settle sends all rows but the one at the end of the batch, waits until they are in the file, and takes the sheet's
-// exact size from there.
+// settle sends all rows but the one at the end of the batch, waits until they are in the file, and
+// takes the sheet's exact size from there.
 func (x *writer) settle() error {
 	row := x.takeBack()
 	x.send()

@@ -9,14 +9,16 @@ const (
 	maxSharedText  = 256     // bytes of one text; a longer one rarely comes twice
 )
 
-// A text column is given up, and its texts written where they stand, when too few of this many texts were known.
+// A text column is given up, and its texts written where they stand, when too few of this many
+// texts were known.
 const (
 	trial     = 2048
 	trialHits = trial / 4
 )
 
-// sharedStrings is the workbook's table of texts that cells refer to by number. Numbers are given in the order of the
-// rows, by the one goroutine that takes them, so that they depend on nothing else.
+// sharedStrings is the workbook's table of texts that cells refer to by number. Numbers are given
+// in the order of the rows, by the one goroutine that takes them, so that they depend on nothing
+// else.
 type sharedStrings struct {
 	most     int // how many texts
 	ids      map[string]shared
@@ -37,7 +39,8 @@ type sharing struct {
 	lastShared   shared
 }
 
-// find returns the number of a column's text, giving it one if there is room. Empty texts have none.
+// find returns the number of a column's text, giving it one if there is room. Empty texts have
+// none.
 func (t *sharedStrings) find(c *sharing, s string) (shared, bool) {
 	if c.off || len(s) > maxSharedText {
 		return shared{}, false

@@ -90,8 +90,9 @@ func appendSpecial(dst []byte, s string) ([]byte, verdict) {
 	return append(dst, s[from:]...), v
 }
 
-// escapes holds what stands in the file for an ASCII character that can't stand there itself. A carriage return is a
-// reference since parsers read a bare one as a line feed; the other controls have no reference in XML 1.0.
+// escapes holds what stands in the file for an ASCII character that can't stand there itself. A
+// carriage return is a reference since parsers read a bare one as a line feed; the other controls
+// have no reference in XML 1.0.
 var escapes = func() (t [utf8.RuneSelf]string) {
 	const hex = "0123456789ABCDEF"
 	for r := range 0x20 {
@@ -102,8 +103,9 @@ var escapes = func() (t [utf8.RuneSelf]string) {
 	return t
 }()
 
-// looksEscaped reports whether s, which begins with an underscore, would be read as an escape: _xHHHH_, where the last
-// underscore may also be the first of an escape we write for the character that stands there.
+// looksEscaped reports whether s, which begins with an underscore, would be read as an escape:
+// _xHHHH_, where the last underscore may also be the first of an escape we write for the character
+// that stands there.
 func looksEscaped(s string) bool {
 	if len(s) < 7 || s[1] != 'x' || !isHex(s[2]) || !isHex(s[3]) || !isHex(s[4]) || !isHex(s[5]) {
 		return false
@@ -113,7 +115,8 @@ func looksEscaped(s string) bool {
 		strings.HasPrefix(s[6:], "\uFFFE") || strings.HasPrefix(s[6:], "\uFFFF")
 }
 
-// appendTextElement appends s as a whole <t> element, which keeps its outer spaces and its line breaks.
+// appendTextElement appends s as a whole <t> element, which keeps its outer spaces and its line
+// breaks.
 func appendTextElement(dst []byte, s string) ([]byte, verdict) {
 	at := len(dst)
 	dst = append(dst, "<t>"...)

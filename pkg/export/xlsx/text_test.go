@@ -15,7 +15,8 @@ import (
 	"exporthub/pkg/dataset"
 )
 
-// expected is the text a cell must show for s, and what had to be done to it, written for clearness only.
+// expected is the text a cell must show for s, and what had to be done to it, written for clearness
+// only.
 func expected(s string) (string, verdict) {
 	var kept []rune
 	units := 0
@@ -64,7 +65,8 @@ func parse(t interface{ Fatalf(string, ...any) }, element []byte) (text string, 
 	}
 }
 
-// texts draws texts of the pieces that have meaning somewhere on the way: escapes, halves of escapes, markup, spaces.
+// texts draws texts of the pieces that have meaning somewhere on the way: escapes, halves of
+// escapes, markup, spaces.
 func texts() *rapid.Generator[string] {
 	piece := rapid.OneOf(
 		rapid.SampledFrom([]string{"_x0041", "_x0042_", "_x005F", "_", "\x01", "\uFFFE"}),

@@ -13,7 +13,8 @@ import (
 
 var errClosed = errors.New("xlsx: write after close")
 
-// early are the parts that no row changes: written first, so that the file is known for a workbook by its first bytes.
+// early are the parts that no row changes: written first, so that the file is known for a workbook
+// by its first bytes.
 var early = []string{"_rels/.rels", "docProps/app.xml", "docProps/core.xml", "xl/theme/theme1.xml", "xl/styles.xml"}
 
 // stringsPart is where the shared strings stand.
@@ -115,7 +116,8 @@ func (x *writer) addFile(name string, pieces ...[]byte) error {
 	return x.archive.end()
 }
 
-// split returns what stands before and after the rows of a sheet's part, the columns' widths put in.
+// split returns what stands before and after the rows of a sheet's part, the columns' widths put
+// in.
 func split(p *part, widths []float64) (head, tail []byte, err error) {
 	head, tail, found := bytes.Cut(p.data.Bytes(), []byte("<sheetData></sheetData>"))
 	if !found {
@@ -160,7 +162,8 @@ func (x *writer) send() {
 	x.batch.first = x.row + 1
 }
 
-// Write adds a row. What goes wrong behind it comes out of a later call, at most some batches later.
+// Write adds a row. What goes wrong behind it comes out of a later call, at most some batches
+// later.
 func (x *writer) Write(row []dataset.Value) error {
 	if x.err != nil {
 		return x.err
@@ -224,8 +227,8 @@ func (x *writer) nextSheet() error {
 	return x.beginSheet()
 }
 
-// Close writes what follows the rows and finishes the archive. After an error it returns that error. A second Close
-// returns what the first one did.
+// Close writes what follows the rows and finishes the archive. After an error it returns that
+// error. A second Close returns what the first one did.
 func (x *writer) Close() (dataset.Report, error) {
 	switch {
 	case x.closed:
@@ -307,8 +310,8 @@ func (x *writer) addInfoSheet(f *frame) error {
 	return x.addFile(p.name, head, []byte("</sheetData>"), tail)
 }
 
-// appendTextRow appends a row of text cells, shared where there is room: Numbers shows no others. style gives each
-// column's style.
+// appendTextRow appends a row of text cells, shared where there is room: Numbers shows no others.
+// style gives each column's style.
 func appendTextRow(dst []byte, t *sharedStrings, row int, texts []string, style func(col int) int) []byte {
 	dst = append(strconv.AppendInt(append(dst, `<row r="`...), int64(row), 10), `">`...)
 	for i, text := range texts {

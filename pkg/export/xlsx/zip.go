@@ -7,8 +7,9 @@ import (
 	"sync"
 )
 
-// archive writes a ZIP file that is only ever appended to: sizes and checksums follow each entry's data, as APPNOTE.TXT
-// 4.3.9 has it. It never makes ZIP64 records, which WPS can't read; who uses it keeps the file below 4 GB.
+// archive writes a ZIP file that is only ever appended to: sizes and checksums follow each entry's
+// data, as APPNOTE.TXT 4.3.9 has it. It never makes ZIP64 records, which WPS can't read; who uses
+// it keeps the file below 4 GB.
 type archive struct {
 	w       io.Writer
 	n       int64 // bytes of the file so far
@@ -35,7 +36,8 @@ const (
 	zipFlags     = 0x08 // sizes and checksum stand behind the data
 	methodPacked = 8
 
-	// zipDate is 1980-01-01, the first day there is: the file tells no time, so that the same rows give the same bytes.
+	// zipDate is 1980-01-01, the first day there is: the file tells no time, so that the same rows
+	// give the same bytes.
 	zipDate = 1<<5 | 1
 )
 
@@ -68,8 +70,8 @@ func appendZipHead(b []byte) []byte {
 	return b
 }
 
-// add appends a piece of the open entry: packed is its deflated form, whose pieces together are one deflate stream; crc
-// and size are of what it was.
+// add appends a piece of the open entry: packed is its deflated form, whose pieces together are one
+// deflate stream; crc and size are of what it was.
 func (a *archive) add(packed []byte, crc uint32, size int64) error {
 	e := &a.entries[len(a.entries)-1]
 	e.crc = combineCRC(e.crc, crc, size)
@@ -117,8 +119,8 @@ func (a *archive) finish() error {
 	return a.write(b)
 }
 
-// combineCRC returns the CRC-32 of two texts one after the other from the CRC-32 of each and the second one's length.
-// Appending zeros to a text is a linear map of its CRC over GF(2).
+// combineCRC returns the CRC-32 of two texts one after the other from the CRC-32 of each and the
+// second one's length. Appending zeros to a text is a linear map of its CRC over GF(2).
 func combineCRC(first, second uint32, secondBytes int64) uint32 {
 	powers := zeros()
 	for i := 0; secondBytes > 0; i, secondBytes = i+1, secondBytes>>1 {

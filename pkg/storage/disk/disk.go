@@ -37,7 +37,8 @@ type file interface {
 
 var _ storage.Store = (*Store)(nil)
 
-// Open opens the store in dir, which is made if it is not there. Close it when no call is running any more.
+// Open opens the store in dir, which is made if it is not there. Close it when no call is running
+// any more.
 func Open(dir string) (*Store, error) {
 	if err := os.MkdirAll(dir, dirMode); err != nil {
 		return nil, fmt.Errorf("storage: make %s: %w", dir, err)

@@ -280,7 +280,8 @@ func TestSweep(t *testing.T) {
 	}
 }
 
-// TestLeftoversAreNoObjects: what a crash leaves beside the objects can't be seen through the store.
+// TestLeftoversAreNoObjects: what a crash leaves beside the objects can't be seen through the
+// store.
 func TestLeftoversAreNoObjects(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, dir)

@@ -14,7 +14,8 @@ import (
 // maxList is how many objects one List returns at most.
 const maxList = 1000
 
-// List returns objects in key order; the marker is the last key returned. A limit over 1,000 is 1,000.
+// List returns objects in key order; the marker is the last key returned. A limit over 1,000 is
+// 1,000.
 func (s *Store) List(ctx context.Context, prefix, marker string, limit int) ([]storage.Info, string, error) {
 	if err := storage.CheckPrefix(prefix); err != nil {
 		return nil, "", err
@@ -47,8 +48,8 @@ type listing struct {
 	found          []storage.Info
 }
 
-// entry is a name in a folder and what its keys begin with: a folder's stand after "name-" and before "name0", where the
-// slash puts them.
+// entry is a name in a folder and what its keys begin with: a folder's stand after "name-" and
+// before "name0", where the slash puts them.
 type entry struct {
 	fs.DirEntry
 	order string

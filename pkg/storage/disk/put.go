@@ -128,7 +128,8 @@ func or(err, otherwise error) error {
 	return otherwise
 }
 
-// Check reports whether the store can take objects now: it writes, flushes and removes a small file.
+// Check reports whether the store can take objects now: it writes, flushes and removes a small
+// file.
 func (s *Store) Check(ctx context.Context) error {
 	if err := ended(ctx); err != nil {
 		return err
@@ -138,8 +139,8 @@ func (s *Store) Check(ctx context.Context) error {
 	return s.fill(ctx, name, name, strings.NewReader("ok"), 2, nil)
 }
 
-// Sweep removes what Puts that crashed have left and that has not been written to for longer than olderThan. It returns
-// how many files it removed, and goes on after those it can't remove.
+// Sweep removes what Puts that crashed have left and that has not been written to for longer than
+// olderThan. It returns how many files it removed, and goes on after those it can't remove.
 func (s *Store) Sweep(ctx context.Context, olderThan time.Duration) (removed int, err error) {
 	before := s.now().Add(-olderThan)
 	var failed error

@@ -8,10 +8,11 @@ import (
 	"exporthub/pkg/storage"
 )
 
-// Ahead sends the full parts of an object that is still being written, those only that have not been sent. It does nothing
-// yet for one that may still turn out to be sent as a form, and nothing any more for one that has outgrown parts of the
-// usual size. Whether the parts are the source's in the end is for Put to compare; here they are taken for that, since
-// reading the file from its beginning each time would cost more than it saves.
+// Ahead sends the full parts of an object that is still being written, those only that have not
+// been sent. It does nothing yet for one that may still turn out to be sent as a form, and nothing
+// any more for one that has outgrown parts of the usual size. Whether the parts are the source's in
+// the end is for Put to compare; here they are taken for that, since reading the file from its
+// beginning each time would cost more than it saves.
 func (s *Store) Ahead(ctx context.Context, key string, src io.ReaderAt, size int64, o storage.PutOptions) (err error) {
 	if err := ready(ctx, key); err != nil {
 		return err

@@ -72,7 +72,8 @@ func TestAheadOfNothingToSend(t *testing.T) {
 	if err := s.Ahead(t.Context(), "../x", bytes.NewReader(nil), 0, storage.PutOptions{}); !errs.Is(err, errs.Invalid) {
 		t.Errorf("a bad key: %v", err)
 	}
-	// What has outgrown parts of the usual size begins anew in Put, so sending more of it is for nothing.
+	// What has outgrown parts of the usual size begins anew in Put, so sending more of it is for
+	// nothing.
 	if err := s.Ahead(t.Context(), key, bytes.NewReader(nil), maxParts*block+1, storage.PutOptions{}); err != nil {
 		t.Error(err)
 	}
@@ -81,7 +82,8 @@ func TestAheadOfNothingToSend(t *testing.T) {
 	}
 }
 
-// TestPutHealsWhatAheadCouldNot: whatever became of the parts sent ahead, the object is the source in the end.
+// TestPutHealsWhatAheadCouldNot: whatever became of the parts sent ahead, the object is the source
+// in the end.
 func TestPutHealsWhatAheadCouldNot(t *testing.T) {
 	data := content(5*block+9, 1)
 	for name, c := range map[string]struct {
@@ -124,7 +126,8 @@ func TestPutHealsWhatAheadCouldNot(t *testing.T) {
 	}
 }
 
-// TestPutComparesWhatWasSentAhead: a source that is not what it was is never put together from parts of both.
+// TestPutComparesWhatWasSentAhead: a source that is not what it was is never put together from
+// parts of both.
 func TestPutComparesWhatWasSentAhead(t *testing.T) {
 	first := content(4*block, 1)
 	for name, second := range map[string][]byte{
@@ -149,7 +152,8 @@ func TestPutComparesWhatWasSentAhead(t *testing.T) {
 	}
 }
 
-// TestAheadThatIsCancelled: the parts that arrived are there for Put, and Delete leaves nothing of them.
+// TestAheadThatIsCancelled: the parts that arrived are there for Put, and Delete leaves nothing of
+// them.
 func TestAheadThatIsCancelled(t *testing.T) {
 	data := content(5*block, 1)
 	reason := errors.New("the file is complete")

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// meter tells the caller of Put how much has been sent: at most every 100 ms, never less than before, and nothing any
-// more once it is stopped.
+// meter tells the caller of Put how much has been sent: at most every 100 ms, never less than
+// before, and nothing any more once it is stopped.
 type meter struct {
 	mu         sync.Mutex
 	tell       func(int64)
@@ -57,8 +57,9 @@ func (m *meter) stop() {
 	m.tell = nil
 }
 
-// body is a part of the source on its way out, in one try. The transport may read it after the request has failed and
-// seek it when it changes connections; once stopped it reads the source no more.
+// body is a part of the source on its way out, in one try. The transport may read it after the
+// request has failed and seek it when it changes connections; once stopped it reads the source no
+// more.
 type body struct {
 	mu      sync.Mutex
 	section *io.SectionReader
@@ -108,7 +109,8 @@ func (b *body) Seek(offset int64, whence int) (int64, error) {
 // Close does nothing: the transport closes a body that it may ask for again.
 func (b *body) Close() error { return nil }
 
-// stop ends the try and returns how the source failed, if it did. What a try that did not work had sent counts no more.
+// stop ends the try and returns how the source failed, if it did. What a try that did not work had
+// sent counts no more.
 func (b *body) stop(worked bool) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -167,8 +169,8 @@ func etag(blocks [][sha1.Size]byte) string {
 	return base64.URLEncoding.EncodeToString(h.Sum([]byte{hashLarge}))
 }
 
-// ofBlocks reports whether a hash was made as etag makes it. Objects in parts of another size than 4 MiB have one that
-// depends on the parts.
+// ofBlocks reports whether a hash was made as etag makes it. Objects in parts of another size than
+// 4 MiB have one that depends on the parts.
 func ofBlocks(hash string) bool {
 	raw, err := base64.URLEncoding.DecodeString(hash)
 	return err == nil && len(raw) == 1+sha1.Size && (raw[0] == hashSmall || raw[0] == hashLarge)

@@ -46,12 +46,14 @@ func (h *hosts) pick() (host string, failed func()) {
 // silence ends the SDK's telemetry, which is on by default.
 var silence = sync.OnceFunc(func() {
 	uplog.DisableUplog()
-	// It would still look, once a minute, for what other programs' SDKs have left to be sent; there is nothing here.
+	// It would still look, once a minute, for what other programs' SDKs have left to be sent; there
+	// is nothing here.
 	uplog.SetUplogFileBufferDirPath(filepath.Join(os.DevNull, "telemetry"))
 })
 
-// client speaks to Kodo. Requests are made by the SDK's generated layer; hosts, retries and errors are ours, because the
-// SDK waits without looking at the context and reads a body again while the transport may still be reading it.
+// client speaks to Kodo. Requests are made by the SDK's generated layer; hosts, retries and errors
+// are ours, because the SDK waits without looking at the context and reads a body again while the
+// transport may still be reading it.
 type client struct {
 	o           Options
 	api         *apis.Storage
@@ -88,8 +90,13 @@ func newClient(o Options) (*client, error) {
 		Credentials:     c.credentials,
 		Resolver:        resolver.NewEmptyResolver(),
 		Regions: &region.Region{
-			Up: endpoints(c.up), Rs: endpoints(c.rs), Rsf: endpoints(c.rsf), Api: endpoints(c.rs),
-			Io: endpoints(c.rs), IoSrc: endpoints(c.rs), Bucket: endpoints(c.rs),
+			Up:     endpoints(c.up),
+			Rs:     endpoints(c.rs),
+			Rsf:    endpoints(c.rsf),
+			Api:    endpoints(c.rs),
+			Io:     endpoints(c.rs),
+			IoSrc:  endpoints(c.rs),
+			Bucket: endpoints(c.rs),
 		},
 		HostRetryConfig:  &http_client.RetryConfig{Retrier: retrier.NewNeverRetrier()},
 		HostsRetryConfig: &http_client.RetryConfig{Retrier: retrier.NewNeverRetrier()},
@@ -154,8 +161,8 @@ func (c *client) dial(ctx context.Context, network, addr string) (net.Conn, erro
 	return &movingConn{conn, c.o.IdleTimeout}, nil
 }
 
-// movingConn ends a connection that stands still: each read and write gives both directions a new deadline, so an answer
-// is waited for as long as a body is still going out.
+// movingConn ends a connection that stands still: each read and write gives both directions a new
+// deadline, so an answer is waited for as long as a body is still going out.
 type movingConn struct {
 	net.Conn
 	idle time.Duration

@@ -33,8 +33,8 @@ func codeOf(err error) int {
 	return 0
 }
 
-// mendable reports whether an answer may be better another time. An error without an answer may: the network failed, or
-// what answered was not Kodo.
+// mendable reports whether an answer may be better another time. An error without an answer may:
+// the network failed, or what answered was not Kodo.
 func mendable(code int) bool {
 	switch code {
 	case 0, http.StatusRequestTimeout, http.StatusNotAcceptable, http.StatusTooManyRequests, codeTooManyRequests:
@@ -45,7 +45,8 @@ func mendable(code int) bool {
 	return code >= 500 && code < 608
 }
 
-// mendableData is mendable for requests with data, where a bad request may be one whose data was damaged on its way.
+// mendableData is mendable for requests with data, where a bad request may be one whose data was
+// damaged on its way.
 func mendableData(code int) bool { return code == http.StatusBadRequest || mendable(code) }
 
 // classify says what kind of failure an error is. Its text is for operators; it holds no secret.

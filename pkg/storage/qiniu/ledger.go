@@ -9,8 +9,9 @@ import (
 	"exporthub/pkg/storage"
 )
 
-// begin begins an upload and writes it down before anything is sent in it: if this process is killed, another can abort
-// what it leaves. (One that dies between Kodo's answer and the ledger's leaves an upload that holds nothing.)
+// begin begins an upload and writes it down before anything is sent in it: if this process is
+// killed, another can abort what it leaves. (One that dies between Kodo's answer and the ledger's
+// leaves an upload that holds nothing.)
 func (s *Store) begin(ctx context.Context, key string, partSize int64) (*upload, error) {
 	u, err := s.initiate(ctx, key, partSize)
 	if err != nil || s.o.Ledger == nil {
@@ -36,8 +37,8 @@ func (s *Store) unfinished(u *upload) storage.Unfinished {
 	return found
 }
 
-// over strikes out an upload that has ended at Kodo. One that can't be struck out now is found ended by whoever comes to
-// abort it.
+// over strikes out an upload that has ended at Kodo. One that can't be struck out now is found
+// ended by whoever comes to abort it.
 func (s *Store) over(ctx context.Context, u *upload) {
 	if !u.noted {
 		return

@@ -172,7 +172,8 @@ func TestAnEntryThatCantBeStruckOutFailsNothing(t *testing.T) {
 	holds(t, k, data)
 }
 
-// TestAnotherProcessAbortsWhatAKilledOneLeft: the store that began the upload is gone; all that is left is the book.
+// TestAnotherProcessAbortsWhatAKilledOneLeft: the store that began the upload is gone; all that is
+// left is the book.
 func TestAnotherProcessAbortsWhatAKilledOneLeft(t *testing.T) {
 	k, killed, b := noted(t)
 	fail(t, k, fake.Fault{Op: fake.OpPart, Part: 2, Kind: fake.Stall})

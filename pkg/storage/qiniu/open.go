@@ -23,7 +23,8 @@ const (
 	tokenTTL = 10 * time.Minute
 )
 
-// escape spells text for a URL, path or query, with a blank as %20, which every reader of either takes for one.
+// escape spells text for a URL, path or query, with a blank as %20, which every reader of either
+// takes for one.
 func escape(text string) string { return strings.ReplaceAll(url.QueryEscape(text), "+", "%20") }
 
 func escapeKey(key string) string { return strings.ReplaceAll(escape(key), "%2F", "/") }
@@ -89,8 +90,8 @@ func (s *Store) UploadToken(ctx context.Context, o storage.TokenOptions) (storag
 	return storage.Token{Token: text, URL: host, Prefix: o.Prefix, Expires: expires}, nil
 }
 
-// Open reads an object over signed links; ctx is that of the reads too. A connection that breaks off is taken up where it
-// broke. Reads fail when the object is replaced meanwhile.
+// Open reads an object over signed links; ctx is that of the reads too. A connection that breaks
+// off is taken up where it broke. Reads fail when the object is replaced meanwhile.
 func (s *Store) Open(ctx context.Context, key string) (io.ReadSeekCloser, storage.Info, error) {
 	if err := ready(ctx, key); err != nil {
 		return nil, storage.Info{}, err
@@ -178,7 +179,11 @@ func (r *reader) Read(p []byte) (int, error) {
 // fetch begins a stream where the reader stands.
 func (r *reader) fetch() error {
 	return r.s.do(r.ctx, request{
-		action: "read", bucket: r.s.bucket, key: r.key, hosts: &hosts{all: []string{r.s.private}}, timeout: readTimeout,
+		action:  "read",
+		bucket:  r.s.bucket,
+		key:     r.key,
+		hosts:   &hosts{all: []string{r.s.private}},
+		timeout: readTimeout,
 		call: func(ctx context.Context, _ *apis.Options) error {
 			req, err := http.NewRequestWithContext(r.ctx, http.MethodGet, r.s.link(r.key, storage.LinkOptions{TTL: linkTTL}), nil)
 			if err != nil {
@@ -197,7 +202,8 @@ func (r *reader) fetch() error {
 			}
 			r.stream = res.Body
 			return nil
-		}})
+		},
+	})
 }
 
 // readTimeout is none: a stream lives as long as it moves.

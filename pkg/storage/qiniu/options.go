@@ -17,7 +17,8 @@ import (
 // Dialer opens connections.
 type Dialer func(ctx context.Context, network, address string) (net.Conn, error)
 
-// Options say where the buckets are and how to talk to them. The zero value of what is not required means its default.
+// Options say where the buckets are and how to talk to them. The zero value of what is not required
+// means its default.
 type Options struct {
 	AccessKey, SecretKey string // required
 
@@ -26,24 +27,27 @@ type Options struct {
 	Bucket        string // required: the public bucket
 	Domain        string // required: what its links begin with
 
-	// UpHosts take uploads; the next is tried when one fails. Required. A host without a scheme means https.
+	// UpHosts take uploads; the next is tried when one fails. Required. A host without a scheme
+	// means https.
 	UpHosts []string
-	// RSHost manages and lists objects; for a private deployment. Empty means the hosts of the region that the first
-	// of UpHosts names.
+	// RSHost manages and lists objects; for a private deployment. Empty means the hosts of the
+	// region that the first of UpHosts names.
 	RSHost string
 
 	Threshold   int64 // up to how many bytes an object is sent as a form; 4 MiB, and at most 64 MiB
 	PartSize    int64 // bytes of a part, a multiple of 4 MiB; 4 MiB
 	Concurrency int   // parts of one object sent at a time; 4
 
-	Tries          int           // of one request; 3, and at least one for each of UpHosts
-	RetryDelay     time.Duration // before the second try, doubling after it; 200 ms
-	DialTimeout    time.Duration // 5 s
-	IdleTimeout    time.Duration // how long a connection may stand still in a request; 30 s
-	RequestTimeout time.Duration // of a whole request; ten times as long for one that carries data; 1 min
+	Tries       int           // of one request; 3, and at least one for each of UpHosts
+	RetryDelay  time.Duration // before the second try, doubling after it; 200 ms
+	DialTimeout time.Duration // 5 s
+	IdleTimeout time.Duration // how long a connection may stand still in a request; 30 s
+	// of a whole request; ten times as long for one that carries data; 1 min
+	RequestTimeout time.Duration
 
-	// Ledger, when set, is where unfinished uploads are written down, so that another process can Abort what this one
-	// leaves when it is killed. Without one that is left to Kodo, which cannot list it and drops it after days.
+	// Ledger, when set, is where unfinished uploads are written down, so that another process can
+	// Abort what this one leaves when it is killed. Without one that is left to Kodo, which cannot
+	// list it and drops it after days.
 	Ledger storage.Ledger
 
 	Now    func() time.Time // default time.Now
@@ -90,8 +94,12 @@ func setDefault[T int | int64 | time.Duration](value *T, otherwise T) {
 func (o *Options) check() error {
 	var problems []error
 	for name, value := range map[string]string{
-		"AccessKey": o.AccessKey, "SecretKey": o.SecretKey, "PrivateBucket": o.PrivateBucket, "PrivateDomain": o.PrivateDomain,
-		"Bucket": o.Bucket, "Domain": o.Domain,
+		"AccessKey":     o.AccessKey,
+		"SecretKey":     o.SecretKey,
+		"PrivateBucket": o.PrivateBucket,
+		"PrivateDomain": o.PrivateDomain,
+		"Bucket":        o.Bucket,
+		"Domain":        o.Domain,
 	} {
 		if value == "" {
 			problems = append(problems, fmt.Errorf("qiniu: %s is required", name))
@@ -122,7 +130,8 @@ func (o *Options) check() error {
 	return errors.Join(problems...)
 }
 
-// base is a host or domain as the beginning of a URL: scheme, host and perhaps a path, without a slash at the end.
+// base is a host or domain as the beginning of a URL: scheme, host and perhaps a path, without a
+// slash at the end.
 func base(name, text string) (*url.URL, error) {
 	if !strings.Contains(text, "://") {
 		text = "https://" + text

@@ -120,8 +120,9 @@ func TestOnlyConfiguredHostsAreDialed(t *testing.T) {
 
 const childDir = "QINIU_TEST_CHILD"
 
-// TestNothingElseIsTouched uses a store in a process of its own, where a proxy, other credentials and a home directory
-// lie in wait and every system call that opens a connection is seen by its effect: no file, no socket but ours.
+// TestNothingElseIsTouched uses a store in a process of its own, where a proxy, other credentials
+// and a home directory lie in wait and every system call that opens a connection is seen by its
+// effect: no file, no socket but ours.
 func TestNothingElseIsTouched(t *testing.T) {
 	if dir := os.Getenv(childDir); dir != "" {
 		child(t)

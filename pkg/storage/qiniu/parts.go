@@ -43,22 +43,34 @@ func (s *Store) partSize(size int64) int64 {
 
 func (s *Store) initiate(ctx context.Context, key string, partSize int64) (*upload, error) {
 	var got *apis.ResumableUploadV2InitiateMultipartUploadResponse
-	err := s.do(ctx, request{action: "begin upload", bucket: s.bucket, key: key, hosts: s.up,
+	err := s.do(ctx, request{
+		action: "begin upload",
+		bucket: s.bucket,
+		key:    key,
+		hosts:  s.up,
 		call: func(ctx context.Context, o *apis.Options) error {
 			token, err := s.token(key)
 			if err != nil {
 				return err
 			}
 			got, err = s.api.ResumableUploadV2InitiateMultipartUpload(ctx, &apis.ResumableUploadV2InitiateMultipartUploadRequest{
-				BucketName: s.bucket, ObjectName: &key, UpToken: token,
+				BucketName: s.bucket,
+				ObjectName: &key,
+				UpToken:    token,
 			}, o)
 			return err
-		}})
+		},
+	})
 	if err != nil {
 		return nil, err
 	}
 	return &upload{
-		key: key, id: got.UploadId, expires: got.ExpiredAt, partSize: partSize, touched: s.o.Now(), parts: map[int64]sentPart{},
+		key:      key,
+		id:       got.UploadId,
+		expires:  got.ExpiredAt,
+		partSize: partSize,
+		touched:  s.o.Now(),
+		parts:    map[int64]sentPart{},
 	}, nil
 }
 
@@ -89,7 +101,8 @@ func (s *Store) sendParts(ctx context.Context, u *upload, obj object) error {
 						failed = err
 					}
 					mu.Unlock()
-					if !errs.Is(err, errs.Unavailable) { // else the others' work is for the next try
+					// else the others' work is for the next try
+					if !errs.Is(err, errs.Unavailable) {
 						cancel(err)
 					}
 					return
@@ -113,7 +126,12 @@ func (s *Store) sendPart(ctx context.Context, u *upload, n int64, obj object) er
 	}
 	sum := hex.EncodeToString(d.md5[:])
 	var got *apis.ResumableUploadV2UploadPartResponse
-	err = s.do(ctx, request{action: fmt.Sprintf("send part %d of", n), bucket: s.bucket, key: obj.key, hosts: s.up, mends: mendableData,
+	err = s.do(ctx, request{
+		action:  fmt.Sprintf("send part %d of", n),
+		bucket:  s.bucket,
+		key:     obj.key,
+		hosts:   s.up,
+		mends:   mendableData,
 		timeout: dataTimeoutsFor * s.o.RequestTimeout,
 		call: func(ctx context.Context, o *apis.Options) error {
 			token, err := s.token(obj.key)
@@ -122,7 +140,13 @@ func (s *Store) sendPart(ctx context.Context, u *upload, n int64, obj object) er
 			}
 			b := newBody(obj.src, offset, length, obj.meter)
 			got, err = s.api.ResumableUploadV2UploadPart(ctx, &apis.ResumableUploadV2UploadPartRequest{
-				BucketName: s.bucket, ObjectName: &obj.key, UploadId: u.id, PartNumber: n, Md5: sum, UpToken: token, Body: b,
+				BucketName: s.bucket,
+				ObjectName: &obj.key,
+				UploadId:   u.id,
+				PartNumber: n,
+				Md5:        sum,
+				UpToken:    token,
+				Body:       b,
 			}, o)
 			if err == nil && (!strings.EqualFold(got.Md5, sum) || got.Etag == "") {
 				err = fmt.Errorf("the answer's MD5 is %.40q, the part's %s", got.Md5, sum)
@@ -131,7 +155,8 @@ func (s *Store) sendPart(ctx context.Context, u *upload, n int64, obj object) er
 				return errPermanent{readError(obj.key, broken)}
 			}
 			return err
-		}})
+		},
+	})
 	if err != nil {
 		return u.gone(err)
 	}
@@ -150,7 +175,11 @@ func (s *Store) complete(ctx context.Context, u *upload, obj object) error {
 	}
 	var got stored
 	var code int
-	err := s.do(ctx, request{action: "complete", bucket: s.bucket, key: obj.key, hosts: s.up,
+	err := s.do(ctx, request{
+		action:  "complete",
+		bucket:  s.bucket,
+		key:     obj.key,
+		hosts:   s.up,
 		timeout: dataTimeoutsFor * s.o.RequestTimeout,
 		call: func(ctx context.Context, o *apis.Options) error {
 			token, err := s.token(obj.key)
@@ -159,12 +188,19 @@ func (s *Store) complete(ctx context.Context, u *upload, obj object) error {
 			}
 			got = stored{}
 			_, err = s.api.ResumableUploadV2CompleteMultipartUpload(ctx, &apis.ResumableUploadV2CompleteMultipartUploadRequest{
-				BucketName: s.bucket, ObjectName: &obj.key, UploadId: u.id, UpToken: token, Parts: parts,
-				FileName: path.Base(obj.key), MimeType: obj.contentType, ResponseBody: &got,
+				BucketName:   s.bucket,
+				ObjectName:   &obj.key,
+				UploadId:     u.id,
+				UpToken:      token,
+				Parts:        parts,
+				FileName:     path.Base(obj.key),
+				MimeType:     obj.contentType,
+				ResponseBody: &got,
 			}, o)
 			code = codeOf(err)
 			return err
-		}})
+		},
+	})
 	if ctx.Err() != nil {
 		return ended(ctx)
 	}
@@ -172,8 +208,8 @@ func (s *Store) complete(ctx context.Context, u *upload, obj object) error {
 	if err != nil && !damaged && !missingKey(err) && !errs.Is(err, errs.Unavailable) {
 		return err
 	}
-	// An answer may be lost when the work is done: then a second try is told that there is no such upload, and the
-	// object is what tells.
+	// An answer may be lost when the work is done: then a second try is told that there is no such
+	// upload, and the object is what tells.
 	confirmed := s.confirm(ctx, obj, got, etag(blocks), u.partSize == block)
 	if confirmed == nil || err == nil {
 		u.completed = true

@@ -73,7 +73,12 @@ func (s *Store) putForm(ctx context.Context, obj object) error {
 		contentType = "application/octet-stream"
 	}
 	var got stored
-	err = s.do(ctx, request{action: "put", bucket: s.bucket, key: obj.key, hosts: s.up, mends: mendableData,
+	err = s.do(ctx, request{
+		action:  "put",
+		bucket:  s.bucket,
+		key:     obj.key,
+		hosts:   s.up,
+		mends:   mendableData,
 		timeout: dataTimeoutsFor * s.o.RequestTimeout,
 		call: func(ctx context.Context, o *apis.Options) error {
 			token, err := s.token(obj.key)
@@ -83,12 +88,16 @@ func (s *Store) putForm(ctx context.Context, obj object) error {
 			got = stored{}
 			b := newBody(bytes.NewReader(data), 0, obj.size, obj.meter)
 			_, err = s.api.PostObject(ctx, &apis.PostObjectRequest{
-				ObjectName: &obj.key, UploadToken: token, Crc32: int64(crc32.ChecksumIEEE(data)), ResponseBody: &got,
-				File: http_client.MultipartFormBinaryData{Data: b, Name: path.Base(obj.key), ContentType: contentType},
+				ObjectName:   &obj.key,
+				UploadToken:  token,
+				Crc32:        int64(crc32.ChecksumIEEE(data)),
+				ResponseBody: &got,
+				File:         http_client.MultipartFormBinaryData{Data: b, Name: path.Base(obj.key), ContentType: contentType},
 			}, o)
 			_ = b.stop(err == nil) // memory does not fail
 			return err
-		}})
+		},
+	})
 	if err != nil {
 		return err
 	}
@@ -102,7 +111,8 @@ func short(err error) error {
 	return err
 }
 
-// confirm asks for an object that was stored, and compares what Kodo says it has with what was sent.
+// confirm asks for an object that was stored, and compares what Kodo says it has with what was
+// sent.
 func (s *Store) confirm(ctx context.Context, obj object, got stored, hash string, strict bool) error {
 	wrong := func(what string) error {
 		return errs.Wrap(errs.Unavailable, "存储返回的文件校验不一致，请稍后再试",

@@ -26,8 +26,8 @@ var (
 	_ storage.Aborter             = (*Store)(nil)
 )
 
-// New returns a Store. It connects to nothing yet; Check tells whether the options work. Close it when no call is running
-// any more.
+// New returns a Store. It connects to nothing yet; Check tells whether the options work. Close it
+// when no call is running any more.
 func New(o Options) (*Store, error) {
 	o.setDefaults()
 	if err := o.check(); err != nil {
@@ -46,7 +46,11 @@ func New(o Options) (*Store, error) {
 		return nil, err
 	}
 	return &Store{
-		client: c, bucket: o.PrivateBucket, private: private.String(), public: public.String(), uploads: newUploads(),
+		client:  c,
+		bucket:  o.PrivateBucket,
+		private: private.String(),
+		public:  public.String(),
+		uploads: newUploads(),
 	}, nil
 }
 
@@ -81,11 +85,16 @@ func (s *Store) Stat(ctx context.Context, key string) (storage.Info, error) {
 // stat also returns the object's hash.
 func (s *Store) stat(ctx context.Context, key string) (storage.Info, string, error) {
 	var got *apis.StatObjectResponse
-	err := s.do(ctx, request{action: "stat", bucket: s.bucket, key: key, hosts: s.rs,
+	err := s.do(ctx, request{
+		action: "stat",
+		bucket: s.bucket,
+		key:    key,
+		hosts:  s.rs,
 		call: func(ctx context.Context, o *apis.Options) (err error) {
 			got, err = s.api.StatObject(ctx, &apis.StatObjectRequest{Entry: s.bucket + ":" + key}, o)
 			return err
-		}})
+		},
+	})
 	if err != nil {
 		return storage.Info{}, "", err
 	}
@@ -116,13 +125,20 @@ func (s *Store) CopyToPrivate(ctx context.Context, from, to string) error {
 }
 
 func (s *Store) copy(ctx context.Context, bucket, from, to string) error {
-	return s.do(ctx, request{action: "copy", bucket: bucket, key: from, hosts: s.rs,
+	return s.do(ctx, request{
+		action: "copy",
+		bucket: bucket,
+		key:    from,
+		hosts:  s.rs,
 		call: func(ctx context.Context, o *apis.Options) error {
 			_, err := s.api.CopyObject(ctx, &apis.CopyObjectRequest{
-				SrcEntry: bucket + ":" + from, DestEntry: s.bucket + ":" + to, IsForce: true,
+				SrcEntry:  bucket + ":" + from,
+				DestEntry: s.bucket + ":" + to,
+				IsForce:   true,
 			}, o)
 			return err
-		}})
+		},
+	})
 }
 
 // Delete removes an object, and gives up an upload of it that was not finished.
@@ -133,22 +149,28 @@ func (s *Store) Delete(ctx context.Context, key string) error {
 	if u := s.uploads.take(key); u != nil {
 		s.abort(ctx, u)
 	}
-	return s.do(ctx, request{action: "delete", bucket: s.bucket, key: key, hosts: s.rs,
+	return s.do(ctx, request{
+		action: "delete",
+		bucket: s.bucket,
+		key:    key,
+		hosts:  s.rs,
 		call: func(ctx context.Context, o *apis.Options) error {
 			_, err := s.api.DeleteObject(ctx, &apis.DeleteObjectRequest{Entry: s.bucket + ":" + key}, o)
 			if codeOf(err) == codeNoSuchKey {
 				return nil
 			}
 			return err
-		}})
+		},
+	})
 }
 
 // maxList is how many objects one List returns at most.
 const maxList = 1000
 
-// List returns objects in key order. The marker is Kodo's own: only one that List returned is good. A limit over 1,000
-// is 1,000. Objects that others put into the bucket under keys that are none of ours are passed over, so that a page may
-// have fewer objects than the limit and still not be the last.
+// List returns objects in key order. The marker is Kodo's own: only one that List returned is good.
+// A limit over 1,000 is 1,000. Objects that others put into the bucket under keys that are none of
+// ours are passed over, so that a page may have fewer objects than the limit and still not be the
+// last.
 func (s *Store) List(ctx context.Context, prefix, marker string, limit int) ([]storage.Info, string, error) {
 	if err := storage.CheckPrefix(prefix); err != nil {
 		return nil, "", err
@@ -160,13 +182,21 @@ func (s *Store) List(ctx context.Context, prefix, marker string, limit int) ([]s
 		return nil, "", err
 	}
 	var got *apis.GetObjectsResponse
-	err := s.do(ctx, request{action: "list", bucket: s.bucket, key: prefix, hosts: s.rsf,
+	err := s.do(ctx, request{
+		action: "list",
+		bucket: s.bucket,
+		key:    prefix,
+		hosts:  s.rsf,
 		call: func(ctx context.Context, o *apis.Options) (err error) {
 			got, err = s.api.GetObjects(ctx, &apis.GetObjectsRequest{
-				Bucket: s.bucket, Prefix: prefix, Marker: marker, Limit: int64(min(limit, maxList)),
+				Bucket: s.bucket,
+				Prefix: prefix,
+				Marker: marker,
+				Limit:  int64(min(limit, maxList)),
 			}, o)
 			return err
-		}})
+		},
+	})
 	if err != nil {
 		return nil, "", err
 	}
@@ -182,7 +212,8 @@ func (s *Store) List(ctx context.Context, prefix, marker string, limit int) ([]s
 // checkKey is the object that Check asks about. It never exists.
 const checkKey = "exporthub-check"
 
-// Check reports whether the store can take objects now: it begins and aborts an upload, and asks for an object.
+// Check reports whether the store can take objects now: it begins and aborts an upload, and asks
+// for an object.
 func (s *Store) Check(ctx context.Context) error {
 	if err := ended(ctx); err != nil {
 		return err

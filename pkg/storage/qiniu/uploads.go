@@ -56,8 +56,8 @@ func (u *upload) missing(size int64) (all []int64) {
 	return all
 }
 
-// uploads are the unfinished uploads that a later Put may go on with, by key, and those that are to be aborted and could
-// not be.
+// uploads are the unfinished uploads that a later Put may go on with, by key, and those that are to
+// be aborted and could not be.
 type uploads struct {
 	mu     sync.Mutex
 	paused map[string]*upload
@@ -65,15 +65,17 @@ type uploads struct {
 	busy   map[string]chan struct{} // closed when the Put of a key that is under way has ended
 }
 
-// maxUploads is how many of each are remembered; the oldest are forgotten, and left to the ledger's readers.
+// maxUploads is how many of each are remembered; the oldest are forgotten, and left to the ledger's
+// readers.
 const maxUploads = 256
 
 func newUploads() *uploads {
 	return &uploads{paused: map[string]*upload{}, busy: map[string]chan struct{}{}}
 }
 
-// lock waits for the other Puts of a key: otherwise each would find another's object where it looks for its own. (Puts
-// of other processes are not waited for; one that finds another object tells so, and can be tried again.)
+// lock waits for the other Puts of a key: otherwise each would find another's object where it looks
+// for its own. (Puts of other processes are not waited for; one that finds another object tells so,
+// and can be tried again.)
 func (us *uploads) lock(ctx context.Context, key string) (unlock func(), err error) {
 	for {
 		us.mu.Lock()
@@ -147,7 +149,8 @@ func (us *uploads) since(before time.Time) []*upload {
 	return all
 }
 
-// takeUp returns the upload that an earlier call left of the key, if it may be gone on with, or nil.
+// takeUp returns the upload that an earlier call left of the key, if it may be gone on with, or
+// nil.
 func (s *Store) takeUp(key string, partSize int64) *upload {
 	u := s.uploads.take(key)
 	if u == nil {
@@ -161,7 +164,8 @@ func (s *Store) takeUp(key string, partSize int64) *upload {
 	return u
 }
 
-// resume returns the upload that an earlier call left of the key, with the parts in it that are the source's, or nil.
+// resume returns the upload that an earlier call left of the key, with the parts in it that are the
+// source's, or nil.
 func (s *Store) resume(obj object, partSize int64) (*upload, error) {
 	u := s.takeUp(obj.key, partSize)
 	if u == nil {
@@ -230,24 +234,32 @@ func (s *Store) tryAbort(ctx context.Context, u *upload) error {
 }
 
 func (s *Store) abortAt(ctx context.Context, bucket, key, id string) error {
-	return s.do(ctx, request{action: "abort", bucket: bucket, key: key, hosts: s.up,
+	return s.do(ctx, request{
+		action: "abort",
+		bucket: bucket,
+		key:    key,
+		hosts:  s.up,
 		call: func(ctx context.Context, o *apis.Options) error {
 			token, err := s.tokenAt(bucket, key)
 			if err != nil {
 				return err
 			}
 			_, err = s.api.ResumableUploadV2AbortMultipartUpload(ctx, &apis.ResumableUploadV2AbortMultipartUploadRequest{
-				BucketName: bucket, ObjectName: &key, UploadId: id, UpToken: token,
+				BucketName: bucket,
+				ObjectName: &key,
+				UploadId:   id,
+				UpToken:    token,
 			}, o)
 			if code := codeOf(err); code == codeNoSuchKey || code == 404 {
 				return nil // it has ended already
 			}
 			return err
-		}})
+		},
+	})
 }
 
-// Sweep aborts the uploads that could not be aborted before, and those that nobody came back for within olderThan. It
-// returns how many it aborted, and goes on after those it can't.
+// Sweep aborts the uploads that could not be aborted before, and those that nobody came back for
+// within olderThan. It returns how many it aborted, and goes on after those it can't.
 func (s *Store) Sweep(ctx context.Context, olderThan time.Duration) (removed int, err error) {
 	all := s.uploads.since(s.o.Now().Add(-olderThan))
 	for i, u := range all {

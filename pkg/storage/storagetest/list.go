@@ -8,8 +8,8 @@ import (
 	"exporthub/pkg/storage"
 )
 
-// keys stand in key order, which is not the order of folders: "a-b" stands before "a/b". None is a folder of another,
-// which a disk can't hold.
+// keys stand in key order, which is not the order of folders: "a-b" stands before "a/b". None is a
+// folder of another, which a disk can't hold.
 var keys = []string{"a-b", "a/b", "a/b-c", "a/b0", "a/c/d", "a0", "b/a/x", "b/b", "字/字"}
 
 func fill(t *testing.T, s storage.Store) {

@@ -13,7 +13,8 @@ import (
 	"exporthub/pkg/storage"
 )
 
-// Run runs the suite. open returns an empty store that no other test uses and that the test's cleanup closes.
+// Run runs the suite. open returns an empty store that no other test uses and that the test's
+// cleanup closes.
 func Run(t *testing.T, open func(t *testing.T) storage.Store) {
 	for _, c := range []struct {
 		name string
@@ -173,7 +174,8 @@ func ranges(t *testing.T, s storage.Store) {
 	}
 }
 
-// readerKeeps: a download is not torn by an object that replaces what it reads. A store may fail the read instead.
+// readerKeeps: a download is not torn by an object that replaces what it reads. A store may fail
+// the read instead.
 func readerKeeps(t *testing.T, s storage.Store) {
 	before, after := content(400_000, 1), content(400_000, 2)
 	put(t, s, key, before)

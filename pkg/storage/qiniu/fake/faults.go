@@ -37,8 +37,10 @@ type Kind string
 // The kinds of faults.
 const (
 	Refuse Kind = "refuse" // answer with Status, without doing anything
-	Stall  Kind = "stall"  // read half of the body, or nothing, then stand still until the client gives up
-	Cut    Kind = "cut"    // read half of the body, or answer half of a download, and end the connection
+	// read half of the body, or nothing, then stand still until the client gives up
+	Stall Kind = "stall"
+	// read half of the body, or answer half of a download, and end the connection
+	Cut    Kind = "cut"
 	Drop   Kind = "drop"   // do it, and end the connection without an answer
 	Lie    Kind = "lie"    // do it, and answer with a wrong hash and MD5
 	Damage Kind = "damage" // store other bytes than were sent, and tell their hash

@@ -109,7 +109,11 @@ func list(a *ask, objects map[string]Object) (any, error) {
 		}
 		o := objects[key]
 		items = append(items, map[string]any{
-			"key": key, "fsize": o.Size, "hash": o.Hash, "mimeType": o.MimeType, "putTime": o.PutTime.UnixNano() / 100,
+			"key":      key,
+			"fsize":    o.Size,
+			"hash":     o.Hash,
+			"mimeType": o.MimeType,
+			"putTime":  o.PutTime.UnixNano() / 100,
 		})
 	}
 	return map[string]any{"items": items, "marker": next}, nil

@@ -218,7 +218,8 @@ func (s *Server) store(bucket string, o Object) {
 	s.release(old.file)
 }
 
-// release removes the bytes of an object that is gone, unless a copy shares them. Downloads of them go on.
+// release removes the bytes of an object that is gone, unless a copy shares them. Downloads of them
+// go on.
 func (s *Server) release(file string) {
 	for _, objects := range s.objects {
 		for _, o := range objects {

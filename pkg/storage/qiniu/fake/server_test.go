@@ -16,8 +16,8 @@ import (
 	"time"
 )
 
-// The happy paths, and the faults, are tested where a client is: with the adapter. Here it is about being strict, with
-// requests made by hand.
+// The happy paths, and the faults, are tested where a client is: with the adapter. Here it is about
+// being strict, with requests made by hand.
 
 const now = 1_763_726_400
 

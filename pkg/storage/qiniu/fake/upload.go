@@ -91,7 +91,8 @@ func sumOf(sums [][]byte) []byte {
 
 const wrongHash = "FlieFlieFlieFlieFlieFlieFlie" // of nothing
 
-// form receives POST /: the object's name is a field, so a fault of it is known only when the fields before the file are.
+// form receives POST /: the object's name is a field, so a fault of it is known only when the
+// fields before the file are.
 func (s *Server) form(w http.ResponseWriter, a *ask) {
 	reader, err := a.r.MultipartReader()
 	if err != nil {
@@ -252,7 +253,10 @@ func (s *Server) listParts(a *ask) any {
 	u := s.uploads[a.id]
 	for _, n := range slices.Sorted(maps.Keys(u.Parts)) {
 		all = append(all, map[string]any{
-			"partNumber": n, "size": u.Parts[n].Size, "etag": u.Parts[n].Etag, "putTime": s.o.Now().Unix(),
+			"partNumber": n,
+			"size":       u.Parts[n].Size,
+			"etag":       u.Parts[n].Etag,
+			"putTime":    s.o.Now().Unix(),
 		})
 	}
 	return map[string]any{"uploadId": u.ID, "expireAt": s.o.Now().Add(uploadTTL).Unix(), "partNumberMarker": 0, "parts": all}
@@ -299,7 +303,8 @@ func (s *Server) complete(a *ask, p policy) (any, error) {
 	return got, err
 }
 
-// hashOfParts is that of the whole where all parts but the last are of 4 MiB, and one that shows the parts otherwise.
+// hashOfParts is that of the whole where all parts but the last are of 4 MiB, and one that shows
+// the parts otherwise.
 func hashOfParts(parts []Part) string {
 	var sums [][]byte
 	whole := true

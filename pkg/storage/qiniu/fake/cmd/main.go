@@ -1,5 +1,5 @@
-// Command cmd runs the fake Qiniu Kodo on the loopback, for development without an account. It prints its URL
-// and the variables that make Exporthub use it, and runs until it is interrupted.
+// Command cmd runs the fake Qiniu Kodo on the loopback, for development without an account. It
+// prints its URL and the variables that make Exporthub use it, and runs until it is interrupted.
 package main
 
 import (
@@ -54,8 +54,10 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		*dir = made
 	}
 	s, err := fake.New(fake.Options{
-		AccessKey: *accessKey, SecretKey: *secretKey, Dir: *dir,
-		Buckets: []fake.Bucket{{Name: *public, Public: true}, {Name: *private}},
+		AccessKey: *accessKey,
+		SecretKey: *secretKey,
+		Dir:       *dir,
+		Buckets:   []fake.Bucket{{Name: *public, Public: true}, {Name: *private}},
 	})
 	if err != nil {
 		return err

@@ -34,7 +34,8 @@ func (o *output) String() string {
 	return o.text.String()
 }
 
-// TestWhatItPrintsIsEnough stores and fetches a file with just the variables that the command prints.
+// TestWhatItPrintsIsEnough stores and fetches a file with just the variables that the command
+// prints.
 func TestWhatItPrintsIsEnough(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	out := &output{}
