@@ -11,35 +11,42 @@ import (
 )
 
 const (
-	// systemName is what other systems know invitations by.
+	// systemName names this module in events and in the plugin field of messages. It is stored in
+	// message rows and in their event keys, so it can't be renamed without a migration.
 	systemName = "invitation"
-	// approvalKind is the job that applies decisions.
+	// approvalKind names the kind of job that applies decisions. Job rows store it.
 	approvalKind = "approval"
-	// approvalPrefix begins the channel on which a person learns what became of decisions.
+	// approvalPrefix begins the channel on which a person receives the outcome of decisions.
 	approvalPrefix = "/approval/"
 )
 
-// decision is what an approver wants: the state invitations shall have, and why.
+// decision is what an approver asks for: the new state of the invitations, and the reason. It is
+// part of a job's stored arguments, so its JSON keys must not change.
 type decision struct {
 	Status Status `json:"status"` // Approved or Rejected
 	Reason string `json:"reason,omitempty"`
 }
 
-// order is what an approval job needs to know.
+// order is the arguments of an approval job. The ids are repeated in the job because rows can be
+// deleted after the claim: the difference is what the job reports as failed.
 type order struct {
 	decision
-	IDs  []int64 `json:"ids"` // what was claimed for it
-	Bulk bool    `json:"bulk,omitempty"`
+	IDs []int64 `json:"ids"` // invitations claimed for this job
+	// Bulk separates a decision about one invitation in a list of one from a single decision: the
+	// two publish different events.
+	Bulk bool `json:"bulk,omitempty"`
 }
 
-// alreadyDecided is what the second of two deciders is told.
+// alreadyDecided is the answer to the second of two people who decide at once. Old pages compare
+// its text.
 func alreadyDecided() error {
 	return &errs.Error{Kind: errs.Conflict, Code: "invitation_decided", Message: "该邀请已审批,请勿重复操作"}
 }
 
 func notFound(cause error) error { return errs.Wrap(errs.NotFound, "没有这条邀请", cause) }
 
-// decider returns who decides.
+// decider returns the id of the caller, who becomes the recorded decider. Without a caller it is
+// Unauthenticated: no decision is stored without a person behind it.
 func decider(ctx context.Context) (int64, error) {
 	who := auth.From(ctx)
 	if who == nil {
@@ -48,15 +55,17 @@ func decider(ctx context.Context) (int64, error) {
 	return who.UserID, nil
 }
 
-// decide claims an invitation for a decision and leaves the rest to a job, accepted in the same
-// transaction. It returns the invitation as it stands: still applying. Of two who decide at once
-// one is told that it is decided already.
+// decide claims an invitation for a decision and leaves the rest to a job that the same
+// transaction enqueues. It returns the invitation after the claim: still applying, as the document
+// shows it. Of two people who decide at once, one gets alreadyDecided.
 func (s *service) decide(ctx context.Context, id int64, d decision) (v Invitation, err error) {
 	me, err := decider(ctx)
 	if err != nil {
 		return v, err
 	}
 	err = s.DB.Write(ctx, func(ctx context.Context, tx *database.Tx) error {
+		// The job comes first because its uuid is what the claim writes. A claim that fails rolls
+		// the job back with it.
 		job, err := s.Jobs.Enqueue(ctx, tx, approvalKind, order{decision: d, IDs: []int64{id}})
 		if err != nil {
 			return err
@@ -65,6 +74,7 @@ func (s *service) decide(ctx context.Context, id int64, d decision) (v Invitatio
 		if err != nil {
 			return err
 		}
+		// Reading before judging the claim tells an unknown id (404) from a decided one (conflict).
 		if v, err = invitationByID(ctx, tx, id); err != nil {
 			return err
 		}
@@ -83,7 +93,8 @@ type bulk struct {
 	NotClaimed []int64 // decided already, or unknown; in the order they were asked for
 }
 
-// decideAll is decide for several invitations, as one job.
+// decideAll is decide for several invitations, as one job. Invitations that are decided already or
+// unknown are no error; they come back in NotClaimed.
 func (s *service) decideAll(ctx context.Context, ids []int64, d decision) (b bulk, err error) {
 	me, err := decider(ctx)
 	if err != nil {
@@ -91,7 +102,9 @@ func (s *service) decideAll(ctx context.Context, ids []int64, d decision) (b bul
 	}
 	ids = unique(ids)
 	err = s.DB.Write(ctx, func(ctx context.Context, tx *database.Tx) error {
+		// A transaction that is retried runs this function again: start from a fresh result.
 		b = bulk{NotClaimed: ids}
+		// The rows are locked first, so that the job's list holds exactly what the claim takes.
 		free, err := lockUndecided(ctx, tx, ids)
 		if err != nil || len(free) == 0 {
 			return err
@@ -105,6 +118,8 @@ func (s *service) decideAll(ctx context.Context, ids []int64, d decision) (b bul
 		if err != nil {
 			return err
 		}
+		// Rows are locked, so a difference is a fault of ours. Going on would leave the job with
+		// invitations that were never claimed for it.
 		if claimed != int64(len(free)) {
 			return errs.Newf(errs.Internal, "claimed %d of %d locked invitations", claimed, len(free))
 		}
@@ -113,7 +128,8 @@ func (s *service) decideAll(ctx context.Context, ids []int64, d decision) (b bul
 	return b, err
 }
 
-// unique returns ids without repetitions, in order.
+// unique returns ids without repetitions, in order. A page that sends an id twice must not see it
+// counted twice, or reported as not claimed.
 func unique(ids []int64) []int64 {
 	seen := make(map[int64]bool, len(ids))
 	return slices.DeleteFunc(slices.Clone(ids), func(id int64) bool {
@@ -123,7 +139,8 @@ func unique(ids []int64) []int64 {
 	})
 }
 
-// awaited tells that invitations wait for a decision.
+// awaited raises ApprovalAwaited for invitations that wait for a decision: one event for all of
+// them, so that a job that releases a thousand writes messages in batches.
 func (s *service) awaited(ctx context.Context, tx *database.Tx, actor int64, all ...Invitation) error {
 	if len(all) == 0 {
 		return nil

@@ -13,19 +13,20 @@ import (
 )
 
 // applyBatch is how many invitations one transaction of a bulk decision applies, unless they are
-// all of one inviter.
+// all of one inviter. It is small so that progress moves and row locks are short.
 const applyBatch = 50
 
-// applied is how far an approval job is; the job's row keeps it.
+// applied is the progress of an approval job. The job's row stores it, so its JSON keys must not
+// change.
 type applied struct {
 	Done   int `json:"done"`   // of the order's invitations, the failed ones among them
-	Failed int `json:"failed"` // that could not be decided because they are gone
-	// InviterID is the person who is linked to the inviter, for the order of one invitation; 0
-	// is nobody.
+	Failed int `json:"failed"` // that could not be decided because they were deleted
+	// InviterID is the person linked to the inviter, for an order of one invitation; 0 is none.
+	// The job's last event reads it from here, since the row may be gone by then.
 	InviterID int64 `json:"inviter_id,omitempty"`
 }
 
-// approval is how the job engine runs decisions.
+// approval is the kind of job that applies decisions.
 func (s *service) approval() job.Kind {
 	return job.Kind{Name: approvalKind, Run: s.runApproval, Ended: s.approvalEnded, Render: renderApproval}
 }
@@ -37,8 +38,8 @@ func readOrder(j job.Job) (o order, err error) {
 	return o, nil
 }
 
-// runApproval applies what was claimed for the job and is not applied yet. What another attempt
-// has applied before is left alone, and told to nobody again.
+// runApproval applies the invitations that are claimed for the job and not applied yet. What an
+// earlier attempt has applied is left alone and notifies no one a second time.
 func (s *service) runApproval(ctx context.Context, r *job.Run) (any, error) {
 	o, err := readOrder(r.Job())
 	if err != nil {
@@ -58,6 +59,8 @@ func (s *service) runApproval(ctx context.Context, r *job.Run) (any, error) {
 	if len(claimed) == 0 {
 		return nil, errs.New(errs.NotFound, "这条邀请已不存在")
 	}
+	// The decider gets a message of a single decision too. Someone who is both decider and inviter
+	// gets one message, not two.
 	v := claimed[0]
 	notices := []admin.Notice{o.notice(r.Job().OwnerID, "邀请", v)}
 	if inviter := v.RecommendUser.PersonID; inviter != 0 && inviter != r.Job().OwnerID {
@@ -69,26 +72,28 @@ func (s *service) runApproval(ctx context.Context, r *job.Run) (any, error) {
 	return applied{Done: 1, InviterID: v.RecommendUser.PersonID}, nil
 }
 
-// applyAll applies a bulk decision, one inviter's invitations or a batch of others' at a time,
-// and tells how far it is.
+// applyAll applies a bulk decision group by group and publishes its progress after each. A group
+// is one inviter's invitations, or a batch of invitations that notify no one.
 func (s *service) applyAll(ctx context.Context, r *job.Run, o order, claimed []Invitation) (any, error) {
 	owner := r.Job().OwnerID
 	left := slices.DeleteFunc(slices.Clone(claimed), func(v Invitation) bool { return v.Status != Applying })
+	// What an earlier attempt applied counts as done from the start: progress never goes back.
 	at := applied{Done: len(o.IDs) - len(left), Failed: len(o.IDs) - len(claimed)}
 	if err := r.Advance(ctx, job.StateStart, percent(at.Done, len(o.IDs)), at); err != nil {
 		return nil, err
 	}
 	for _, group := range groups(left, owner) {
+		// The cause says why the engine stopped the run: cancelled, lease lost or shutting down.
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
 		var notices []admin.Notice
-		var tell func(context.Context)
+		var afterCommit func(context.Context)
 		if inviter := group[0].RecommendUser.PersonID; inviter != 0 && inviter != owner {
 			notices = append(notices, o.notice(inviter, "您的邀请", group...))
-			tell = func(ctx context.Context) { s.tellInviter(ctx, o, inviter, group) }
+			afterCommit = func(ctx context.Context) { s.publishToInviter(ctx, o, inviter, group) }
 		}
-		if err := s.apply(ctx, r.Job(), o, group, notices, tell); err != nil {
+		if err := s.apply(ctx, r.Job(), o, group, notices, afterCommit); err != nil {
 			return nil, err
 		}
 		at.Done += len(group)
@@ -99,11 +104,13 @@ func (s *service) applyAll(ctx context.Context, r *job.Run, o order, claimed []I
 	return at, nil
 }
 
-// apply gives claimed invitations their new state and raises what was decided, in one
-// transaction. What is applied already changes nothing and tells nobody. after runs once the
-// transaction is committed, unless nothing changed.
+// apply gives claimed invitations their new state and raises ApprovalDecided, in one transaction.
+// Rows that are applied already change nothing and send nothing. after runs once the transaction
+// is committed, unless nothing changed; nil is nothing to run.
 func (s *service) apply(ctx context.Context, j job.Job, o order, group []Invitation, notices []admin.Notice, after func(context.Context)) error {
 	return s.DB.Write(ctx, func(ctx context.Context, tx *database.Tx) error {
+		// The conditional UPDATE decides who applies: an attempt that lost its lease changes no
+		// row here, and therefore raises no event.
 		changed, err := applyDecision(ctx, tx, j.UUID, ids(group), o.Status)
 		if err != nil || changed == 0 {
 			return err
@@ -123,9 +130,9 @@ func (s *service) apply(ctx context.Context, j job.Job, o order, group []Invitat
 	})
 }
 
-// groups splits what is to be decided so that all invitations of one inviter who is linked to a
-// person, and not the decider, are together: that person is told once, in the transaction that
-// decides.
+// groups splits invitations for applyAll. All invitations of one inviter who is linked to a person
+// other than the decider are one group: that person gets one message for all of them, in the
+// transaction that applies them. The others are batches of applyBatch.
 func groups(claimed []Invitation, owner int64) [][]Invitation {
 	var all [][]Invitation
 	var others []Invitation
@@ -138,6 +145,7 @@ func groups(claimed []Invitation, owner int64) [][]Invitation {
 		}
 		at, ok := of[person]
 		if !ok {
+			// The map holds positions, not slices: appending to a slice in a map would copy it.
 			at = len(all)
 			of[person], all = at, append(all, nil)
 		}
@@ -157,23 +165,24 @@ func ids(list []Invitation) []int64 {
 	return all
 }
 
-// percent is where a bulk decision's bar stands; only the job's end is 100.
+// percent is the progress of a bulk decision. It stops at 99, since 100 belongs to the job's end.
 func percent(done, total int) int { return min(done*100/max(total, 1), 99) }
 
-// approvalEnded closes what a job leaves: a bulk decision is told to its decider, and what a job
-// that failed has claimed and not applied waits for a decision again.
+// approvalEnded runs in the transaction that ends the job. The decider of a bulk decision gets a
+// message with its result. Invitations that a failed job has claimed and not applied are released:
+// they wait for a decision again.
 func (s *service) approvalEnded(ctx context.Context, tx *database.Tx, j job.Job) error {
 	o, err := readOrder(j)
 	if err != nil {
-		// A job that nobody can read claimed nothing that could be given back, and it has to
-		// come to its end.
+		// A job with unreadable arguments has claimed nothing that could be released. An error
+		// here would keep it from ending, and the engine would try for ever.
 		return nil
 	}
 	if j.State == job.StateSuccess {
 		if !o.Bulk {
 			return nil
 		}
-		return s.tellDecider(ctx, tx, j, o.summary(j))
+		return s.notifyDecider(ctx, tx, j, o.summary(j))
 	}
 	released, err := release(ctx, tx, j.UUID)
 	if err != nil {
@@ -189,10 +198,10 @@ func (s *service) approvalEnded(ctx context.Context, tx *database.Tx, j job.Job)
 	if j.Failure != nil {
 		notice.Content = j.Failure.Message
 	}
-	return s.tellDecider(ctx, tx, j, notice)
+	return s.notifyDecider(ctx, tx, j, notice)
 }
 
-func (s *service) tellDecider(ctx context.Context, tx *database.Tx, j job.Job, notice admin.Notice) error {
+func (s *service) notifyDecider(ctx context.Context, tx *database.Tx, j job.Job, notice admin.Notice) error {
 	return s.Events.Raise(ctx, tx, admin.ApprovalDecided, admin.Decided{
 		System:  systemName,
 		Key:     j.UUID,

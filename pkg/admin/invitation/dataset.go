@@ -8,10 +8,11 @@ import (
 	"exporthub/pkg/dataset"
 )
 
-// DatasetName is what the export engine knows invitations by.
+// DatasetName names the dataset of invitations. Export rows and quotas store it.
 const DatasetName = "invitation"
 
-// The columns that list and file show to some with their middle hidden.
+// The columns whose middle is masked, in the list and in files, for viewers without
+// invitation.read_phone.
 const (
 	userPhone          = "user_phone"
 	recommendUserPhone = "recommend_user_phone"
@@ -21,7 +22,7 @@ const (
 // knows it.
 var phoneMask = dataset.Mask{Permission: permissionPhone, Head: 3, Tail: 4}
 
-// view is the columns as the caller that ctx carries has them, in the list and in their files.
+// view is what the caller of ctx may see of the columns. The list and the file use the same one.
 func (s *service) view(ctx context.Context) dataset.View { return s.dataset().View(auth.From(ctx).Can) }
 
 func (s *service) dataset() dataset.Dataset {
@@ -59,7 +60,8 @@ func (s *service) dataset() dataset.Dataset {
 			n, err := count(ctx, tx, s.query(q.Filter, q.IDs), 0)
 			return int64(n), err
 		},
-		// What can't be counted in time is nearly all there is: every narrower filter has an index.
+		// Only a filter that matches most of the table takes too long to count, since every
+		// narrower one has an index. The newest id is close to the size of such a result.
 		Estimate: func(ctx context.Context, tx *database.Tx, _ dataset.Query[Filter]) (int64, error) {
 			return database.One(ctx, tx, database.Scalar[int64], "SELECT COALESCE(MAX(id), 0) FROM invitations")
 		},
@@ -69,9 +71,11 @@ func (s *service) dataset() dataset.Dataset {
 	})
 }
 
-// exhibitionDataset is what the export engine knows exhibitions by.
+// exhibitionDataset names the dataset of exhibitions.
 const exhibitionDataset = "exhibition"
 
+// exhibitions is the list of exhibitions as a file. It has no Estimate: there are some dozens of
+// rows, and counting them is always fast.
 func exhibitions() dataset.Dataset {
 	type field = dataset.Field[Exhibition]
 	return dataset.Define(dataset.Spec[ExhibitionFilter, Exhibition]{
@@ -94,5 +98,6 @@ func exhibitions() dataset.Dataset {
 	})
 }
 
-// text is a cell that is empty when the text is unset.
+// text is a cell that is empty when the text is unset. An empty string would be written as a cell
+// of text, which spreadsheets count as filled.
 func text(s string) dataset.Value { return dataset.Value{Str: s, Null: s == ""} }

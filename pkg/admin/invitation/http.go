@@ -39,7 +39,8 @@ type listIn struct {
 	httpapi.ExportParams
 }
 
-// row is an invitation as the documented list shows it, with who decided behind it.
+// row is an invitation in the documented shape, followed by our own fields about the decision. All
+// keys are always there, null when unset, because old pages read them without a check.
 type row struct {
 	ID                 int64         `json:"id"`
 	CreatedAt          string        `json:"created_at" doc:"注册时间"`
@@ -77,7 +78,7 @@ type exhibitionRow struct {
 	Name string `json:"name"`
 }
 
-// newRow shows an invitation as its viewer has its columns.
+// newRow renders an invitation for one viewer: masked columns are masked here.
 func newRow(ctx context.Context, view dataset.View, v Invitation) row {
 	r := row{
 		ID:                 v.ID,
@@ -103,7 +104,7 @@ func newRow(ctx context.Context, view dataset.View, v Invitation) row {
 	return r
 }
 
-// orNull shows an unset text as null.
+// orNull turns an unset text into null, as the document's examples do.
 func orNull(s string) *string {
 	if s == "" {
 		return nil
@@ -150,6 +151,7 @@ func (s *service) handleCreate(ctx context.Context, in createIn) (row, error) {
 	return newRow(ctx, s.view(ctx), v), nil
 }
 
+// exhibitionsIn is the request of the list of exhibitions, which the page's filter uses too.
 type exhibitionsIn struct {
 	ExhibitionFilter
 	httpapi.PagingA

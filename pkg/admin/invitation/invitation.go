@@ -13,17 +13,18 @@ import (
 	"exporthub/pkg/page"
 )
 
-// Status is where the approval of an invitation stands.
+// Status is the approval state of an invitation. Its texts are documented and stored.
 type Status string
 
-// The approval states. An invitation is created applying.
+// The approval states. An invitation starts as applying, and a decision is final: nothing moves it
+// out of the other two.
 const (
 	Applying Status = "applying"
 	Approved Status = "approved"
 	Rejected Status = "rejected"
 )
 
-// statuses are the states with what people read for them, on the page and in files.
+// statuses are the labels of the states, for the page and for files.
 var statuses = dataset.Dictionary{
 	Name: "approve_status",
 	Entries: []dataset.Entry{
@@ -44,7 +45,7 @@ type ExhibitionFilter struct {
 	Name string `json:"name,omitempty" maxLength:"200" doc:"名称包含的文字"`
 }
 
-// User is somebody who visits exhibitions. Empty texts are unset.
+// User is a visitor of exhibitions, found by phone. Empty texts are unset.
 type User struct {
 	ID          int64
 	Phone       string
@@ -52,7 +53,7 @@ type User struct {
 	Department  string
 	Position    string
 	Area        string
-	PersonID    int64 // of the staff, who is linked to an inviter; 0 is nobody
+	PersonID    int64 // linked member of staff; 0 is none; only read for inviters
 }
 
 // Invitation is one user bringing another to an exhibition.
@@ -65,19 +66,22 @@ type Invitation struct {
 	RecommendUser      User // who invites
 	Exhibition         Exhibition
 
-	// what was decided, from the moment it was, and before Status says so; empty is nothing yet
+	// Decision is what was decided. It is set when the decision is claimed, before the job has
+	// changed Status; empty is undecided.
 	Decision  Status
-	DecidedBy Decider   // the zero value where nobody did, or it is not known
+	DecidedBy Decider   // zero when undecided, or decided before deciders were recorded
 	DecidedAt time.Time // zero likewise
 }
 
-// Decider is the person of the staff who decided.
+// Decider is the member of staff who decided. The name is read with the row, so it is the current
+// one and not the one at the time.
 type Decider struct {
 	ID   int64
 	Name string
 }
 
-// Filter is what the list and its export are narrowed by. Absent fields narrow nothing.
+// Filter narrows the list and its export. Absent fields narrow nothing. Phones match exactly,
+// because a part of a phone would need a scan of the table (spec/api.md section 3).
 type Filter struct {
 	ExhibitionID       *int64         `json:"exhibition_id,omitempty" doc:"展会id"`
 	RecommendUserPhone string         `json:"recommend_user_phone,omitempty" maxLength:"32" doc:"邀请人手机号(精确匹配)"`
@@ -87,7 +91,7 @@ type Filter struct {
 	Status             Status         `json:"approve_status,omitempty" enum:"applying,approved,rejected" doc:"审批状态"`
 }
 
-// service is the system's use cases.
+// service holds the use cases of this module. It has no state of its own.
 type service struct {
 	admin.Deps
 }
@@ -97,6 +101,8 @@ func (s *service) list(ctx context.Context, f Filter, r page.Request) (page.Resu
 	q := s.query(f, nil)
 	result := page.Result[Invitation]{Request: r}
 	var err error
+	// Counting has its own transaction, since it may be given up after its time limit, and
+	// PostgreSQL refuses every statement after a cancelled one in the same transaction.
 	result.Total, result.Estimated, err = admin.Total(ctx, s.DB, "invitations",
 		func(ctx context.Context, tx *database.Tx, limit int) (int, error) { return count(ctx, tx, q, limit) })
 	if err != nil {
@@ -109,7 +115,7 @@ func (s *service) list(ctx context.Context, f Filter, r page.Request) (page.Resu
 	return result, err
 }
 
-// creation is what a new invitation is made of: existing users by id, or by phone, made when new.
+// creation is the input of create. Both users are found by phone and added when there is none.
 type creation struct {
 	ExhibitionID   int64
 	User           User
@@ -117,7 +123,7 @@ type creation struct {
 }
 
 // create stores an invitation in state applying. Users are found by phone; an unknown one is
-// added, a known one keeps what is recorded of them. Whoever may approve it is told.
+// added, a known one keeps its recorded fields. People who may approve it get a message.
 func (s *service) create(ctx context.Context, c creation) (Invitation, error) {
 	var made Invitation
 	err := s.DB.Write(ctx, func(ctx context.Context, tx *database.Tx) error {
@@ -135,6 +141,8 @@ func (s *service) create(ctx context.Context, c creation) (Invitation, error) {
 			return err
 		}
 		made = Invitation{CreatedAt: now, Status: Applying, User: user, RecommendUser: recommender, Exhibition: exhibition}
+		// A unique index decides whether this pair was invited before. A SELECT first would let
+		// two simultaneous requests through.
 		made.ID, err = insertInvitation(ctx, tx, made)
 		if database.IsUnique(err) {
 			return &errs.Error{
@@ -152,7 +160,7 @@ func (s *service) create(ctx context.Context, c creation) (Invitation, error) {
 	return made, err
 }
 
-// creator returns who creates: the caller, or the system for work nobody asked for.
+// creator returns the id of the caller, or 0, the system, where a ctx carries none.
 func creator(ctx context.Context) int64 {
 	if who := auth.From(ctx); who != nil {
 		return who.UserID

@@ -20,7 +20,8 @@ const (
 	permissionPhone   = "invitation.read_phone"
 )
 
-// Module is the system of invitations.
+// Module is the module of invitations. message must be among the modules too: it turns the events
+// raised here into messages.
 func Module(d admin.Deps) admin.Module {
 	s := &service{Deps: d}
 	return admin.Module{

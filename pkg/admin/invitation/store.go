@@ -13,26 +13,27 @@ import (
 	"exporthub/pkg/page"
 )
 
-// columns are what an Invitation is read from, in the order of scan.
+// columns are the columns of an Invitation, in the order in which scanOne reads them.
 const columns = `i.id, i.created_at, i.approve_status, COALESCE(i.approve_description, ''),
 	u.id, u.phone, COALESCE(u.company_name, ''), COALESCE(u.department, ''), COALESCE(u.position, ''), COALESCE(u.area, ''),
 	r.id, r.phone, COALESCE(r.person_id, 0), e.id, e.name, COALESCE(i.decision, ''), COALESCE(i.decided_by, 0),
 	COALESCE(NULLIF(p.name, ''), NULLIF(p.nickname, ''), p.account, ''), i.decided_at`
 
-// query is the invitations that are wanted, as SQL to be: the list and the export build the same
-// one.
+// query is the WHERE clause of a selection of invitations. The list, its count and the export share
+// it, so that a file holds what the list shows. It is a function because each of the three builds
+// its own statement around it, with its own arguments.
 type query struct {
 	where func(b *sqlbuilder.SelectBuilder)
 }
 
-// query narrows by filter and, when there are any, by ids.
+// query narrows by filter and by ids; no ids narrow nothing.
 func (s *service) query(f Filter, ids []int64) query {
 	return query{where: func(b *sqlbuilder.SelectBuilder) {
 		if f.ExhibitionID != nil {
 			b.Where(b.Equal("i.exhibition_id", *f.ExhibitionID))
 		}
-		// Phones are unique, so each narrows to one user: the id's index then serves the order
-		// as well.
+		// Phones are unique, so each narrows to one user. As a subquery instead of a join, the
+		// index over (user_id, created_at) serves both the filter and the order.
 		if f.UserPhone != "" {
 			b.Where("i.user_id = (SELECT id FROM exhibition_users WHERE phone = " + b.Var(f.UserPhone) + ")")
 		}
@@ -54,7 +55,7 @@ func (s *service) query(f Filter, ids []int64) query {
 	}}
 }
 
-// build renders with ? placeholders, which database rebinds.
+// build renders with ? placeholders, which package database rewrites for PostgreSQL.
 func build(b *sqlbuilder.SelectBuilder) (string, []any) { return b.BuildWithFlavor(sqlbuilder.MySQL) }
 
 // count counts what matches, stopping at limit when limit is not 0.
@@ -84,20 +85,23 @@ func (q query) rows() *sqlbuilder.SelectBuilder {
 	return b.OrderBy("i.created_at DESC", "i.id DESC")
 }
 
-// listPage finds the page's ids in the index first: a page far behind joins its own rows only.
+// listPage returns one page of the list. It finds the page's ids in an index first, so that a page
+// far behind joins only its own rows and not all rows before it.
 func listPage(ctx context.Context, tx *database.Tx, q query, r page.Request) ([]Invitation, error) {
 	ids := sqlbuilder.NewSelectBuilder()
 	ids.Select("i.id").From("invitations i")
 	q.where(ids)
 	ids.OrderBy("i.created_at DESC", "i.id DESC").Limit(r.Size).Offset(r.Offset())
 	b := query{where: func(b *sqlbuilder.SelectBuilder) {
+		// The second SELECT is for MariaDB, which refuses LIMIT directly inside IN.
 		b.Where("i.id IN (SELECT id FROM (" + b.Var(ids) + ") AS paged)")
 	}}.rows()
 	return scan(ctx, tx, b, make([]Invitation, 0, r.Size))
 }
 
-// after appends the next rows in the list's order that stand behind last. The plain bound on
-// created_at is what lets an index begin the page where the last one ended.
+// after appends the rows that follow last in the list's order, at most limit; nil is the start. The
+// bound on created_at alone looks redundant, but without it the planners of MariaDB and SQLite read
+// the index from its beginning for every page.
 func after(ctx context.Context, tx *database.Tx, q query, last *Invitation, limit int, into []Invitation) ([]Invitation, error) {
 	b := q.rows()
 	if last != nil {
@@ -128,6 +132,8 @@ func scanOne(row database.Scanner) (v Invitation, err error) {
 	return v, err
 }
 
+// exhibitionByID returns an exhibition. An unknown id is Invalid and not NotFound, because it comes
+// from a field of the request and not from its path.
 func exhibitionByID(ctx context.Context, tx *database.Tx, id int64) (Exhibition, error) {
 	e := Exhibition{ID: id}
 	err := tx.QueryRow(ctx, "SELECT name FROM exhibitions WHERE id = ?", id).Scan(&e.Name)
@@ -140,8 +146,8 @@ func exhibitionByID(ctx context.Context, tx *database.Tx, id int64) (Exhibition,
 	return e, nil
 }
 
-// ensureUser returns the user of that phone, adding one when there is none. Two requests that
-// add the same phone at once both end with the one row: the insert that loses finds it.
+// ensureUser returns the user with that phone, adding one when there is none. When two requests add
+// the same phone at once, the losing insert is ignored and the SELECT finds the winner's row.
 func ensureUser(ctx context.Context, tx *database.Tx, u User, now time.Time) (User, error) {
 	err := tx.InsertIgnore(ctx, `INSERT INTO exhibition_users
 		(phone, company_name, department, position, area, created_at) VALUES (?, ?, ?, ?, ?, ?)`,
@@ -172,5 +178,5 @@ func insertInvitation(ctx context.Context, tx *database.Tx, v Invitation) (int64
 	return id, nil
 }
 
-// null stores an empty text as NULL: unset is one thing, not two.
+// null stores an empty text as NULL. One spelling of "unset" in the table keeps every query simple.
 func null(s string) sql.NullString { return sql.NullString{String: s, Valid: s != ""} }

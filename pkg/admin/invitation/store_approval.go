@@ -10,10 +10,13 @@ import (
 	"exporthub/pkg/database"
 )
 
-// undecided is an invitation that may be claimed.
+// undecided is the SQL condition of an invitation that may be claimed. The job's column counts, and
+// not the decision, since a released invitation has its decision cleared together with its job.
 const undecided = "approve_status = 'applying' AND decision_job IS NULL"
 
-// claim takes undecided invitations for a decision and its job, and returns how many.
+// claim records a decision and its job on undecided invitations and returns how many rows it took.
+// The condition is in the UPDATE itself: of two transactions that claim a row, the second waits for
+// the first one's lock and then matches no row.
 func claim(ctx context.Context, tx *database.Tx, ids []int64, d decision, decider int64, job string, now time.Time) (int64, error) {
 	args := []any{string(d.Status), null(d.Reason), decider, database.Micros(now), job}
 	for _, id := range ids {
@@ -27,9 +30,9 @@ func claim(ctx context.Context, tx *database.Tx, ids []int64, d decision, decide
 	return n, nil
 }
 
-// lockUndecided returns which of the invitations may be claimed, and keeps others from claiming
-// them. They are locked in one order, so that two who decide about the same ones do not wait for
-// each other.
+// lockUndecided returns the invitations that may be claimed and locks them until the transaction
+// ends. All callers lock in the order of ids: two bulk decisions about the same rows then wait for
+// one another instead of deadlocking.
 func lockUndecided(ctx context.Context, tx *database.Tx, ids []int64) ([]int64, error) {
 	args := make([]any, len(ids))
 	for i, id := range ids {
@@ -43,8 +46,8 @@ func lockUndecided(ctx context.Context, tx *database.Tx, ids []int64) ([]int64, 
 	return free, nil
 }
 
-// applyDecision gives the invitations that a job has claimed, and that are still applying, their
-// new state.
+// applyDecision gives the new state to the invitations that a job has claimed and that are still
+// applying. It returns how many rows changed; 0 means another attempt did it.
 func applyDecision(ctx context.Context, tx *database.Tx, job string, ids []int64, status Status) (int64, error) {
 	args := []any{string(status), job}
 	for _, id := range ids {
@@ -58,13 +61,14 @@ func applyDecision(ctx context.Context, tx *database.Tx, job string, ids []int64
 	return n, nil
 }
 
-// claimedFor returns what was claimed for a job, applied or not, in the list's order.
+// claimedFor returns the invitations that were claimed for a job, applied or not, newest first.
 func claimedFor(ctx context.Context, tx *database.Tx, job string) ([]Invitation, error) {
 	q := query{where: func(b *sqlbuilder.SelectBuilder) { b.Where(b.Equal("i.decision_job", job)) }}
 	return scan(ctx, tx, q.rows(), nil)
 }
 
-// release gives back what a job has claimed and not applied, and returns it.
+// release makes the invitations of a job that are not applied undecided again and returns them.
+// It runs in the transaction that ends the job, so no attempt can apply them afterwards.
 func release(ctx context.Context, tx *database.Tx, job string) ([]Invitation, error) {
 	q := query{where: func(b *sqlbuilder.SelectBuilder) {
 		b.Where(b.Equal("i.decision_job", job), b.Equal("i.approve_status", string(Applying)))
@@ -81,6 +85,7 @@ func release(ctx context.Context, tx *database.Tx, job string) ([]Invitation, er
 	return left, nil
 }
 
+// invitationByID returns an invitation, or NotFound.
 func invitationByID(ctx context.Context, tx *database.Tx, id int64) (Invitation, error) {
 	q := query{where: func(b *sqlbuilder.SelectBuilder) { b.Where(b.Equal("i.id", id)) }}
 	found, err := scan(ctx, tx, q.rows(), nil)

@@ -10,7 +10,7 @@ import (
 	"exporthub/pkg/database"
 )
 
-// Demo rows are invented: phones in a block nobody has, names made of common words.
+// Demo rows are invented: phones of a block that is not assigned, names made of common words.
 var (
 	demoCompanies   = []string{"星河电子", "北辰物联", "云帆科技", "恒信传感", "青禾智能", "联创射频", "天工自动化", "海石软件"}
 	demoDepartments = []string{"市场部", "采购部", "研发部", "销售部", "总经办"}
@@ -22,11 +22,12 @@ var (
 const (
 	demoExhibitions = 12
 	demoBatch       = 200 // rows of one INSERT: below every engine's limit of placeholders
-	demoNewest      = "2026-11-01T09:46:19.913+08:00"
+	// demoNewest is fixed, so that screenshots and golden files do not change with the day.
+	demoNewest = "2026-11-01T09:46:19.913+08:00"
 )
 
-// seedDemo fills empty tables with invented exhibitions, users and size invitations. The rows
-// are the same every time.
+// seedDemo fills empty tables with invented exhibitions, users and size invitations. The generator
+// has a fixed seed, so the rows are the same every time.
 func seedDemo(ctx context.Context, db *database.DB, size int) error {
 	newest, err := time.Parse(time.RFC3339, demoNewest)
 	if err != nil {
@@ -37,6 +38,7 @@ func seedDemo(ctx context.Context, db *database.DB, size int) error {
 		if err != nil || there > 0 {
 			return err
 		}
+		// Half as many users as invitations: each is then invited once or twice.
 		d := demo{tx: tx, random: rand.New(rand.NewPCG(2026, 11)), newest: newest}
 		users := size/2 + 2
 		exhibition, err := d.exhibitions(ctx)
@@ -51,6 +53,7 @@ func seedDemo(ctx context.Context, db *database.DB, size int) error {
 	})
 }
 
+// demo writes the demo rows in one transaction.
 type demo struct {
 	tx     *database.Tx
 	random *rand.Rand

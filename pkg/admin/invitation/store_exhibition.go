@@ -9,8 +9,8 @@ import (
 	"exporthub/pkg/page"
 )
 
-// exhibitionQuery is the exhibitions that are wanted, as SQL to be: the list and the export
-// build the same one.
+// exhibitionQuery is the FROM and WHERE of a selection of exhibitions with its arguments. The list
+// and the export share it.
 type exhibitionQuery struct {
 	where string
 	args  []any
@@ -35,7 +35,8 @@ func (q exhibitionQuery) count(ctx context.Context, tx *database.Tx) (int, error
 	return n, nil
 }
 
-// rows returns what matches, newest first; tail is constant SQL that ends the query.
+// rows returns the matching exhibitions. tail is constant SQL that ends the query; args are its
+// arguments.
 func (q exhibitionQuery) rows(ctx context.Context, tx *database.Tx, tail string, args ...any) ([]Exhibition, error) {
 	found, err := database.All(ctx, tx, func(row database.Scanner) (e Exhibition, err error) {
 		return e, row.Scan(&e.ID, &e.Name)
@@ -46,7 +47,7 @@ func (q exhibitionQuery) rows(ctx context.Context, tx *database.Tx, tail string,
 	return found, nil
 }
 
-// after returns the next rows behind last, nil for the first ones.
+// after returns the rows that follow last, newest first; nil is the start.
 func (q exhibitionQuery) after(ctx context.Context, tx *database.Tx, last *Exhibition, limit int) ([]Exhibition, error) {
 	if last == nil {
 		return q.rows(ctx, tx, " ORDER BY id DESC LIMIT ?", limit)

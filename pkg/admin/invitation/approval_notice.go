@@ -12,9 +12,10 @@ import (
 	"exporthub/pkg/job"
 )
 
-// decidedEvent is what the decider's and the inviter's pages receive of a decision.
+// decidedEvent is what the decider's and the inviter's pages receive of a decision
+// (spec/api.md section 3). Old pages read the first three keys.
 type decidedEvent struct {
-	// approved, rejected; failure when it could not be applied
+	// Status is approved or rejected; failure when the decision could not be applied.
 	Status             string   `json:"status"`
 	ID                 int64    `json:"id"`
 	ApproveDescription *string  `json:"approve_description"`
@@ -40,15 +41,16 @@ type problem struct {
 
 const statusProgress = "progress"
 
-// renderApproval is the kind's Render: a bulk decision tells every step, a single one only its end.
+// renderApproval is the kind's Render. A bulk decision publishes every step, a single decision
+// only its end. It must be a pure function of the row: the engine calls it again for replays.
 func renderApproval(j job.Job) (json.RawMessage, []string) {
 	o, err := readOrder(j)
 	if err != nil {
-		return nil, nil // whoever asked sees the invitation unchanged
+		return nil, nil // there is no list to report on; pages see the invitation unchanged
 	}
 	var at applied
 	if len(j.Detail) > 0 && json.Unmarshal(j.Detail, &at) != nil {
-		at = applied{} // how far it is, is told again with the next step
+		at = applied{} // the next step publishes the progress again
 	}
 	failed := j.State == job.StateFailure || j.State == job.StateCancelled
 	var why *problem
@@ -73,7 +75,9 @@ func renderApproval(j job.Job) (json.RawMessage, []string) {
 		}), streams
 	}
 	if !j.State.Ended() || j.State == job.StateCancelled {
-		return nil, nil // a cancelled one may have been applied before: the list knows
+		// A cancelled job may have been applied before it was cancelled. Saying either would be a
+		// guess, and the list shows the truth.
+		return nil, nil
 	}
 	if !failed && at.InviterID != 0 && at.InviterID != j.OwnerID {
 		streams = append(streams, admin.PersonChannel(approvalPrefix, at.InviterID))
@@ -94,24 +98,26 @@ func encoded(event any) json.RawMessage {
 	return data
 }
 
-// tellInviter pushes each decision of a bulk one to the person linked to its inviter. The
-// decider follows the progress.
-func (s *service) tellInviter(ctx context.Context, o order, inviter int64, group []Invitation) {
+// publishToInviter publishes each decision of a bulk decision to the person linked to the inviter.
+// The decider gets the job's progress instead.
+func (s *service) publishToInviter(ctx context.Context, o order, inviter int64, group []Invitation) {
 	for _, v := range group {
 		event := decidedEvent{Status: string(o.Status), ID: v.ID, ApproveDescription: orNull(o.Reason)}
 		if err := s.Events.Publish(ctx, admin.PersonChannel(approvalPrefix, inviter), event); err != nil {
-			// The bus is away: the others would only wait for the same answer, and pages read
-			// the list when they come back.
+			// The bus is unreachable. The other events would only wait for the same error, and
+			// pages read the list when they reconnect.
 			cmp.Or(s.Logger, slog.Default()).WarnContext(ctx, "decisions not pushed", "error", err)
 			return
 		}
 	}
 }
 
-// named are how many invitations a message names one by one.
+// named is how many invitations a message lists one by one. More would not fit the message column
+// of a job of a thousand.
 const named = 5
 
-// notice tells a person of decided invitations, all of one decision.
+// notice is the message to one person about decided invitations, all of one decision. decided must
+// not be empty. The project stays empty when the invitations belong to several exhibitions.
 func (o order) notice(to int64, what string, decided ...Invitation) admin.Notice {
 	n := admin.Notice{To: to, Head: what + o.outcome(), Title: decided[0].User.Phone, Project: decided[0].Exhibition.Name}
 	var content []string
@@ -146,7 +152,7 @@ func (o order) outcome() string {
 	return "已通过"
 }
 
-// summary tells a decider what became of a bulk decision.
+// summary is the message to the decider about the result of a bulk decision.
 func (o order) summary(j job.Job) admin.Notice {
 	var at applied
 	_ = json.Unmarshal(j.Detail, &at) // an unreadable detail counts nothing as failed
