@@ -12,15 +12,15 @@ import (
 
 var personName = regexp.MustCompile(`^[1-9][0-9]{0,18}$`)
 
-// PersonChannel is the name of a person's channel under a prefix such as "/message/", and of the
-// stream that feeds it.
+// PersonChannel is the name of a person's channel under a prefix such as "/message/". The stream
+// that feeds the channel has the same name.
 func PersonChannel(prefix string, personID int64) string {
 	return prefix + strconv.FormatInt(personID, 10)
 }
 
-// PersonChannels is the rule of channels that belong to one person each: <prefix><user id> is
-// followed by that person, and by administrators. Everybody else is told the same, whether there
-// is such a person or not.
+// PersonChannels is the rule for channels that belong to one person each: that person and
+// administrators may subscribe to <prefix><user id>. All others get the same refusal whether that
+// person exists or not, so that it can't be used to list people.
 func PersonChannels(prefix string) auth.ChannelRule {
 	return auth.ChannelRule{
 		Prefix: prefix,

@@ -10,17 +10,17 @@ import (
 	"exporthub/pkg/httpapi"
 )
 
-// QueuedText is what an accepted export is answered with.
+// QueuedText answers an accepted export. Old pages show it, so the text is the document's.
 const QueuedText = "导出任务已经加入队列,请耐心等待"
 
-// ListOrTicket is the data of a list that can be exported: the page, or the ticket of the queued
-// export.
+// ListOrTicket is the answer of a list that can be exported. It is the page when Ticket is nil, and
+// the ticket of the queued export otherwise.
 type ListOrTicket[P any] struct {
 	Page   P
 	Ticket *dataset.Ticket
 }
 
-// Chosen returns whichever it is.
+// Chosen returns the one that is sent. httpapi calls it before encoding.
 func (l ListOrTicket[P]) Chosen() any {
 	if l.Ticket != nil {
 		return l.Ticket
@@ -28,15 +28,15 @@ func (l ListOrTicket[P]) Chosen() any {
 	return l.Page
 }
 
-// Schema describes both.
+// Schema describes both shapes in the API description.
 func (ListOrTicket[P]) Schema(r huma.Registry) *huma.Schema {
 	return &huma.Schema{OneOf: []*huma.Schema{
 		r.Schema(reflect.TypeFor[P](), true, ""), r.Schema(reflect.TypeFor[dataset.Ticket](), true, "Ticket"),
 	}}
 }
 
-// List answers a list's request: with its page, or, when export_format is there, by queueing the
-// export of everything that the same filter matches.
+// List answers a list's request: with a page, or, with export_format, by queueing the export of
+// everything the same filter matches. list is not called for an export, which has no page.
 func List[P any](ctx context.Context, exports Exports, name string, filter any, params httpapi.ExportParams,
 	list func() (P, error)) (httpapi.Reply[ListOrTicket[P]], error) {
 	var reply httpapi.Reply[ListOrTicket[P]]
@@ -45,6 +45,7 @@ func List[P any](ctx context.Context, exports Exports, name string, filter any, 
 		reply.Data.Page, err = list()
 		return reply, err
 	}
+	// filter is the pointer that the page used: an export can't see other rows than the list.
 	ticket, err := exports.Queue(ctx, dataset.Request{
 		Dataset: name,
 		Format:  params.ExportFormat,

@@ -9,17 +9,17 @@ import (
 	"exporthub/pkg/database"
 )
 
-// Totals are exact as long as that is cheap: always up to exactRows, beyond that when counting
-// takes no longer than exactTime.
+// Totals are exact up to exactRows, and beyond that when counting takes no longer than exactTime
+// (spec/api.md section 1, paging).
 const (
 	exactRows = 10_000
 	exactTime = 100 * time.Millisecond
 )
 
-// Total returns how many rows of a list match. count counts them, stopping at limit when limit
-// is not 0. When there are more than a list has to know exactly, the answer is an estimate, and
-// estimated is true: the table's newest id, since what takes that long to count is much of a
-// table.
+// Total returns the number of matching rows of a list. count counts them; it stops at limit when
+// limit is not 0. When counting takes too long and there are more than exactRows, the result is an
+// estimate, and estimated is true. The estimate is the table's newest id: a selection that takes
+// this long to count is most of the table.
 func Total(ctx context.Context, db *database.DB, table string,
 	count func(ctx context.Context, tx *database.Tx, limit int) (int, error)) (n int, estimated bool, err error) {
 	return total(ctx, db, table, exactTime, count)
@@ -29,6 +29,7 @@ func total(ctx context.Context, db *database.DB, table string, patience time.Dur
 	count func(ctx context.Context, tx *database.Tx, limit int) (int, error)) (n int, estimated bool, err error) {
 	hurried, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
+	// The first try has its own transaction: after the timeout it can't be used any more.
 	err = db.Read(hurried, func(ctx context.Context, tx *database.Tx) error {
 		n, err = count(ctx, tx, 0)
 		return err
@@ -45,6 +46,7 @@ func total(ctx context.Context, db *database.DB, table string, patience time.Dur
 		if err != nil {
 			return fmt.Errorf("estimate %s: %w", table, err)
 		}
+		// Never below what a reader can page to: at least exactRows+1 rows are known to match.
 		n = max(n, exactRows+1)
 		return nil
 	})

@@ -1,6 +1,5 @@
-// Package admintest is what the tests of the back office's systems share: events that are kept
-// to be looked at, and the questions every list has to answer, the same for its pages and its
-// export.
+// Package admintest is what the tests of the back office's modules share: a fake of admin.Events
+// that records, and checks that every list and its export must pass.
 //
 // Events is safe for concurrent use; a List is a value and its methods may run at once.
 package admintest

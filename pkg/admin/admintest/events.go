@@ -25,7 +25,8 @@ type Events struct {
 
 var _ admin.Events = (*Events)(nil)
 
-// Raise implements admin.Events. What is raised is kept, even when its transaction is undone later.
+// Raise implements admin.Events. It records the event even when its transaction is rolled back
+// later; tests of rollbacks look at the database instead.
 func (e *Events) Raise(ctx context.Context, tx *database.Tx, event admin.Event, data any) error {
 	e.mu.Lock()
 	refusal := e.refusal
@@ -36,6 +37,7 @@ func (e *Events) Raise(ctx context.Context, tx *database.Tx, event admin.Event, 
 		e.raised[event] = append(e.raised[event], data)
 	}
 	e.mu.Unlock()
+	// Not under the lock: a reaction may publish, which takes it.
 	if react := e.Reactions[event]; refusal == nil && react != nil {
 		return react(ctx, tx, data)
 	}
@@ -78,21 +80,22 @@ func (e *Events) Publish(_ context.Context, channel string, data any) error {
 	return nil
 }
 
-// GoAway makes Publish fail from now on, as when the bus is away; nil brings it back.
+// GoAway makes Publish fail from now on, as with an unreachable bus; nil makes it work again.
 func (e *Events) GoAway(err error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.away = err
 }
 
-// Tries is how often something was to be published, in vain or not.
+// Tries is the number of calls of Publish, failed ones included.
 func (e *Events) Tries() int {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.tries
 }
 
-// Note keeps what somebody else has published on a channel.
+// Note records text as published on a channel. The engine's events come in this way, since they do
+// not pass Publish.
 func (e *Events) Note(channel, text string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()

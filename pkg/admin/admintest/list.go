@@ -17,7 +17,8 @@ import (
 // Shanghai is the zone of the tests' people.
 var Shanghai = time.FixedZone("UTC+8", 8*3600)
 
-// everything is a page that holds all rows of a test.
+// everything is a page size that holds all rows of a test. It is above the largest page of the API,
+// which only httpapi enforces.
 const everything = 5000
 
 // Bound reads a bound of time as a request carries it.
@@ -79,6 +80,7 @@ func (l List[F, T]) BruteForce(t *testing.T, all []T, cases map[string]Case[F, T
 			l.Holds(t, c.Filter, want)
 		})
 	}
+	// The ids are passed in the wrong order: the file keeps the list's order all the same.
 	var none F
 	first, last := l.ID(all[0]), l.ID(all[len(all)-1])
 	if diff := cmp.Diff([]int64{first, last}, l.Exported(t, none, last, first)); diff != "" {
@@ -109,11 +111,12 @@ func (l List[F, T]) IDs(rows []T) []int64 {
 }
 
 // Exported runs the dataset as the engine does and returns the ids in the file's order, of
-// ticked rows only when some are. It fails the test when the counts it tells are not true.
+// ticked rows only when some are. It fails the test when a count or an estimate is wrong.
 func (l List[F, T]) Exported(t testing.TB, f F, ticked ...int64) []int64 {
 	t.Helper()
 	var found []int64
 	err := l.DB.Read(t.Context(), func(ctx context.Context, tx *database.Tx) error {
+		// A transaction that is retried runs this function again.
 		found = []int64{}
 		sel := dataset.Selection{Viewer: l.Viewer, Filter: &f, IDs: ticked}
 		n, err := l.Dataset.Count(ctx, tx, sel)
@@ -121,6 +124,7 @@ func (l List[F, T]) Exported(t testing.TB, f F, ticked ...int64) []int64 {
 			return err
 		}
 		if l.Dataset.Estimate != nil {
+			// An estimate below the truth would make progress bars pass 100 %.
 			if about, err := l.Dataset.Estimate(ctx, tx, sel); err != nil || about < n {
 				t.Errorf("estimated %d (%v) of %d rows", about, err, n)
 			}
@@ -129,7 +133,7 @@ func (l List[F, T]) Exported(t testing.TB, f F, ticked ...int64) []int64 {
 			if err != nil {
 				return err
 			}
-			found = append(found, row[0].Num)
+			found = append(found, row[0].Num) // the id, see List
 		}
 		if n != int64(len(found)) {
 			t.Errorf("counted %d, streamed %d", n, len(found))
@@ -147,6 +151,7 @@ func (l List[F, T]) Exported(t testing.TB, f F, ticked ...int64) []int64 {
 // be want rows.
 func (l List[F, T]) Pages(t testing.TB, f F, want int) {
 	t.Helper()
+	// Different sizes, so that the boundaries of pages and of keyset steps do not coincide.
 	const size, step = 10, 7
 	var paged, keyset []int64
 	for number := 1; number <= want/size+1; number++ {

@@ -1,4 +1,6 @@
-// Package all is the list of the back office's systems: the only place where one is registered.
+// Package all is the list of the back office's modules. It is a package of its own because admin is
+// imported by every module, and can't import them in turn. Adding a module means adding its line
+// here; nothing registers itself.
 package all
 
 import (
@@ -8,7 +10,8 @@ import (
 	"exporthub/pkg/admin/message"
 )
 
-// Modules returns every system in the order of the menu.
+// Modules returns every module in the order of the menu. Reactions to an event run in this order
+// too.
 func Modules(d admin.Deps) []admin.Module {
 	return []admin.Module{
 		invitation.Module(d),

@@ -14,10 +14,12 @@ import (
 	"exporthub/pkg/search"
 )
 
-// notReplied is the status of a record that says nothing else.
+// notReplied is the reply status of a record without one. It is a word and not a code, because the
+// document has the field as free text.
 const notReplied = "未回复"
 
-// replyStatuses are the documented states of reply. Records may hold any other text too.
+// replyStatuses are the documented reply states. Records may hold any other text, so the filter
+// accepts any text too.
 var replyStatuses = dataset.Dictionary{
 	Name: "reply_status",
 	Entries: []dataset.Entry{
@@ -25,7 +27,8 @@ var replyStatuses = dataset.Dictionary{
 	},
 }
 
-// Contact is one record. Empty texts, account 0 and zero times are unset.
+// Contact is one record. Empty texts, account 0 and zero times are unset. It is comparable: an
+// update is skipped when the record before and after is equal.
 type Contact struct {
 	ID              int64
 	Name            string
@@ -38,13 +41,14 @@ type Contact struct {
 	Notes           string
 	ContactedAt     time.Time
 	CreatedAt       time.Time
-	Version         int64 // counts the changes, from 1
+	Version         int64 // starts at 1 and grows with each change
 }
 
-// text is what a record is searched by.
+// text is the text of a record that the search index holds. Notes are not in it, since not everyone
+// may read them.
 func (v Contact) text() string { return search.Text(v.Name, v.Position, v.Contact) }
 
-// Filter is what the list and its export are narrowed by. Absent fields narrow nothing.
+// Filter narrows the list and its export. Absent fields narrow nothing.
 type Filter struct {
 	Search          string         `json:"search,omitempty" maxLength:"100" doc:"搜索关键词:姓名、岗位、联系方式中的任意一段文字，不分大小写和全角半角"`
 	ReplyStatus     string         `json:"reply_status,omitempty" maxLength:"32" doc:"回复状态" example:"已回复"`
@@ -53,8 +57,8 @@ type Filter struct {
 	EndDate         *httpapi.Bound `json:"end_date,omitempty" doc:"创建时间到这一天 23:59:59 止"`
 }
 
-// Details are what a request may say of a record beside its name and its contact. What it does
-// not carry stays as it is; null clears.
+// Details are the fields of a record that a request may set, beside its name and its contact. An
+// absent field keeps its value; null clears it.
 type Details struct {
 	Position        httpapi.Opt[string]        `json:"position" maxLength:"100" doc:"应聘岗位"`
 	ReplyStatus     httpapi.Opt[string]        `json:"reply_status" maxLength:"32" doc:"回复状态，默认未回复" example:"已回复"`
@@ -65,13 +69,13 @@ type Details struct {
 	ContactedAt     httpapi.Opt[httpapi.Bound] `json:"contacted_at" doc:"联系时间"`
 }
 
-// check reports what of the details no record can hold.
+// check refuses details that no record can hold.
 func (d Details) check(zone *time.Location) error {
 	return checkTime("contacted_at", d.ContactedAt, zone)
 }
 
-// checkTime refuses a time that lists and files can't show in zone, which have four digits for a
-// year, and the zero one, which stands for none.
+// checkTime refuses times that lists and files can't show: they write a year with four digits, in
+// zone. It also refuses Go's zero time, which means "unset" in a record.
 func checkTime(field string, at httpapi.Opt[httpapi.Bound], zone *time.Location) error {
 	b, said := at.Get()
 	if !said || b.IsZero() {
@@ -84,11 +88,12 @@ func checkTime(field string, at httpapi.Opt[httpapi.Bound], zone *time.Location)
 	return nil
 }
 
-// apply changes v as the details say. Times without a zone are read in zone.
+// apply sets the fields of v that the details carry. Times without a zone are read in zone.
 func (d Details) apply(v *Contact, zone *time.Location) {
 	trimmed(&v.Position, d.Position)
 	trimmed(&v.ReplyStatus, d.ReplyStatus)
 	trimmed(&v.WorkerID, d.WorkerID)
+	// A cleared status and a status that was never set are the same: filters need one word for it.
 	if v.ReplyStatus == "" {
 		v.ReplyStatus = notReplied
 	}
@@ -106,15 +111,15 @@ func (d Details) apply(v *Contact, zone *time.Location) {
 	}
 }
 
-// trimmed sets text to what was carried, without the blanks around it.
+// trimmed sets text to the value of o, if it has one, without the blanks around it.
 func trimmed(text *string, o httpapi.Opt[string]) {
 	if o.Set {
 		*text = strings.TrimSpace(o.Value)
 	}
 }
 
-// instant is a time as it is stored: in microseconds, so that what was read back equals what was
-// said.
+// instant is a time in the precision of the database, microseconds. Without the rounding an import
+// would see a difference to the stored record and update it every time.
 func instant(b httpapi.Bound, zone *time.Location) time.Time {
 	if b.IsZero() {
 		return time.Time{}
@@ -122,7 +127,8 @@ func instant(b httpapi.Bound, zone *time.Location) time.Time {
 	return b.From(zone).UTC().Truncate(time.Microsecond)
 }
 
-// check reports what a record can't be without.
+// check refuses a record without a name or a contact. It runs on the merged record, since an
+// update may carry only one of them.
 func (v Contact) check() error {
 	var fields []errs.Field
 	if v.Name == "" {
@@ -137,16 +143,18 @@ func (v Contact) check() error {
 	return nil
 }
 
-// service is the system's use cases.
+// service holds the use cases of this module. It has no state of its own.
 type service struct {
 	admin.Deps
 }
 
-// list returns a page of the records that match, newest first.
+// list returns a page of the matching records, newest first.
 func (s *service) list(ctx context.Context, f Filter, r page.Request) (page.Result[Contact], error) {
 	q := s.query(f, nil)
 	result := page.Result[Contact]{Request: r}
 	var err error
+	// Without a search text an index serves the order directly. With one, package search finds ids
+	// and total together, because both come from the same postings.
 	if q.text.Empty() {
 		result.Total, result.Estimated, err = admin.Total(ctx, s.DB, table, q.countUpTo)
 		if err != nil {
@@ -170,7 +178,8 @@ func (s *service) list(ctx context.Context, f Filter, r page.Request) (page.Resu
 	return result, err
 }
 
-// duplicate is the refusal of a second record of one account for one way to reach somebody.
+// duplicate turns a violation of the unique key into a Conflict: one account has one record for one
+// contact. Other errors pass unchanged.
 func duplicate(err error) error {
 	if !database.IsUnique(err) {
 		return err
@@ -178,7 +187,7 @@ func duplicate(err error) error {
 	return &errs.Error{Kind: errs.Conflict, Code: "contact_exists", Message: "该账号已有此联系方式的记录", Cause: err}
 }
 
-// create stores a record.
+// create stores a new record. Its creation time is rounded as instant does it.
 func (s *service) create(ctx context.Context, v Contact) (Contact, error) {
 	v.CreatedAt, v.Version = s.Now().UTC().Truncate(time.Microsecond), 1
 	if err := v.check(); err != nil {
@@ -191,10 +200,11 @@ func (s *service) create(ctx context.Context, v Contact) (Contact, error) {
 	return v, duplicate(err)
 }
 
-// unknown is the answer for a record that is not there.
+// unknown is the answer for an id without a record.
 func unknown() error { return errs.New(errs.NotFound, "没有这条联系记录") }
 
-// locked returns a record for a change. With a version it must be the one the caller has seen.
+// locked returns a record and locks it for a change. A version that is not nil must be the record's
+// present one, else it is a Conflict.
 func locked(ctx context.Context, tx *database.Tx, id int64, version *int64) (Contact, error) {
 	v, err := byID(ctx, tx, id)
 	switch {
@@ -208,8 +218,8 @@ func locked(ctx context.Context, tx *database.Tx, id int64, version *int64) (Con
 	return v, nil
 }
 
-// change applies fn to a record. Without a version the last write wins; a change that changes
-// nothing is none.
+// change applies fn to a record. Without a version the last write wins. No-op updates are not
+// written and keep the version.
 func (s *service) change(ctx context.Context, id int64, version *int64, fn func(v *Contact)) (Contact, error) {
 	var changed Contact
 	err := s.DB.Write(ctx, func(ctx context.Context, tx *database.Tx) error {
@@ -228,7 +238,7 @@ func (s *service) change(ctx context.Context, id int64, version *int64, fn func(
 	return changed, duplicate(err)
 }
 
-// remove deletes a record.
+// remove deletes a record. There is no trash: the document has a plain DELETE.
 func (s *service) remove(ctx context.Context, id int64, version *int64) error {
 	return s.DB.Write(ctx, func(ctx context.Context, tx *database.Tx) error {
 		old, err := locked(ctx, tx, id, version)

@@ -8,20 +8,20 @@ import (
 	"exporthub/pkg/dataset"
 )
 
-// DatasetName is what the export engine knows contact records by.
+// DatasetName names the dataset of contact records. Export rows and quotas store it.
 const DatasetName = "contact"
 
-// listTitle is what people call the list.
+// listTitle is the Chinese name of the list, for files and messages.
 const listTitle = "联系记录"
 
-// header is the documented one: white on blue, bold as every header is.
+// header is the documented header style (003): white on blue. All headers are bold.
 var header = dataset.HeaderStyle{Fill: "4472C4", Font: "FFFFFF"}
 
-// notes is the column that list and file show to some only. It is not searched, so that a search
-// tells nothing of it.
+// notes is the column that needs contact.read_notes. It is not in the search index, so that a
+// search reveals nothing about hidden notes.
 const notes = "notes"
 
-// view is the columns as the caller that ctx carries has them, in the list and in their files.
+// view is what the caller of ctx may see of the columns. The list and the file use the same one.
 func (s *service) view(ctx context.Context) dataset.View { return s.dataset().View(auth.From(ctx).Can) }
 
 func (s *service) dataset() dataset.Dataset {
@@ -37,7 +37,7 @@ func (s *service) dataset() dataset.Dataset {
 		Title:      listTitle,
 		Permission: permissionExport,
 		Header:     header,
-		NoInfo:     true, // the workbook is documented, and has this one sheet
+		NoInfo:     true, // the documented workbook has this one sheet, and readers take the first
 		Fields: []field{
 			{Column: column("id", "ID", dataset.Int), Value: func(v *Contact) dataset.Value { return dataset.Number(v.ID) }},
 			{Column: column("name", "姓名", dataset.Text), Value: func(v *Contact) dataset.Value { return dataset.String(v.Name) }},
@@ -60,5 +60,5 @@ func (s *service) dataset() dataset.Dataset {
 	})
 }
 
-// text is a cell that is empty when the text is unset.
+// text is a cell that is empty when the text is unset. An empty string would be a filled cell.
 func text(s string) dataset.Value { return dataset.Value{Str: s, Null: s == ""} }

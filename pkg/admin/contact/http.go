@@ -56,7 +56,7 @@ type listIn struct {
 	httpapi.ExportParams
 }
 
-// row is a record as the documented list shows it; version is ours.
+// row is a record in the documented shape; version is our addition.
 type row struct {
 	ID              int64   `json:"id"`
 	Name            string  `json:"name" doc:"姓名"`
@@ -72,7 +72,7 @@ type row struct {
 	Version         int64   `json:"version" doc:"修改时带上，可避免覆盖他人的修改"`
 }
 
-// newRow shows a record as its viewer has its columns.
+// newRow renders a record for one viewer: columns that need a permission are empty without it.
 func newRow(ctx context.Context, view dataset.View, v Contact) row {
 	r := row{
 		ID:              v.ID,
@@ -110,7 +110,7 @@ type exportIn struct {
 	Filter
 }
 
-// exportOut is the documented answer, with the job's ticket behind it.
+// exportOut is the documented answer, followed by our fields about the job.
 type exportOut struct {
 	DownloadURL  string `json:"download_url" doc:"文件下载链接(完整 URL)"`
 	Filename     string `json:"filename" doc:"文件名"`
@@ -129,7 +129,7 @@ func (s *service) handleExport(ctx context.Context, in exportIn) (exportOut, err
 		return exportOut{}, err
 	}
 	// From here on the answer is a link: the page does nothing with any other, and whatever
-	// keeps this request from hearing of the export does not keep the link from waiting for it.
+	// keeps this request from waiting for the export does not keep the link from doing so.
 	outcome, err := s.Exports.Wait(ctx, ticket.UUID)
 	if err != nil {
 		outcome = dataset.Outcome{}
@@ -146,7 +146,7 @@ func (s *service) handleExport(ctx context.Context, in exportIn) (exportOut, err
 	}, nil
 }
 
-// fourBytes is what tells files of one second apart.
+// fourBytes is the random part of a file's name. It separates the files of one second.
 func fourBytes() string {
 	var b [4]byte
 	_, _ = rand.Read(b[:]) // never fails
@@ -172,13 +172,14 @@ func (s *service) handleCreate(ctx context.Context, in createIn) (row, error) {
 	return newRow(ctx, s.view(ctx), v), nil
 }
 
-// Seen is what a caller says of the version it has seen: nothing, and the last write wins, or a
-// number.
+// Seen is the version of a record that the caller has read. Without one the last write wins, as old
+// clients expect.
 type Seen struct {
 	IfMatch string `json:"-" header:"If-Match" maxLength:"40" doc:"见过的 version"`
 }
 
-// version returns the version that is to be changed, nil for any.
+// version returns the version that the record must have, nil for any. The header wins over other,
+// the field of the body. Weak tags and * are accepted because proxies and clients produce them.
 func (s Seen) version(other httpapi.Opt[int64]) (*int64, error) {
 	text := strings.Trim(strings.TrimPrefix(strings.TrimSpace(s.IfMatch), "W/"), `"`)
 	if text == "" || text == "*" {
@@ -205,6 +206,7 @@ func (s *service) handleChange(ctx context.Context, in changeIn) (row, error) {
 	if err != nil {
 		return row{}, err
 	}
+	// Writing blindly would overwrite notes that the caller can't see.
 	if in.Notes.Set && !s.view(ctx).Sees(notes) {
 		return row{}, errs.Invalidf(notes, "没有查看备注的权限，不能修改")
 	}

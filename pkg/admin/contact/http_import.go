@@ -19,14 +19,15 @@ import (
 )
 
 const (
-	// importBytes is the largest body of an import.
+	// importBytes is the largest body of an import, the limit of all uploads but report files.
 	importBytes = 20 << 20
-	// lineBytes is the longest line: several times what a record's fields can hold.
+	// lineBytes is the longest line, several times as long as the fields of a record. It is also
+	// the size of the reader's buffer, so a longer line can be skipped but not held.
 	lineBytes = 64 << 10
 )
 
-// linesTypes are the content types of JSON Lines, and what command-line clients call a body they
-// know nothing of.
+// linesTypes are the content types of JSON Lines, and those that command-line clients send when
+// they are not told any: curl --data-binary says x-www-form-urlencoded.
 var linesTypes = []string{
 	"application/x-ndjson", "application/jsonl", "application/json-lines", "application/json", "text/plain",
 	"application/octet-stream", "application/x-www-form-urlencoded",
@@ -57,14 +58,14 @@ func (s *service) handleImport(w http.ResponseWriter, r *http.Request) error {
 		err = im.finish(r.Context())
 	}
 	if err != nil {
-		im.brokeOff(r.Context(), err)
+		im.abort(r.Context(), err)
 		return err
 	}
 	return writeReport(w, im.report)
 }
 
-// read takes a body line by line and never holds more of it than a chunk. The last chunk is left
-// for finish.
+// read takes a body line by line and holds at most one chunk of it in memory. The last chunk is
+// left for finish, which stores it together with the message about the import.
 func (im *importer) read(ctx context.Context, body *bufio.Reader) error {
 	for number := 1; ; number++ {
 		text, err := readLine(body)
@@ -72,7 +73,7 @@ func (im *importer) read(ctx context.Context, body *bufio.Reader) error {
 			return nil
 		}
 		if err != nil && errs.As(err) == nil {
-			return brokenOff(err, number-1)
+			return aborted(err, number-1)
 		}
 		if err == nil && len(text) == 0 {
 			continue
@@ -95,8 +96,8 @@ func (im *importer) read(ctx context.Context, body *bufio.Reader) error {
 	}
 }
 
-// decode reads a line. What is wrong with one says so of the line: it is not the body that is no
-// JSON.
+// decode reads one line. Its errors are about the line: the general message of a decoder would say
+// that the whole body is not JSON.
 func (im *importer) decode(text []byte, number int, line *importLine) error {
 	line.number = number
 	err := httpapi.DecodeValues(text, line)
@@ -111,7 +112,7 @@ func (im *importer) decode(text []byte, number int, line *importLine) error {
 	return cmp.Or(err, line.Details.check(im.s.Location), checkTime("created_at", line.CreatedAt, im.s.Location))
 }
 
-// checkLines refuses bodies that can't be JSON Lines.
+// checkLines refuses bodies that can't be JSON Lines, before the first byte of them is read.
 func checkLines(r *http.Request) error {
 	if e := r.Header.Get("Content-Encoding"); e != "" && !strings.EqualFold(e, "identity") {
 		return errs.Newf(errs.Unsupported, "不支持压缩的请求体(Content-Encoding: %s)", e)
@@ -129,7 +130,8 @@ func checkLines(r *http.Request) error {
 }
 
 // readLine returns the next line without the white space around it. A line that is too long is
-// skipped, and an *errs.Error; the end is io.EOF. The bytes are good until the next call.
+// skipped and returned as an *errs.Error; the end is io.EOF. The bytes are valid until the next
+// call, since they are the reader's buffer.
 func readLine(r *bufio.Reader) ([]byte, error) {
 	text, err := r.ReadSlice('\n')
 	switch {
@@ -142,16 +144,18 @@ func readLine(r *bufio.Reader) ([]byte, error) {
 		}
 		return nil, errs.Newf(errs.Invalid, "一行最长 %s", httpapi.SizeText(lineBytes))
 	case errors.Is(err, io.EOF) && len(text) > 0:
-		err = nil // the last line may go without its end
+		err = nil // the last line may come without a line feed
 	case err != nil:
 		return nil, err
 	}
 	return bytes.TrimSpace(bytes.TrimPrefix(text, []byte("\ufeff"))), err
 }
 
-// brokenOff is a body that did not arrive whole. What came before is in, except for at most a
-// chunk.
-func brokenOff(err error, lines int) error {
+// aborted is the error of a body that did not arrive whole. lines is the number of lines received
+// before it. They are stored, except for the last chunk.
+func aborted(err error, lines int) error {
+	// A body over the limit and a lost connection need different advice: resending the same body
+	// helps only with the latter.
 	var tooLarge *http.MaxBytesError
 	if errors.As(err, &tooLarge) {
 		return errs.Wrap(errs.TooLarge, fmt.Sprintf("请求体过大，最多 %s;请分批导入，已收到的 %d 行可以重复提交",
@@ -160,6 +164,8 @@ func brokenOff(err error, lines int) error {
 	return errs.Wrap(errs.Invalid, fmt.Sprintf("请求体没有收完，只收到 %d 行，请重新提交;重复的行不会重复创建", lines), err)
 }
 
+// writeReport writes the report in this system's envelope. The route is a plain handler because it
+// streams its body, so the envelope is written by hand here.
 func writeReport(w http.ResponseWriter, report importReport) error {
 	body, err := json.Marshal(struct {
 		Code int          `json:"code"`
@@ -172,6 +178,6 @@ func writeReport(w http.ResponseWriter, report importReport) error {
 	h := w.Header()
 	h.Set("Content-Type", "application/json; charset=utf-8")
 	h.Set("Cache-Control", "no-store")
-	_, _ = w.Write(body) // a client that has gone is told nothing
+	_, _ = w.Write(body) // the client may be gone; the import is stored and the message is written
 	return nil
 }

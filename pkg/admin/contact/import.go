@@ -17,16 +17,16 @@ import (
 )
 
 const (
-	// importChunk is how many lines one transaction takes: below every engine's limit of
-	// placeholders.
+	// importChunk is how many lines one transaction stores. 200 rows of 13 columns stay below the
+	// smallest limit of placeholders, SQLite's 32,766, and a failed chunk is cheap to repeat.
 	importChunk = 200
-	// importErrors is how many bad lines are told; the others are counted.
+	// importErrors is how many problems a report lists; further bad lines are only counted.
 	importErrors = 100
 	// importTries is how often a chunk is tried while other imports add the same records.
 	importTries = 5
 )
 
-// importLine is one line of an import: the key, and what it says of the record.
+// importLine is one line of an import: the key of a record, and the fields to set.
 type importLine struct {
 	Name    httpapi.Opt[string] `json:"name" maxLength:"100" doc:"联系人姓名;新记录必填"`
 	Contact string              `json:"contact" required:"true" minLength:"1" maxLength:"100" doc:"电话或微信"`
@@ -36,7 +36,7 @@ type importLine struct {
 	number int // in the body, from 1
 }
 
-// key is what an import finds records by.
+// key identifies a record to an import. The database has a unique index over both columns.
 type key struct {
 	account int64
 	contact string
@@ -44,7 +44,8 @@ type key struct {
 
 func (l importLine) key() key { return key{l.AccountID.Value, strings.TrimSpace(l.Contact)} }
 
-// importReport is what became of an import. Every line that is not blank is counted once.
+// importReport is the result of an import. Every line that is not blank is counted once, so that
+// total = created + updated + unchanged + failed.
 type importReport struct {
 	Total     int         `json:"total" doc:"行数，不含空行"`
 	Created   int         `json:"created" doc:"新建"`
@@ -54,24 +55,26 @@ type importReport struct {
 	Errors    []lineError `json:"errors" doc:"有误的行，最多列出 100 个问题"`
 }
 
-// lineError is one thing wrong with one line.
+// lineError is one problem of one line. A line may have several.
 type lineError struct {
 	Line   int    `json:"line" doc:"行号，从 1 开始"`
 	Field  string `json:"field" doc:"字段;整行有误时为空"`
 	Reason string `json:"reason" doc:"原因"`
 }
 
-// told keeps what is wrong with the first lines, in their order: some of it is found only when a
-// line's chunk is stored.
-func told(errors ...lineError) []lineError {
+// firstErrors keeps the problems of the first lines, in the order of lines. Sorting is needed
+// because some problems are found when a line is read, and others later, when its chunk is stored.
+func firstErrors(errors ...lineError) []lineError {
 	slices.SortStableFunc(errors, func(a, b lineError) int { return cmp.Compare(a.Line, b.Line) })
 	return errors[:min(len(errors), importErrors)]
 }
 
-// fail records a line that is not taken.
+// fail counts a line that is not stored and records its problems.
 func (r *importReport) fail(line int, err error) {
 	r.Failed++
-	add := func(field, reason string) { r.Errors = told(append(r.Errors, lineError{line, field, reason})...) }
+	add := func(field, reason string) {
+		r.Errors = firstErrors(append(r.Errors, lineError{line, field, reason})...)
+	}
 	e := errs.As(err)
 	if e == nil || len(e.Fields) == 0 {
 		message := "无法读取"
@@ -86,25 +89,26 @@ func (r *importReport) fail(line int, err error) {
 	}
 }
 
-// errRaced says that somebody else added one of the records in the meantime.
+// errRaced means that another import added one of the records between the lookup and the insert.
+// Trying the chunk again finds it and updates it.
 var errRaced = errors.New("contact: a record was added by another import")
 
-// importer is one import: what it has taken so far, and the lines of the chunk that is being
-// collected.
+// importer is one import. It is used by the one goroutine of its request.
 type importer struct {
 	s       *service
-	key     string // names the import
+	key     string // identifies the import in its message
 	ownerID int64
-	lines   []importLine
-	after   time.Time // when the last chunk's newest record was created
-	report  importReport
+	lines   []importLine // the chunk being collected, at most importChunk lines
+	after   time.Time    // creation time of the newest record of the last chunk
+	report  importReport // of the chunks stored so far, and of lines that could not be read
 }
 
 func newImporter(s *service, ownerID int64) *importer {
 	return &importer{s: s, key: rand.Text(), ownerID: ownerID, report: importReport{Errors: []lineError{}}}
 }
 
-// take adds a good line, and stores the chunk before it when that is full.
+// take adds a readable line to the chunk, and stores the chunk before when it is full. A full chunk
+// waits for the next line because finish must have the last chunk for its own transaction.
 func (im *importer) take(ctx context.Context, line importLine) error {
 	if len(im.lines) == importChunk {
 		if err := im.store(ctx, nil); err != nil {
@@ -115,8 +119,8 @@ func (im *importer) take(ctx context.Context, line importLine) error {
 	return nil
 }
 
-// finish stores what is left and, in the same transaction, tells that the import has ended, if
-// there was anything in it.
+// finish stores the last chunk and, in the same transaction, raises ImportEnded. An import without
+// any lines raises nothing.
 func (im *importer) finish(ctx context.Context) error {
 	if im.report.Total == 0 {
 		return nil
@@ -126,23 +130,24 @@ func (im *importer) finish(ctx context.Context) error {
 	})
 }
 
-// tellWithin is how long a broken off import tries to tell its owner so.
-const tellWithin = 3 * time.Second
+// notifyTimeout bounds the transaction that writes the message about an aborted import. The request
+// may be gone by then, so its context can't bound it.
+const notifyTimeout = 3 * time.Second
 
-// brokeOff tells the owner of an import that it was cut short, and what of it is in. Whoever
-// sent it may be gone already.
-func (im *importer) brokeOff(ctx context.Context, cause error) {
+// abort raises ImportEnded for an import that was cut short, so that its owner learns what of it is
+// stored. The client may have gone, and the message is then the only report.
+func (im *importer) abort(ctx context.Context, cause error) {
 	reason := "导入中断，请重新提交"
 	if e := errs.As(cause); e != nil && e.Message != "" {
 		reason = e.Message
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), tellWithin)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), notifyTimeout)
 	defer cancel()
 	err := im.s.DB.Write(ctx, func(ctx context.Context, tx *database.Tx) error {
 		return im.ended(ctx, tx, im.report, reason)
 	})
 	if err != nil {
-		cmp.Or(im.s.Logger, slog.Default()).WarnContext(ctx, "a broken off import is told to nobody", "owner", im.ownerID, "error", err)
+		cmp.Or(im.s.Logger, slog.Default()).WarnContext(ctx, "no message about an aborted import", "owner", im.ownerID, "error", err)
 	}
 }
 
@@ -159,10 +164,12 @@ func (im *importer) ended(ctx context.Context, tx *database.Tx, r importReport, 
 	})
 }
 
-// store takes the collected lines in one transaction, with what belongs to it. A line is applied
-// to the record of its key, or makes one.
+// store stores the collected lines in one transaction. with, if any, runs in the same transaction
+// and gets the report that includes them.
 func (im *importer) store(ctx context.Context, with func(ctx context.Context, tx *database.Tx, report importReport) error) error {
 	for try := 1; ; try++ {
+		// Each chunk's records are created later than those of the chunk before, even when the
+		// clock has not moved or went back: the list's order is the order of lines.
 		var report importReport
 		now := im.s.Now().UTC().Truncate(time.Microsecond)
 		if !now.After(im.after) {
@@ -179,6 +186,7 @@ func (im *importer) store(ctx context.Context, with func(ctx context.Context, tx
 			}
 			return with(ctx, tx, report)
 		})
+		// A unique violation from outside addAll means the same race.
 		if (errors.Is(err, errRaced) || database.IsUnique(err)) && try < importTries {
 			continue
 		}
@@ -191,28 +199,30 @@ func (im *importer) store(ctx context.Context, with func(ctx context.Context, tx
 	}
 }
 
-// plus is the report with that of another chunk.
+// plus is the report with the one of another chunk added. The errors are copied: a chunk may be
+// tried several times on top of the same report.
 func (r importReport) plus(part importReport) importReport {
 	r.Created += part.Created
 	r.Updated += part.Updated
 	r.Unchanged += part.Unchanged
 	r.Failed += part.Failed
-	r.Errors = told(append(slices.Clip(r.Errors), part.Errors...)...)
+	r.Errors = firstErrors(append(slices.Clip(r.Errors), part.Errors...)...)
 	return r
 }
 
-// chunk is the work of one transaction.
+// chunk is one transaction's part of an import. A retry makes a new one.
 type chunk struct {
-	// when its first line's record is created; each line's is a microsecond after the one before
+	// now is the creation time of the first line's record. Each line's is a microsecond later than
+	// the one before, so that the list shows new records in the order of lines.
 	now    time.Time
 	zone   *time.Location
 	lines  []importLine
-	place  map[key]int // which of the lines made a new record
+	place  map[key]int // index of the line that made the new record of a key
 	report importReport
 }
 
-// keys are those of the lines, each once, in one order for everybody: two imports of the same
-// records then wait for each other instead of deadlocking.
+// keys are the keys of the lines, sorted and without repetitions. The order is the same in all
+// imports: two imports of the same records then wait for each other instead of deadlocking.
 func (c *chunk) keys() []key {
 	keys := make([]key, len(c.lines))
 	for i, l := range c.lines {
@@ -239,6 +249,7 @@ func (c *chunk) run(ctx context.Context, tx *database.Tx) error {
 			c.report.fail(l.number, err)
 		}
 	}
+	// Records are written in the order of keys, the order of locks. Lines only decided the content.
 	var fresh []Contact
 	for _, k := range c.keys() {
 		v, wanted := now[k]
@@ -258,10 +269,10 @@ func (c *chunk) run(ctx context.Context, tx *database.Tx) error {
 	return addAll(ctx, tx, fresh)
 }
 
-// order puts new records in the order of their lines where the list would show it: ids decide
-// between records that say they were created at the same time. Two imports that deadlock for
-// this are both made in the end, one of them later. Otherwise records are added in the order of
-// their keys.
+// order sorts new records by their lines when the list would show a difference: for records with
+// the same creation time, the id decides their place. That order can deadlock with another import
+// on PostgreSQL and MariaDB; the loser is then retried. In all other cases records keep the order
+// of their keys. SQLite has one writer and can't deadlock.
 func (c *chunk) order(tx *database.Tx, fresh []Contact) {
 	times := make(map[time.Time]bool, len(fresh))
 	for _, v := range fresh {
@@ -274,7 +285,8 @@ func (c *chunk) order(tx *database.Tx, fresh []Contact) {
 	slices.SortFunc(fresh, func(a, b Contact) int { return cmp.Compare(place(a), place(b)) })
 }
 
-// apply lays the i-th line over the record of its key as it stands after the lines before.
+// apply merges the i-th line into the record of its key. now holds the records after the lines
+// before it, stored or not.
 func (c *chunk) apply(i int, l importLine, now map[key]Contact) error {
 	v, there := now[l.key()]
 	if !there {
@@ -287,7 +299,7 @@ func (c *chunk) apply(i int, l importLine, now map[key]Contact) error {
 	old := v
 	trimmed(&v.Name, l.Name)
 	l.Details.apply(&v, c.zone)
-	v.AccountID = l.key().account // absent is none here: it is a part of the key
+	v.AccountID = l.key().account // part of the key, so absent means none here, not unchanged
 	if err := v.check(); err != nil {
 		return err
 	}

@@ -57,9 +57,9 @@ func TestImportedRecordsAreListedInTheOrderOfTheirLines(t *testing.T) {
 	})
 }
 
-// Some of what is wrong is found only when a line's chunk is stored; it is told where the line
+// Some of what is wrong is found only when a line's chunk is stored; it is reported where the line
 // stands.
-func TestBadLinesAreToldInTheirOrder(t *testing.T) {
+func TestBadLinesAreReportedInOrder(t *testing.T) {
 	onEach(t, func(t *testing.T, s *service) {
 		var body strings.Builder
 		for i := range 150 {
@@ -71,7 +71,7 @@ func TestBadLinesAreToldInTheirOrder(t *testing.T) {
 		}
 		got := s.imported(t, body.String())
 		if got.Failed != 150 || len(got.Errors) != importErrors {
-			t.Fatalf("%d failed, %d told", got.Failed, len(got.Errors))
+			t.Fatalf("%d failed, %d listed", got.Failed, len(got.Errors))
 		}
 		for i, e := range got.Errors {
 			want := lineError{Line: i + 1, Field: "name", Reason: "不能为空"}
@@ -88,15 +88,15 @@ func TestBadLinesAreToldInTheirOrder(t *testing.T) {
 	})
 }
 
-func TestAnEmptyImportIsToldToNobody(t *testing.T) {
+func TestAnEmptyImportSendsNoMessage(t *testing.T) {
 	onEach(t, func(t *testing.T, s *service) {
 		for _, body := range []string{"", "\n\n  \n", "\ufeff"} {
 			if got := s.imported(t, body); got.Total != 0 {
 				t.Errorf("%q: %+v", body, got)
 			}
 		}
-		if got := s.told(); len(got) != 0 {
-			t.Errorf("told %+v", got)
+		if got := s.ended(); len(got) != 0 {
+			t.Errorf("got %+v", got)
 		}
 	})
 }

@@ -133,17 +133,17 @@ func TestImportTellsEveryBadLine(t *testing.T) {
 		}
 		many := s.imported(t, strings.Repeat("{}\n", 1000))
 		if many.Failed != 1000 || len(many.Errors) != importErrors {
-			t.Errorf("%d failed, %d told", many.Failed, len(many.Errors))
+			t.Errorf("%d failed, %d listed", many.Failed, len(many.Errors))
 		}
 		late := s.imported(t, strings.Repeat(`{"contact":"13799999999"}`+"\n", 450))
 		if late.Failed != 450 || len(late.Errors) != importErrors {
-			t.Errorf("found out late: %d failed, %d told", late.Failed, len(late.Errors))
+			t.Errorf("found out late: %d failed, %d listed", late.Failed, len(late.Errors))
 		}
 	})
 }
 
-// A body that breaks off leaves what came before, and sending it again makes nothing twice.
-func TestAnImportThatBreaksOff(t *testing.T) {
+// An aborted body leaves what came before, and sending it again makes nothing twice.
+func TestAnAbortedImport(t *testing.T) {
 	onEach(t, func(t *testing.T, s *service) {
 		var body strings.Builder
 		for i := range 3*importChunk + 10 {
@@ -151,7 +151,7 @@ func TestAnImportThatBreaksOff(t *testing.T) {
 		}
 		cut := io.MultiReader(strings.NewReader(body.String()), failing{})
 		if _, err := s.tryImport(t.Context(), cut); !errs.Is(err, errs.Invalid) || !strings.Contains(err.Error(), "610 行") {
-			t.Errorf("broken off: %v", err)
+			t.Errorf("aborted: %v", err)
 		}
 		if n := s.all(t, Filter{}).Total; n != 3*importChunk {
 			t.Errorf("%d records, want the whole chunks", n)
@@ -254,16 +254,16 @@ func TestImportRefusesOtherBodies(t *testing.T) {
 // importing is who sends the tests' imports.
 const importing = 7
 
-// told are the imports of which it was told that they have ended.
-func (s *service) told() []admin.Import {
+// ended are the imports that were reported as ended.
+func (s *service) ended() []admin.Import {
 	return admintest.Raised[admin.Import](s.events(), admin.ImportEnded)
 }
 
 func (s *service) events() *admintest.Events { return s.Events.(*admintest.Events) }
 
-// Every import that ends, or breaks off after it has begun, is told of once, with what became of
+// Every import that ends, or is aborted after its first line, raises one event with the counts of
 // its rows.
-func TestTheEndOfAnImportIsToldOnce(t *testing.T) {
+func TestTheEndOfAnImportIsRaisedOnce(t *testing.T) {
 	onEach(t, func(t *testing.T, s *service) {
 		line := func(i int) string { return fmt.Sprintf(`{"name":"第%d个","contact":"136%08d"}`+"\n", i, i) }
 		var chunks strings.Builder
@@ -278,7 +278,7 @@ func TestTheEndOfAnImportIsToldOnce(t *testing.T) {
 			{"all sorts of lines", strings.NewReader(line(0) + line(1) + "{}\n"), admin.Import{Created: 2, Failed: 1}},
 			{"the same and one changed", strings.NewReader(line(0) + `{"contact":"13600000001","notes":"改"}`), admin.Import{Updated: 1, Unchanged: 1}},
 			{"whole chunks", strings.NewReader(chunks.String()), admin.Import{Created: 2*importChunk - 2, Unchanged: 2}},
-			{"broken off", io.MultiReader(strings.NewReader(chunks.String()+line(9999)), failing{}),
+			{"aborted", io.MultiReader(strings.NewReader(chunks.String()+line(9999)), failing{}),
 				admin.Import{Unchanged: 2 * importChunk, Reason: "请求体没有收完，只收到 401 行，请重新提交;重复的行不会重复创建"}},
 		} {
 			s.Events = &admintest.Events{}
@@ -287,9 +287,9 @@ func TestTheEndOfAnImportIsToldOnce(t *testing.T) {
 				t.Errorf("%s: %v", c.name, err)
 			}
 			c.want.OwnerID, c.want.Title = importing, "联系记录"
-			got := s.told()
+			got := s.ended()
 			if len(got) != 1 || got[0].Key == "" {
-				t.Errorf("%s is told as %+v", c.name, got)
+				t.Errorf("%s is raised as %+v", c.name, got)
 				continue
 			}
 			c.want.Key = got[0].Key
@@ -317,10 +317,10 @@ func TestAnImportEndsWithItsLastRows(t *testing.T) {
 		gone, cancel := context.WithCancel(t.Context())
 		cancel()
 		if _, err := s.tryImport(gone, strings.NewReader(line)); !errors.Is(err, context.Canceled) {
-			t.Errorf("whoever sent it has gone: %v", err)
+			t.Errorf("the client has gone: %v", err)
 		}
-		if got := s.told(); len(got) != 1 || got[0].Created != 0 || got[0].Reason != "导入中断，请重新提交" {
-			t.Errorf("told %+v", got)
+		if got := s.ended(); len(got) != 1 || got[0].Created != 0 || got[0].Reason != "导入中断，请重新提交" {
+			t.Errorf("got %+v", got)
 		}
 	})
 }

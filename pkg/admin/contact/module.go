@@ -18,7 +18,7 @@ const (
 	permissionNotes  = "contact.read_notes"
 )
 
-// Module is the system of contact records.
+// Module is the module of contact records.
 func Module(d admin.Deps) admin.Module {
 	s := &service{Deps: d}
 	return admin.Module{

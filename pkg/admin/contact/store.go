@@ -13,24 +13,25 @@ import (
 
 const (
 	table = "contacts"
-	// columns are what a Contact is read from, in the order of scan.
+	// columns are the columns of a Contact, in the order in which scanOne reads them.
 	columns = `id, name, position, contact, reply_status, wechat_exchanged, account_id, worker_id, notes, contacted_at,
 		created_at, version`
-	// newest is the list's order.
+	// newest is the list's order. The id decides between records of the same microsecond.
 	newest = " ORDER BY created_at DESC, id DESC"
 )
 
-// index is where records are searched.
+// index is the search index of records, kept by insert, update and remove in the same transaction.
 var index = search.Index{Table: table, Order: "created_at"}
 
-// query is the records that are wanted; the list and the export make the same one.
+// query is a selection of records. The list and the export share it, so that a file holds what the
+// list shows.
 type query struct {
 	where search.Where
 	text  search.Query
-	few   bool // where narrows to a handful by their ids
+	few   bool // where narrows to ticked rows, so a walk through the table is not worth it
 }
 
-// query narrows by filter and, when there are any, by ids.
+// query narrows by filter and by ids; no ids narrow nothing.
 func (s *service) query(f Filter, ids []int64) query {
 	var w search.Where
 	if f.ReplyStatus != "" {
@@ -59,12 +60,13 @@ func anys(ids []int64) []any {
 	return args
 }
 
-// count counts what matches.
+// count counts the matching records.
 func (q query) count(ctx context.Context, tx *database.Tx) (int, error) {
 	return index.Count(ctx, tx, q.text, q.where)
 }
 
-// countUpTo counts what matches without a search, stopping at limit when limit is not 0.
+// countUpTo counts the matching records of a selection without a search text. It stops at limit
+// when limit is not 0.
 func (q query) countUpTo(ctx context.Context, tx *database.Tx, limit int) (int, error) {
 	if limit == 0 {
 		return q.count(ctx, tx)
@@ -77,15 +79,15 @@ func (q query) countUpTo(ctx context.Context, tx *database.Tx, limit int) (int, 
 	return n, nil
 }
 
-// page reads a page of what matches without a search.
+// page reads one page of a selection without a search text.
 func (q query) page(ctx context.Context, tx *database.Tx, r page.Request) ([]Contact, error) {
 	return scan(ctx, tx, make([]Contact, 0, r.Size), q.where.Clause()+newest+" LIMIT ? OFFSET ?",
 		append(slices.Clip(q.where.Args), r.Size, r.Offset())...)
 }
 
-// after appends the next rows in the list's order that stand behind last. A search is compared
-// row by row here: an export walks through the whole list once, whatever it looks for, where an
-// index would have to be asked again for every page.
+// after appends the records that follow last in the list's order; nil is the start. A search text
+// is compared row by row here. An export walks through the whole list once, while the search index
+// would have to be asked again for every page, and each time for all that was read before.
 func (q query) after(ctx context.Context, tx *database.Tx, last *Contact, limit int, into []Contact) ([]Contact, error) {
 	w := q.text.Compare(q.where)
 	if !q.text.Empty() && !q.few {
@@ -94,13 +96,14 @@ func (q query) after(ctx context.Context, tx *database.Tx, last *Contact, limit 
 		}
 	}
 	if last != nil {
+		// The first bound looks redundant. It is what makes an index start at the right place.
 		at := database.Micros(last.CreatedAt)
 		w = w.And("created_at <= ? AND (created_at < ? OR id < ?)", at, at, last.ID)
 	}
 	return scan(ctx, tx, into, w.Clause()+newest+" LIMIT ?", append(slices.Clip(w.Args), limit)...)
 }
 
-// byIDs returns the records of these ids in their order.
+// byIDs returns the records of these ids, in the order of ids. Deleted ones are left out.
 func byIDs(ctx context.Context, tx *database.Tx, ids []int64) ([]Contact, error) {
 	if len(ids) == 0 {
 		return nil, nil
@@ -117,8 +120,8 @@ func byIDs(ctx context.Context, tx *database.Tx, ids []int64) ([]Contact, error)
 	return found, nil
 }
 
-// byID returns a record and keeps it locked until the transaction ends; IsNoRows knows the error
-// of an unknown one.
+// byID returns a record and locks it until the transaction ends. The error for an unknown id
+// satisfies database.IsNoRows.
 func byID(ctx context.Context, tx *database.Tx, id int64) (Contact, error) {
 	v, err := database.One(ctx, tx, scanOne, "SELECT "+columns+" FROM "+table+" WHERE id = ?"+tx.ForUpdate(), id)
 	if err != nil {
@@ -144,7 +147,7 @@ func scanOne(row database.Scanner) (v Contact, err error) {
 	return v, err
 }
 
-// written are the columns an INSERT names, beside those of the search.
+// written are the columns of an INSERT, without those of the search index.
 const written = `name, position, contact, reply_status, wechat_exchanged, account_id, worker_id, notes, contacted_at,
 	created_at, version`
 
@@ -152,6 +155,7 @@ func insertHead(tx *database.Tx) string {
 	return "INSERT INTO " + table + " (" + written + ", " + index.Columns(tx) + ") VALUES "
 }
 
+// insertRow is the placeholders of one row: those of written, then those of the search index.
 func insertRow(tx *database.Tx) string {
 	return "(" + strings.Repeat("?, ", 11) + index.Values(tx) + ")"
 }
@@ -170,7 +174,7 @@ func insert(ctx context.Context, tx *database.Tx, v Contact) (int64, error) {
 	return id, index.Put(ctx, tx, search.Change{ID: id, New: v.text()})
 }
 
-// update stores what became of a locked record.
+// update stores the new state of a locked record. old is needed to take its words out of the index.
 func update(ctx context.Context, tx *database.Tx, old, v Contact) error {
 	args := []any{v.Name, v.Position, v.Contact, v.ReplyStatus, v.WechatExchanged, v.AccountID, v.WorkerID, v.Notes,
 		database.Nullable(v.ContactedAt), v.Version}

@@ -9,7 +9,7 @@ import (
 	"exporthub/pkg/database"
 )
 
-// Demo records are invented: phones in a block nobody has, names made of common characters.
+// Demo records are invented: phones of a block that is not assigned, names of common characters.
 var (
 	demoSurnames  = []rune("赵钱孙李周吴郑王冯陈褚卫蒋沈韩杨朱秦许何")
 	demoGiven     = []rune("子文明佳雨晨思宇欣然嘉怡浩轩梦琪天乐一诺")
@@ -23,7 +23,8 @@ const (
 	demoAccounts = 5
 )
 
-// seedDemo fills an empty table with size invented records, the same every time.
+// seedDemo fills an empty table with size invented records. The generator has a fixed seed, so they
+// are the same every time.
 func seedDemo(ctx context.Context, db *database.DB, size int) error {
 	newest, err := time.Parse(time.RFC3339, demoNewest)
 	if err != nil {

@@ -10,11 +10,13 @@ import (
 	"exporthub/pkg/search"
 )
 
+// compareKeys is the order in which all imports lock and insert records.
 func compareKeys(a, b key) int {
 	return cmp.Or(cmp.Compare(a.account, b.account), cmp.Compare(a.contact, b.contact))
 }
 
-// byKeys returns the records of these keys, locked until the transaction ends.
+// byKeys returns the records of these keys, locked until the transaction ends. It locks in the
+// order of keys (ORDER BY), which is not otherwise promised by any engine.
 func byKeys(ctx context.Context, tx *database.Tx, keys []key) (map[key]Contact, error) {
 	if err := plannedAnew(ctx, tx); err != nil {
 		return nil, err
@@ -36,8 +38,9 @@ func byKeys(ctx context.Context, tx *database.Tx, keys []key) (map[key]Contact, 
 	return byKey, nil
 }
 
-// plannedAnew keeps PostgreSQL for the rest of the transaction from plans it made before, when
-// an import found the table empty.
+// plannedAnew makes PostgreSQL plan the statements of this transaction anew. An import that began
+// with an empty table had its lookup planned as a scan, and PostgreSQL kept that plan while the
+// import filled the table: 16,000 known lines then took 10 s instead of about one.
 func plannedAnew(ctx context.Context, tx *database.Tx) error {
 	if tx.Dialect() != database.Postgres {
 		return nil
@@ -49,8 +52,8 @@ func plannedAnew(ctx context.Context, tx *database.Tx) error {
 	return nil
 }
 
-// addAll adds records whose keys were free a moment ago, at most importChunk of them, in their
-// order. When somebody else has added one of them since, it is errRaced.
+// addAll inserts records whose keys were free a moment ago, in their order, at most importChunk of
+// them. When another transaction has added one of them since, the error is errRaced.
 func addAll(ctx context.Context, tx *database.Tx, fresh []Contact) error {
 	if len(fresh) == 0 {
 		return nil
@@ -69,8 +72,10 @@ func addAll(ctx context.Context, tx *database.Tx, fresh []Contact) error {
 	if err != nil {
 		return fmt.Errorf("add contacts: %w", err)
 	}
+	// On PostgreSQL the index is a column of the row. The other two keep it in a table by id, and
+	// MariaDB returns only the first id of an INSERT of several rows, so the ids are read back.
 	if tx.Dialect() == database.Postgres {
-		return nil // the search stands in the rows; nobody needs their ids
+		return nil
 	}
 	stored, err := byKeys(ctx, tx, keys)
 	if err != nil {

@@ -22,18 +22,18 @@ import (
 	"exporthub/pkg/testkit"
 )
 
-// From creating to deciding: what everybody is told, and what the row says at each step.
+// From creating to deciding: what each person receives, and what the row says at each step.
 func TestOneDecision(t *testing.T) {
 	inOffice(t, func(t *testing.T, o *office) {
 		id := o.invite(1, "13800000031", o.inviter)[0]
 		for _, person := range []int64{o.admin, o.colleague} {
-			want := []told{{"3", "有新的邀请待审批", "13700000000", "邀请人 13800000031", o.admin, true}}
+			want := []received{{"3", "有新的邀请待审批", "13700000000", "邀请人 13800000031", o.admin, true}}
 			if diff := cmp.Diff(want, o.messages(person, message.ApprovalAwaited)); diff != "" {
-				t.Errorf("what %d is told of a new invitation (-want +got):\n%s", person, diff)
+				t.Errorf("what %d receives about a new invitation (-want +got):\n%s", person, diff)
 			}
 		}
 		if n := o.messages(o.inviter, message.ApprovalAwaited); len(n) != 0 {
-			t.Errorf("somebody who may not decide is told: %v", n)
+			t.Errorf("somebody who may not decide got: %v", n)
 		}
 
 		v, err := o.decide(o.as(o.admin), id, decision{Status: Rejected, Reason: "资料不全"})
@@ -56,15 +56,15 @@ func TestOneDecision(t *testing.T) {
 			t.Errorf("applied: %+v", v)
 		}
 		for person, head := range map[int64]string{o.admin: "邀请已被拒绝", o.inviter: "您的邀请已被拒绝"} {
-			want := []told{{"4", head, "13700000000", "审批原因:资料不全", o.admin, false}}
+			want := []received{{"4", head, "13700000000", "审批原因:资料不全", o.admin, false}}
 			if diff := cmp.Diff(want, o.messages(person, message.ApprovalDecided)); diff != "" {
-				t.Errorf("what %d is told of the decision (-want +got):\n%s", person, diff)
+				t.Errorf("what %d receives about the decision (-want +got):\n%s", person, diff)
 			}
 			event := fmt.Sprintf(`{"status":"rejected","id":%d,"approve_description":"资料不全"}`, id)
 			o.eventually(fmt.Sprintf("/approval/%d", person), event)
 		}
 		if n := len(o.messages(o.colleague, message.ApprovalDecided)); n != 0 {
-			t.Error("somebody who has no part in it is told of the decision")
+			t.Error("somebody who has no part in the decision got a message")
 		}
 	})
 }
@@ -78,7 +78,7 @@ func (o *office) eventually(channel string, want ...string) {
 	}
 }
 
-func TestAnInviterWhoDecidesIsToldOnce(t *testing.T) {
+func TestAnInviterWhoDecidesGetsOneMessage(t *testing.T) {
 	inOffice(t, func(t *testing.T, o *office) {
 		id := o.invite(1, "13800000032", o.admin)[0]
 		if _, err := o.decide(o.as(o.admin), id, decision{Status: Approved}); err != nil {
@@ -86,13 +86,13 @@ func TestAnInviterWhoDecidesIsToldOnce(t *testing.T) {
 		}
 		o.work(o.queue.engine, 1)
 		if got := o.messages(o.admin, message.ApprovalDecided); len(got) != 1 || got[0].Head != "邀请已通过" || got[0].Content != "" {
-			t.Errorf("told %+v", got)
+			t.Errorf("got %+v", got)
 		}
 		o.eventually(fmt.Sprintf("/approval/%d", o.admin), fmt.Sprintf(`{"status":"approved","id":%d,"approve_description":null}`, id))
 	})
 }
 
-// Many decide at once: one is claimed, the others are told so at once, and one job was accepted.
+// Many decide at once: one is claimed, the others are refused at once, and one job was accepted.
 func TestRacingDeciders(t *testing.T) {
 	inOffice(t, func(t *testing.T, o *office) {
 		id := o.invite(1, "13800000033", o.inviter)[0]
@@ -113,7 +113,7 @@ func TestRacingDeciders(t *testing.T) {
 				case err == nil:
 					won.Add(1)
 				case !errors.As(err, &e) || e.Kind != errs.Conflict || e.Message != "该邀请已审批,请勿重复操作":
-					t.Errorf("a loser is told %v", err)
+					t.Errorf("a loser got %v", err)
 				}
 			})
 		}
@@ -177,7 +177,7 @@ func TestRacingBulkDeciders(t *testing.T) {
 }
 
 // A job that is delivered twice, and one whose worker is lost with or without having applied the
-// decision, changes the row once and tells everybody once.
+// decision, changes the row once and sends each message once.
 func TestOnceWhateverHappensToTheWorker(t *testing.T) {
 	// lose makes the job another's, as the reconciler does when a lease ends.
 	lose := func(o *office, uuid string) {
@@ -235,9 +235,9 @@ func TestOnceWhateverHappensToTheWorker(t *testing.T) {
 	}
 }
 
-// Between the last decision of a bulk one and its end, where its decider is told, the worker is
-// lost: the next one applies nothing more, and tells the decider once.
-func TestABulkDecisionIsToldOnceWhateverHappensToTheWorker(t *testing.T) {
+// Between the last decision of a bulk one and its end, where its decider gets a message, the
+// worker is lost: the next one applies nothing more, and tells the decider once.
+func TestABulkDecisionIsReportedOnceWhateverHappensToTheWorker(t *testing.T) {
 	inOffice(t, func(t *testing.T, o *office) {
 		ids := o.invite(5, "13800000037", o.inviter)
 		b, err := o.decideAll(o.as(o.admin), ids, decision{Status: Rejected, Reason: "已截止"})
@@ -260,21 +260,21 @@ func TestABulkDecisionIsToldOnceWhateverHappensToTheWorker(t *testing.T) {
 		if state := o.jobState(b.UUID); state != job.StateSuccess {
 			t.Errorf("the job ended as %s", state)
 		}
-		for person, want := range map[int64]told{
+		for person, want := range map[int64]received{
 			o.admin:   {"4", "批量审批已完成", "5 条邀请已被拒绝", "审批原因:已截止", o.admin, false},
 			o.inviter: {"4", "您的邀请已被拒绝", "5 条邀请", "被邀请人 13700000004、13700000003、13700000002、13700000001、13700000000;审批原因:已截止", o.admin, false},
 		} {
-			if diff := cmp.Diff([]told{want}, o.messages(person, message.ApprovalDecided)); diff != "" {
-				t.Errorf("what %d is told (-want +got):\n%s", person, diff)
+			if diff := cmp.Diff([]received{want}, o.messages(person, message.ApprovalDecided)); diff != "" {
+				t.Errorf("what %d receives (-want +got):\n%s", person, diff)
 			}
 		}
 		if got := o.happens.On(fmt.Sprintf("/approval/%d", o.inviter)); len(got) != len(ids) {
-			t.Errorf("the inviter's page is told %v", got)
+			t.Errorf("the inviter's page received %v", got)
 		}
 	})
 }
 
-// What a job could not apply can be decided again, waits again, and its decider is told why.
+// What a job could not apply can be decided again, waits again, and its decider learns why.
 func TestADecisionThatFailsIsGivenBack(t *testing.T) {
 	inOffice(t, func(t *testing.T, o *office) {
 		id := o.invite(1, "13800000036", o.inviter)[0]
@@ -294,12 +294,12 @@ func TestADecisionThatFailsIsGivenBack(t *testing.T) {
 		if n := len(o.messages(o.admin, message.ApprovalAwaited)); n != 1 {
 			t.Errorf("%d messages about one invitation that waits", n)
 		}
-		want := []told{{"4", "审批未完成", "1 条邀请", "现在不行", o.admin, false}}
+		want := []received{{"4", "审批未完成", "1 条邀请", "现在不行", o.admin, false}}
 		if diff := cmp.Diff(want, o.messages(o.admin, message.ApprovalDecided)); diff != "" {
-			t.Errorf("the decider is told (-want +got):\n%s", diff)
+			t.Errorf("the decider receives (-want +got):\n%s", diff)
 		}
 		if n := len(o.messages(o.inviter, message.ApprovalDecided)); n != 0 {
-			t.Error("the inviter is told of a decision that was not applied")
+			t.Error("the inviter got a message about a decision that was not applied")
 		}
 		o.eventually(fmt.Sprintf("/approval/%d", o.admin), fmt.Sprintf(
 			`{"status":"failure","id":%d,"approve_description":"好","error":{"code":"conflict","message":"现在不行"}}`, id))
@@ -309,8 +309,8 @@ func TestADecisionThatFailsIsGivenBack(t *testing.T) {
 	})
 }
 
-// A bulk decision that loses its worker halfway goes on where it was: everybody linked is told
-// once.
+// A bulk decision that loses its worker halfway goes on where it was: every linked person gets one
+// message.
 func TestBulkDecision(t *testing.T) {
 	inOffice(t, func(t *testing.T, o *office) {
 		mine := o.invite(3, "13800000041", o.inviter)
@@ -383,20 +383,20 @@ func (o *office) afterBulk(b bulk, mine, other, own, nobodys []int64) {
 			o.t.Fatalf("row %d: %+v", id, v)
 		}
 	}
-	for person, want := range map[int64][]told{
+	for person, want := range map[int64][]received{
 		o.inviter:   {{"4", "您的邀请已被拒绝", "3 条邀请", "被邀请人 13700000002、13700000001、13700000000;审批原因:已截止", o.admin, false}},
 		o.colleague: {{"4", "邀请已通过", "13700000000", "", o.colleague, false}, {"4", "您的邀请已被拒绝", "13700000000", "审批原因:已截止", o.admin, false}},
 		o.admin:     {{"4", "批量审批已完成", "64 条邀请已被拒绝", "1 条已不存在，未能审批;审批原因:已截止", o.admin, false}},
 	} {
 		if diff := cmp.Diff(want, o.messages(person, message.ApprovalDecided)); diff != "" {
-			o.t.Errorf("what %d is told (-want +got):\n%s", person, diff)
+			o.t.Errorf("what %d receives (-want +got):\n%s", person, diff)
 		}
 	}
 	if o.waiting(o.admin)+o.waiting(o.colleague) != 0 {
 		o.t.Error("something still waits")
 	}
 	if got := o.happens.On(fmt.Sprintf("/approval/%d", o.inviter)); len(got) != 3 {
-		o.t.Errorf("the inviter's page is told %v", got)
+		o.t.Errorf("the inviter's page received %v", got)
 	}
 	last := fmt.Sprintf(`{"status":"progress","uuid":"%s","done":65,"total":65,"failed":1}`, b.UUID)
 	channel := fmt.Sprintf("/approval/%d", o.admin)

@@ -29,7 +29,7 @@ func (b bus) Publish(_ context.Context, e job.Event) error {
 	return nil
 }
 
-// silence is a bell nobody hears: tests deliver jobs by hand.
+// silence is a task queue that enqueues nothing: tests deliver jobs by hand.
 type silence struct{}
 
 func (silence) Ring(context.Context, job.Doorbell) error { return nil }
@@ -213,19 +213,19 @@ func (o *office) invitation(id int64) (v Invitation) {
 	return v
 }
 
-// told is a message as a test looks at it.
-type told struct {
+// received is a message as a test looks at it.
+type received struct {
 	Type, Head, Title, Content string
 	Sender                     int64
 	Awaits                     bool
 }
 
 // messages are a person's messages of a type, oldest first.
-func (o *office) messages(person int64, kind message.Type) []told {
+func (o *office) messages(person int64, kind message.Type) []received {
 	o.t.Helper()
-	var all []told
+	var all []received
 	err := o.DB.Read(o.t.Context(), func(ctx context.Context, tx *database.Tx) (err error) {
-		all, err = database.All(ctx, tx, func(s database.Scanner) (m told, err error) {
+		all, err = database.All(ctx, tx, func(s database.Scanner) (m received, err error) {
 			var awaits int
 			err = s.Scan(&m.Type, &m.Head, &m.Title, &m.Content, &m.Sender, &awaits)
 			m.Awaits = awaits == 1

@@ -76,7 +76,7 @@ func TestFiltersAgainstBruteForce(t *testing.T) {
 	})
 }
 
-// Rows of one instant are told apart by their id, so that no page loses or repeats one.
+// Rows of one instant are ordered by their id, so that no page loses or repeats one.
 func TestPagesOfRowsWithOneTime(t *testing.T) {
 	onEach(t, func(t *testing.T, s *service) {
 		at := time.Date(2026, 1, 2, 3, 4, 5, 6000, time.UTC)

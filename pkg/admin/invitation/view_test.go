@@ -74,7 +74,7 @@ func fileOf(t *testing.T, s *service, can func(string) bool) (rows [][3]string) 
 	return rows
 }
 
-// Whoever holds the default roles sees what the document shows.
+// Holders of the default roles see what the document shows.
 func TestPhonesAreWholeByDefault(t *testing.T) {
 	for _, p := range Module(admin.Deps{}).Permissions {
 		if p.Name == permissionPhone && len(p.Defaults) == 3 {

@@ -16,7 +16,8 @@ func datasets() []dataset.Dataset {
 	return all
 }
 
-// export is the list as a file: the viewer's own messages, in the list's order.
+// export is the list as a file. The viewer's id narrows it in SQL, so that no choice of filter or
+// ids reaches another person's messages.
 func (l list) export() dataset.Dataset {
 	return dataset.Define(dataset.Spec[Filter, Message]{
 		Name:       l.dataset,
@@ -34,6 +35,7 @@ func (l list) export() dataset.Dataset {
 	})
 }
 
+// fields are the columns of all three lists, in the order of the file.
 func fields() []dataset.Field[Message] {
 	type field = dataset.Field[Message]
 	column := func(key, title string, t dataset.Type) dataset.Column {
@@ -59,9 +61,10 @@ func fields() []dataset.Field[Message] {
 	}
 }
 
-// text is a cell that is empty when the text is.
+// text is a cell that is empty when the text is. An empty string would be a filled cell.
 func text(s string) dataset.Value { return dataset.Value{Str: s, Null: s == ""} }
 
+// flag is a boolean in the code that the dictionaries and old pages use.
 func flag(b bool) string {
 	if b {
 		return "1"

@@ -1,12 +1,15 @@
-// Package message is the system of messages: what the other systems' events have to tell a
-// person, unread, read, or waiting to be handled.
+// Package message is the system of messages: what events of other modules mean for one person,
+// unread, read, or waiting to be handled.
 //
-// Messages are written in the transaction of whatever they tell of, by the module's reactions,
-// so that none is lost and none tells of what did not happen; one event writes one message for
-// each person, however often it is told. After the commit they are pushed on /message/<user id>
-// with the person's new counts; so are the counts alone, with message null, whenever they change
-// otherwise: somebody else has decided, or the person has read in another window. Everybody
-// reads only their own.
+// Messages are written by the module's reactions, in the transaction of the event they are about.
+// So no message is lost, and none reports what was rolled back. One event writes one message per
+// person, however often it is raised: a unique index over event key and person holds this even
+// against a job that runs twice.
+//
+// After the commit a message is pushed on /message/<user id> with the person's new counts. The
+// counts are pushed alone, with message null, when they change for another reason: another person
+// has decided, or the same person has read in another window. A person reads only their own
+// messages.
 //
 // Everything is safe for concurrent use.
 package message

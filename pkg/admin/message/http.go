@@ -13,10 +13,12 @@ import (
 
 const tag = "消息"
 
-// Both addresses are the same system: old pages name the business they belong to.
+// Both bases lead to the same messages. Old pages put the business they belong to into the path
+// (004), and get it back in business_id.
 var bases = []string{"/admin/message", "/business/{business_id}/admin/message"}
 
-// What the documents' keys of the surrounding platform say here, where there is one organisation.
+// Values of the document's keys that belong to its surrounding platform. There is one organisation
+// here, so they are constants.
 const (
 	uniacid         = 1
 	defaultBusiness = 1
@@ -77,7 +79,8 @@ type bodyRow struct {
 	NoticeTime  string `json:"notice_time" doc:"通知时间"`
 }
 
-// senderRow has every key that old pages know; what is not recorded here is empty.
+// senderRow has every key of the document, because old pages read them without a check. Fields that
+// this system does not record are empty.
 type senderRow struct {
 	ID             int64   `json:"id" doc:"员工ID"`
 	Uniacid        int     `json:"uniacid"`
@@ -106,7 +109,7 @@ type senderRow struct {
 	AvatarMediaid  string  `json:"avatar_mediaid"`
 }
 
-// systemName is who sends what nobody did.
+// systemName is the sender's name of messages that no person caused.
 const systemName = "系统"
 
 func (s Sender) name() string {
@@ -116,6 +119,7 @@ func (s Sender) name() string {
 	return s.Name
 }
 
+// newRow renders a message in the documented shape for pages of a business.
 func newRow(ctx context.Context, m Message, business int64) row {
 	at := httpapi.FormatTime(ctx, httpapi.E, m.CreatedAt)
 	return row{
@@ -143,6 +147,7 @@ func newRow(ctx context.Context, m Message, business int64) row {
 	}
 }
 
+// number is a boolean as the document has it.
 func number(b bool) int {
 	if b {
 		return 1
@@ -150,7 +155,7 @@ func number(b bool) int {
 	return 0
 }
 
-// pageOut is a page of a list with the counts behind it.
+// pageOut is a page of a list followed by the counts. The key unreadMum is the document's spelling.
 type pageOut struct {
 	httpapi.PageE[row]
 	UnreadMum     int `json:"unreadMum" doc:"消息未读数量"`
@@ -163,6 +168,7 @@ func (s *service) handleList(ctx context.Context, base string, l list, in listIn
 		if err != nil {
 			return pageOut{}, err
 		}
+		// The paginator's links keep the base that was asked for, so that old pages stay on theirs.
 		business := max(in.BusinessID, defaultBusiness)
 		path := s.PublicURL + strings.ReplaceAll(base, "{business_id}", strconv.FormatInt(business, 10)) + "/" + l.path
 		rows := page.Map(result, func(m Message) row { return newRow(ctx, m, business) })
@@ -174,7 +180,7 @@ func (s *service) handleList(ctx context.Context, base string, l list, in listIn
 	})
 }
 
-// query is what the addresses of the list's pages carry.
+// query is the query string of the links to the list's other pages.
 func (f Filter) query() url.Values {
 	q := url.Values{}
 	if f.NoticeType != "" {
@@ -191,7 +197,7 @@ type oneIn struct {
 	BusinessID int64 `json:"business_id" minimum:"1" doc:"商户id:原样返回"`
 }
 
-// changedOut is a message as it is now with its recipient's counts: what a change is answered with.
+// changedOut is the answer to a change: the message after it, with its recipient's counts.
 type changedOut struct {
 	Message       row `json:"message"`
 	UnreadMum     int `json:"unreadMum" doc:"消息未读数量"`

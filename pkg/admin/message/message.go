@@ -14,10 +14,10 @@ import (
 	"exporthub/pkg/page"
 )
 
-// Type is what sort of event a message tells of.
+// Type is the kind of event a message is about.
 type Type string
 
-// The types. Their texts are part of the documented API.
+// The types. Their codes are part of the documented API (spec/api.md section 7) and stored.
 const (
 	ExportEnded     Type = "1"
 	ImportEnded     Type = "2"
@@ -25,7 +25,7 @@ const (
 	ApprovalDecided Type = "4"
 )
 
-// What people read for the codes of a message, on the page and in files.
+// Labels of the codes of a message, for the page and for files.
 var (
 	types = dataset.Dictionary{
 		Name: "notice_type",
@@ -60,16 +60,16 @@ var (
 	}
 )
 
-// Message is an event told to a person.
+// Message is one event for one person.
 type Message struct {
 	ID          int64
-	Key         string // names the event
+	Key         string // identifies the event; unique together with RecipientID
 	RecipientID int64
 	Sender      Sender
-	Plugin      string // the system it comes from
+	Plugin      string // the module the event comes from
 	Type        Type
 	Read        bool
-	Awaits      bool // somebody has to do something about it
+	Awaits      bool // it waits to be handled by its recipient or another person
 	Head        string
 	Title       string
 	Content     string
@@ -77,7 +77,8 @@ type Message struct {
 	CreatedAt   time.Time
 }
 
-// Sender is who made the event happen. Id 0 is the system.
+// Sender is the person who caused the event, read with the message: a renamed person is shown with
+// the new name. Id 0 is the system.
 type Sender struct {
 	ID       int64
 	Name     string
@@ -86,13 +87,13 @@ type Sender struct {
 	Disabled bool
 }
 
-// Counts are the numbers a page shows on its badge.
+// Counts are the numbers on a page's badge.
 type Counts struct {
 	Unread int
 	Awaits int
 }
 
-// Filter is what the lists and their exports are narrowed by. Absent fields narrow nothing.
+// Filter narrows the lists and their exports. Absent fields narrow nothing.
 type Filter struct {
 	NoticeType string `json:"notice_type,omitempty" maxLength:"8" doc:"消息类型:1 导出结束，2 导入结束，3 待审批，4 已审批"`
 	Plugin     string `json:"plugin,omitempty" maxLength:"40" doc:"消息插件标识:export、import、invitation"`
@@ -100,11 +101,11 @@ type Filter struct {
 
 // list is one of the three lists: a part of a person's messages.
 type list struct {
-	path    string // last segment of its address
-	dataset string
-	service string
+	path    string // last segment of its URL path
+	dataset string // the dataset's name
+	service string // the dataset's name in the manner of the document
 	title   string
-	where   string // constant SQL
+	where   string // constant SQL; an index over (recipient_id, status or handle_status) serves it
 }
 
 var lists = []list{
@@ -113,12 +114,12 @@ var lists = []list{
 	{"waitHandle", "message_wait_handle", "Exports::WaitHandleMessage", "待处理消息", "m.handle_status = 1"},
 }
 
-// service is the system's use cases.
+// service holds the use cases of this module. It has no state of its own.
 type service struct {
 	admin.Deps
 }
 
-// caller returns whose messages are asked for.
+// caller returns the id of the person whose messages are asked for.
 func caller(ctx context.Context) (int64, error) {
 	who := auth.From(ctx)
 	if who == nil {
@@ -127,7 +128,8 @@ func caller(ctx context.Context) (int64, error) {
 	return who.UserID, nil
 }
 
-// list returns a page of the caller's messages, newest first, and all their counts.
+// list returns a page of the caller's messages, newest first, and the caller's counts. The counts
+// ignore the filter: they are those of the badge.
 func (s *service) list(ctx context.Context, l list, f Filter, r page.Request) (result page.Result[Message], c Counts, err error) {
 	result.Request = r
 	me, err := caller(ctx)
@@ -150,12 +152,12 @@ func (s *service) list(ctx context.Context, l list, f Filter, r page.Request) (r
 	return result, c, err
 }
 
-// change is what a person does with one message. It returns how many messages it changed.
+// change is an action on one message of a person. It returns the number of changed rows.
 type change func(ctx context.Context, tx *database.Tx, me, id int64, now time.Time) (int64, error)
 
-// change changes a message of the caller and returns it and the counts as they are then. Doing
-// it again changes nothing. Another's message and an unknown one are the same NotFound. The
-// caller's other pages are told the counts.
+// change applies an action to a message of the caller and returns the message and the counts after
+// it. Repeating it changes nothing. Another person's message and an unknown one are both NotFound.
+// The caller's other pages receive the new counts.
 func (s *service) change(ctx context.Context, id int64, do change) (m Message, c Counts, err error) {
 	me, err := caller(ctx)
 	if err != nil {
@@ -166,8 +168,9 @@ func (s *service) change(ctx context.Context, id int64, do change) (m Message, c
 		if err != nil {
 			return err
 		}
+		// A repeated click publishes nothing: no count has changed.
 		if changed > 0 {
-			s.tell(tx, nil, []int64{me})
+			s.pushAfterCommit(tx, nil, []int64{me})
 		}
 		if m, err = messageOf(ctx, tx, me, id); err != nil {
 			return err
@@ -178,8 +181,8 @@ func (s *service) change(ctx context.Context, id int64, do change) (m Message, c
 	return m, c, err
 }
 
-// readAll marks every message of the caller as read and returns how many were not, and the
-// counts. The caller's other pages are told the counts.
+// readAll marks every message of the caller as read. It returns how many were unread, and the
+// counts after it. The caller's other pages receive the counts.
 func (s *service) readAll(ctx context.Context) (changed int64, c Counts, err error) {
 	me, err := caller(ctx)
 	if err != nil {
@@ -190,7 +193,7 @@ func (s *service) readAll(ctx context.Context) (changed int64, c Counts, err err
 			return err
 		}
 		if changed > 0 {
-			s.tell(tx, nil, []int64{me})
+			s.pushAfterCommit(tx, nil, []int64{me})
 		}
 		c, err = countsOf(ctx, tx, me)
 		return err

@@ -12,31 +12,30 @@ import (
 // channelPrefix begins the channel of each person's messages.
 const channelPrefix = "/message/"
 
-// receipt is that a person is told of an event.
+// receipt identifies a message: one event for one person.
 type receipt struct {
 	key      string
 	personID int64
 }
 
-// pushed is what a page is told when its person's counts change: a new message, or none where
-// nothing but the counts is new.
+// pushed is the data on a person's channel. Message is null when only the counts changed.
 type pushed struct {
 	Message       *row `json:"message"`
 	UnreadMum     int  `json:"unreadMum"`
 	WaitHandleNum int  `json:"waitHandleNum"`
 }
 
-// tell tells people of their new messages once they are committed, and others that their counts
-// have changed.
-func (s *service) tell(tx *database.Tx, fresh map[receipt]bool, others []int64) {
+// pushAfterCommit pushes new messages once they are committed, and their counts alone to the
+// others. Before the commit a page would read lists that do not hold the message yet.
+func (s *service) pushAfterCommit(tx *database.Tx, fresh map[receipt]bool, others []int64) {
 	if len(fresh)+len(others) > 0 {
 		tx.AfterCommit(func(ctx context.Context) { s.push(ctx, fresh, others) })
 	}
 }
 
-// push brings new messages, with the counts as they are now, and to those who have none of them
-// their counts alone. It is best effort: a page reads its lists when it opens and when it comes
-// back.
+// push publishes new messages with their recipients' counts, and the counts alone to the others.
+// Messages and counts are read in one snapshot, so that a badge never contradicts the list. It is
+// best effort: pages read their lists when they open and when they reconnect.
 func (s *service) push(ctx context.Context, fresh map[receipt]bool, others []int64) {
 	people := slices.Clone(others)
 	for r := range fresh {
@@ -57,13 +56,15 @@ func (s *service) push(ctx context.Context, fresh map[receipt]bool, others []int
 		s.log().WarnContext(ctx, "messages not pushed", "people", people, "error", err)
 		return
 	}
+	// Rows are rendered outside any request here, so the zone of their times comes from the
+	// settings.
 	ctx = httpapi.WithLocation(ctx, s.Location)
 	publish := func(to int64, message *row) bool {
 		c := counts[to]
 		data := pushed{Message: message, UnreadMum: c.Unread, WaitHandleNum: c.Awaits}
 		err := s.Events.Publish(ctx, admin.PersonChannel(channelPrefix, to), data)
 		if err != nil {
-			// The bus is away: the others would only wait for the same answer.
+			// The bus is unreachable: the other pushes would only wait for the same error.
 			s.log().WarnContext(ctx, "messages not pushed", "people", people, "error", err)
 		}
 		return err == nil
@@ -73,6 +74,7 @@ func (s *service) push(ctx context.Context, fresh map[receipt]bool, others []int
 		if !publish(m.RecipientID, &message) {
 			return
 		}
+		// Those who got a message got their counts with it.
 		people = slices.DeleteFunc(people, func(id int64) bool { return id == m.RecipientID })
 	}
 	for _, id := range people {

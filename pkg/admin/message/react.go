@@ -10,13 +10,14 @@ import (
 	"exporthub/pkg/database"
 )
 
-// Where messages about exports and imports come from; those of systems bear the system's name.
+// The plugin codes of messages about exports and imports. Messages of other modules carry the
+// module's name.
 const (
 	pluginExport = "export"
 	pluginImport = "import"
 )
 
-// reactions are the events that messages tell of.
+// reactions are the events that write or clear messages.
 func (s *service) reactions() map[admin.Event]admin.Reaction {
 	return map[admin.Event]admin.Reaction{
 		admin.ExportEnded:     admin.React(s.exportEnded),
@@ -27,9 +28,9 @@ func (s *service) reactions() map[admin.Event]admin.Reaction {
 	}
 }
 
-// draft is a message to be written.
+// draft is a message before it is written.
 type draft struct {
-	key      string // names the event
+	key      string // identifies the event
 	senderID int64
 	plugin   string
 	kind     Type
@@ -37,6 +38,8 @@ type draft struct {
 	notice   admin.Notice
 }
 
+// exportEnded writes the message about an export, however it ended. A cancelled export has one too:
+// an administrator may have cancelled it.
 func (s *service) exportEnded(ctx context.Context, tx *database.Tx, e admin.Export) error {
 	notice := admin.Notice{To: e.OwnerID, Title: e.Title}
 	switch e.Status {
@@ -56,6 +59,8 @@ func (s *service) exportEnded(ctx context.Context, tx *database.Tx, e admin.Expo
 	return s.write(ctx, tx, []draft{{key: "export:" + e.UUID, plugin: pluginExport, kind: ExportEnded, notice: notice}})
 }
 
+// importEnded writes the message about an import. Its counts are in every variant: of an aborted
+// import, the person has to know what is stored already.
 func (s *service) importEnded(ctx context.Context, tx *database.Tx, e admin.Import) error {
 	rows := fmt.Sprintf("新建 %d 条，修改 %d 条，未变 %d 条，有误 %d 行", e.Created, e.Updated, e.Unchanged, e.Failed)
 	notice := admin.Notice{To: e.OwnerID, Title: e.Title, Head: "导入已完成", Content: rows}
@@ -65,8 +70,9 @@ func (s *service) importEnded(ctx context.Context, tx *database.Tx, e admin.Impo
 	return s.write(ctx, tx, []draft{{key: "import:" + e.Key, plugin: pluginImport, kind: ImportEnded, notice: notice}})
 }
 
-// approvalAwaited tells everybody who may decide. What waits again, because a decision could not
-// be applied, is the same message that waits again.
+// approvalAwaited writes a message for every person who may decide. Something that waits again,
+// because its decision could not be applied, gets no second message: the first one is marked as
+// waiting again.
 func (s *service) approvalAwaited(ctx context.Context, tx *database.Tx, e admin.Awaited) error {
 	keys := make([]string, len(e.Waiting))
 	for i, w := range e.Waiting {
@@ -91,7 +97,7 @@ func (s *service) approvalAwaited(ctx context.Context, tx *database.Tx, e admin.
 	return s.write(ctx, tx, drafts, again...)
 }
 
-// approvalClaimed clears what waited: one decides for all.
+// approvalClaimed clears the waiting messages of all people: one of them decides for all.
 func (s *service) approvalClaimed(ctx context.Context, tx *database.Tx, e admin.Claimed) error {
 	keys := make([]string, len(e.IDs))
 	for i, id := range e.IDs {
@@ -101,10 +107,11 @@ func (s *service) approvalClaimed(ctx context.Context, tx *database.Tx, e admin.
 	if err != nil {
 		return err
 	}
-	s.tell(tx, nil, relieved)
+	s.pushAfterCommit(tx, nil, relieved)
 	return nil
 }
 
+// approvalDecided writes a message for each person that the deciding module names.
 func (s *service) approvalDecided(ctx context.Context, tx *database.Tx, e admin.Decided) error {
 	drafts := make([]draft, len(e.Notices))
 	for i, n := range e.Notices {
@@ -113,15 +120,18 @@ func (s *service) approvalDecided(ctx context.Context, tx *database.Tx, e admin.
 	return s.write(ctx, tx, drafts)
 }
 
-// awaitedKey names the waiting of one thing.
+// awaitedKey identifies the waiting of one thing. It holds no counter: a thing that waits again has
+// the same key, and thereby the same message.
 func awaitedKey(system string, id int64) string {
 	return system + ":awaited:" + strconv.FormatInt(id, 10)
 }
 
-// write stores the messages of events for those who have none of them yet, and tells them after
-// the commit, and others whose counts have changed beside.
+// write stores the messages that their recipients do not have yet, and pushes them after the
+// commit. others are people whose counts changed without a new message.
 func (s *service) write(ctx context.Context, tx *database.Tx, drafts []draft, others ...int64) error {
-	told, err := receiptsOf(ctx, tx, drafts)
+	// Asking first is not for safety, which is the unique index's part. It is because a violation
+	// of the index would undo the whole transaction of the event on PostgreSQL.
+	written, err := receiptsOf(ctx, tx, drafts)
 	if err != nil {
 		return err
 	}
@@ -129,7 +139,7 @@ func (s *service) write(ctx context.Context, tx *database.Tx, drafts []draft, ot
 	var unwritten []draft
 	for _, d := range drafts {
 		r := receipt{d.key, d.notice.To}
-		if r.personID > 0 && !told[r] && !fresh[r] {
+		if r.personID > 0 && !written[r] && !fresh[r] {
 			fresh[r] = true
 			unwritten = append(unwritten, d)
 		}
@@ -137,11 +147,12 @@ func (s *service) write(ctx context.Context, tx *database.Tx, drafts []draft, ot
 	if err := insertMessages(ctx, tx, unwritten, s.Now()); err != nil {
 		return err
 	}
-	s.tell(tx, fresh, others)
+	s.pushAfterCommit(tx, fresh, others)
 	return nil
 }
 
-// cut shortens a text to what its column holds.
+// cut shortens a text to limit characters, the last of which is then an ellipsis. A text that is
+// too long would fail the transaction of the event.
 func cut(text string, limit int) string {
 	if utf8.RuneCountInString(text) <= limit {
 		return text

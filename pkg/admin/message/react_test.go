@@ -56,7 +56,7 @@ func TestWhatMessagesSay(t *testing.T) {
 				c.data = e
 			}
 			d.raise(c.event, c.data)
-			d.raise(c.event, c.data) // told again, it is the same message
+			d.raise(c.event, c.data) // raised again, it is the same message
 			got := d.everything()[0]
 			c.want.ID, c.want.Key, c.want.RecipientID, c.want.CreatedAt = got.ID, got.Key, d.people[0], got.CreatedAt
 			if diff := cmp.Diff(c.want, got); diff != "" {
@@ -64,7 +64,7 @@ func TestWhatMessagesSay(t *testing.T) {
 			}
 		}
 		if n := len(d.everything()); n != 9 {
-			t.Errorf("%d messages of nine events told twice, the disabled approver's among them?", n)
+			t.Errorf("%d messages of nine events raised twice, the disabled approver's among them?", n)
 		}
 	})
 }
@@ -102,9 +102,9 @@ func TestWaitingIsForAll(t *testing.T) {
 	})
 }
 
-// Whoever's counts change without a new message is told the counts: those for whom somebody else
+// People whose counts change without a new message get the counts: those for whom somebody else
 // has decided, those for whom something waits again, and a person's other pages when one of them
-// reads. Nobody is told of what did not change.
+// reads. Nothing is pushed when nothing changed.
 func TestCountsArePushed(t *testing.T) {
 	onEach(t, func(t *testing.T, d *desk) {
 		d.write(func(ctx context.Context, tx *database.Tx) error {
@@ -130,9 +130,9 @@ func TestCountsArePushed(t *testing.T) {
 			seen[id] = len(sent)
 			return all
 		}
-		// told checks that the approvers got these counts and no message, once, and the one who
+		// pushed checks that the approvers got these counts and no message, once, and the one who
 		// is none nothing.
-		told := func(what string, unread, waiting int, people ...int) {
+		pushed := func(what string, unread, waiting int, people ...int) {
 			t.Helper()
 			for i := range d.people {
 				var want []counts
@@ -152,13 +152,13 @@ func TestCountsArePushed(t *testing.T) {
 		}
 		claimed := admin.Claimed{System: "invitation", IDs: []int64{1, 3}, ActorID: d.people[0]}
 		d.raise(admin.ApprovalClaimed, claimed)
-		told("one decides", 3, 1, 0, 2)
+		pushed("one decides", 3, 1, 0, 2)
 		d.raise(admin.ApprovalClaimed, claimed)
-		told("again", 0, 0)
+		pushed("again", 0, 0)
 		d.raise(admin.ApprovalAwaited, awaitedInvitations(1, 2, 3))
-		told("given back", 3, 3, 0, 2)
+		pushed("given back", 3, 3, 0, 2)
 		d.raise(admin.ApprovalAwaited, awaitedInvitations(1, 2, 3))
-		told("it waits already", 0, 0)
+		pushed("it waits already", 0, 0)
 
 		mine := d.everything()[0] // the newest; the last person's
 		for range 2 {
@@ -166,29 +166,29 @@ func TestCountsArePushed(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		told("read once and again", 2, 3, 2)
+		pushed("read once and again", 2, 3, 2)
 		for range 2 {
 			if _, _, err := d.change(d.as(2), mine.ID, markHandled); err != nil {
 				t.Fatal(err)
 			}
 		}
-		told("handled", 2, 2, 2)
+		pushed("handled", 2, 2, 2)
 		for range 2 {
 			if _, _, err := d.readAll(d.as(2)); err != nil {
 				t.Fatal(err)
 			}
 		}
-		told("all read", 0, 2, 2)
+		pushed("all read", 0, 2, 2)
 		if _, _, err := d.change(d.as(1), mine.ID, markRead); err == nil {
 			t.Error("another's message was read")
 		}
-		told("another's message", 0, 0)
+		pushed("another's message", 0, 0)
 	})
 }
 
-// Of an event that is told again, only those hear who had no message of it, and the others once
+// Of an event that is raised again, only those without its message get one, and the others once
 // more if theirs waits again.
-func TestANewApproverHearsOfWhatWaits(t *testing.T) {
+func TestANewApproverGetsWhatWaits(t *testing.T) {
 	onEach(t, func(t *testing.T, d *desk) {
 		d.raise(admin.ApprovalAwaited, awaitedInvitations(1, 2))
 		d.raise(admin.ApprovalClaimed, admin.Claimed{System: "invitation", IDs: []int64{2}})
@@ -203,11 +203,11 @@ func TestANewApproverHearsOfWhatWaits(t *testing.T) {
 		}
 		old := d.wire.On(admin.PersonChannel(channelPrefix, d.people[0]))[before:]
 		if want := []string{`{"message":null,"unreadMum":2,"waitHandleNum":2}`}; !slices.Equal(old, want) {
-			t.Errorf("who knew is told %v, want %v", old, want)
+			t.Errorf("who knew got %v, want %v", old, want)
 		}
 		fresh := d.wire.On(admin.PersonChannel(channelPrefix, d.people[2]))
 		if len(fresh) != 2 || strings.Contains(fresh[0]+fresh[1], `"message":null`) {
-			t.Errorf("who is new is told %v", fresh)
+			t.Errorf("who is new got %v", fresh)
 		}
 	})
 }
@@ -237,7 +237,7 @@ func TestPushes(t *testing.T) {
 			t.Errorf("pushed %s (-want +got):\n%s", sent[1], diff)
 		}
 
-		// What is rolled back is told to nobody.
+		// What is rolled back is not pushed.
 		undone := errors.New("undone")
 		err := d.DB.Write(t.Context(), func(ctx context.Context, tx *database.Tx) error {
 			return errors.Join(d.exportEnded(ctx, tx, admin.Export{UUID: "2", OwnerID: d.people[0], Status: "success"}), undone)

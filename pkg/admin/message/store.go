@@ -12,8 +12,8 @@ import (
 	"exporthub/pkg/page"
 )
 
-// rowsOf begins every query for messages; scan reads what it selects. A sender who is nobody is
-// the system.
+// rowsOf begins every query for messages; scan reads its columns. The join is LEFT because a
+// message of the system has no sender in the table of people.
 const rowsOf = `SELECT m.id, m.event_key, m.recipient_id, m.operate_id, m.plugin, m.notice_type, m.status, m.handle_status,
 	m.head, m.title, m.content, m.project_name, m.created_at,
 	COALESCE(p.name, ''), COALESCE(p.nickname, ''), COALESCE(p.account, ''), COALESCE(p.phone, ''), COALESCE(p.status, 1)
@@ -26,8 +26,11 @@ func scan(s database.Scanner) (m Message, err error) {
 	err = s.Scan(&m.ID, &m.Key, &m.RecipientID, &m.Sender.ID, &m.Plugin, &m.Type, &read, &awaits,
 		&m.Head, &m.Title, &m.Content, &m.Project, &created,
 		&m.Sender.Name, &m.Sender.Nickname, &account, &m.Sender.Phone, &status)
-	m.Read, m.Awaits, m.CreatedAt = read != 0, awaits != 0, database.Time(created)
+	m.Read = read != 0
+	m.Awaits = awaits != 0
+	m.CreatedAt = database.Time(created)
 	m.Sender.Disabled = status != 1
+	// Old rows of staff may have neither name; the account always exists.
 	for _, name := range []string{m.Sender.Nickname, account} {
 		if m.Sender.Name == "" {
 			m.Sender.Name = name
@@ -36,7 +39,7 @@ func scan(s database.Scanner) (m Message, err error) {
 	return m, err
 }
 
-// query is the messages that are wanted, as SQL to be: the list and the export build the same one.
+// query is the WHERE clause of a selection of messages. The list and its export share it.
 type query struct {
 	where []string
 	args  []any
@@ -62,7 +65,7 @@ func (q *query) add(where string, args ...any) {
 
 func (q query) text() string { return strings.Join(q.where, " AND ") }
 
-// count counts what matches, stopping at limit when limit is not 0.
+// count counts the matching messages. It stops at limit when limit is not 0.
 func (q query) count(ctx context.Context, tx *database.Tx, limit int) (int, error) {
 	inner, args := "SELECT 1 FROM messages m WHERE "+q.text(), slices.Clone(q.args)
 	if limit > 0 {
@@ -75,7 +78,7 @@ func (q query) count(ctx context.Context, tx *database.Tx, limit int) (int, erro
 	return n, nil
 }
 
-// page returns a page of what matches, newest first.
+// page returns one page of the matching messages, newest first.
 func (q query) page(ctx context.Context, tx *database.Tx, r page.Request) ([]Message, error) {
 	found, err := database.All(ctx, tx, scan, rowsOf+q.text()+" ORDER BY m.id DESC LIMIT ? OFFSET ?",
 		append(slices.Clone(q.args), r.Size, r.Offset())...)
@@ -85,7 +88,7 @@ func (q query) page(ctx context.Context, tx *database.Tx, r page.Request) ([]Mes
 	return found, nil
 }
 
-// after appends the next rows in the list's order that stand behind last.
+// after appends the messages that follow last in the list's order; nil is the start.
 func (q query) after(ctx context.Context, tx *database.Tx, last *Message, limit int, into []Message) ([]Message, error) {
 	text, args := q.text(), slices.Clone(q.args)
 	if last != nil {
@@ -110,7 +113,9 @@ func messageOf(ctx context.Context, tx *database.Tx, personID, id int64) (Messag
 	return m, nil
 }
 
-// messagesOf returns the messages of these receipts, oldest first.
+// messagesOf returns the messages of these receipts, oldest first. It selects by event alone and
+// drops other recipients here: an event has few, and a list of pairs in SQL is not planned well by
+// every engine.
 func messagesOf(ctx context.Context, tx *database.Tx, receipts map[receipt]bool) ([]Message, error) {
 	keys := make([]string, 0, len(receipts))
 	for r := range receipts {
@@ -129,14 +134,14 @@ func messagesOf(ctx context.Context, tx *database.Tx, receipts map[receipt]bool)
 	return all, nil
 }
 
-// receiptsOf returns who has been told of the events of these drafts.
+// receiptsOf returns which messages exist for the events of these drafts.
 func receiptsOf(ctx context.Context, tx *database.Tx, drafts []draft) (map[receipt]bool, error) {
 	keys := make([]string, len(drafts))
 	for i, d := range drafts {
 		keys[i] = d.key
 	}
 	slices.Sort(keys)
-	told := map[receipt]bool{}
+	written := map[receipt]bool{}
 	for some := range slices.Chunk(slices.Compact(keys), batch) {
 		found, err := database.All(ctx, tx, func(s database.Scanner) (r receipt, err error) {
 			return r, s.Scan(&r.key, &r.personID)
@@ -145,10 +150,10 @@ func receiptsOf(ctx context.Context, tx *database.Tx, drafts []draft) (map[recei
 			return nil, fmt.Errorf("read recipients: %w", err)
 		}
 		for _, r := range found {
-			told[r] = true
+			written[r] = true
 		}
 	}
-	return told, nil
+	return written, nil
 }
 
 // holders returns who may sign in and holds a permission.
@@ -167,10 +172,12 @@ func countsOf(ctx context.Context, tx *database.Tx, personID int64) (Counts, err
 	return all[personID], err
 }
 
-// countsOfAll returns people's counts; who has none is missing.
+// countsOfAll returns the counts of these people. A person without messages is missing, which reads
+// as zero counts.
 func countsOfAll(ctx context.Context, tx *database.Tx, people []int64) (map[int64]Counts, error) {
 	counts := make(map[int64]Counts, len(people))
 	for some := range slices.Chunk(people, batch) {
+		// Two queries in one, since each of the two counts has an index of its own.
 		in := database.In(len(some))
 		rows, err := tx.Query(ctx, `SELECT recipient_id, COUNT(*), 0 FROM messages
 			WHERE status = 0 AND recipient_id IN `+in+` GROUP BY recipient_id
@@ -186,6 +193,7 @@ func countsOfAll(ctx context.Context, tx *database.Tx, people []int64) (map[int6
 	return counts, nil
 }
 
+// addCounts adds the rows of a result to counts and closes the result. A person has up to two rows.
 func addCounts(rows interface {
 	database.Scanner
 	Next() bool

@@ -15,8 +15,8 @@ const (
 	demoNewest   = "2026-11-01T09:46:19.913+08:00"
 )
 
-// seedDemo gives the first people of an installation some messages. The rows are the same every
-// time; size does not matter to them.
+// seedDemo gives the first people of an installation some messages, the same every time. It ignores
+// size: a person with a hundred thousand messages shows nothing more.
 func seedDemo(ctx context.Context, db *database.DB, _ int) error {
 	newest, err := time.Parse(time.RFC3339, demoNewest)
 	if err != nil {
@@ -39,14 +39,14 @@ func seedDemo(ctx context.Context, db *database.DB, _ int) error {
 				return err
 			}
 		}
-		// What is older than the newest third has been read.
+		// All but the newest third have been read, so that both lists have rows.
 		_, err = tx.Exec(ctx, "UPDATE messages SET status = 1, read_at = created_at WHERE event_key LIKE 'demo:%' AND created_at < ?",
 			database.Micros(newest.Add(-demoMessages/3*37*time.Minute)))
 		return err
 	})
 }
 
-// demoDraft is the i-th message, for each person in turn.
+// demoDraft is the i-th message. People take turns, and so do the kinds of messages.
 func demoDraft(i int, people []int64) draft {
 	to := people[i%len(people)]
 	subject := fmt.Sprintf("139%08d", 1000+i)

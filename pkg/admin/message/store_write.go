@@ -19,8 +19,8 @@ const (
 	maxContent = 1000
 )
 
-// insertMessages stores messages. The index over event and person refuses a second one of an
-// event for somebody.
+// insertMessages stores messages. A unique index refuses a second message of one event for one
+// person.
 func insertMessages(ctx context.Context, tx *database.Tx, drafts []draft, now time.Time) error {
 	for some := range slices.Chunk(drafts, batch) {
 		var values []string
@@ -41,7 +41,7 @@ func insertMessages(ctx context.Context, tx *database.Tx, drafts []draft, now ti
 	return nil
 }
 
-// markRead marks a person's message as read and returns how many were not.
+// markRead marks a person's message as read. It returns 1 when it was unread, else 0.
 func markRead(ctx context.Context, tx *database.Tx, me, id int64, now time.Time) (int64, error) {
 	n, err := tx.Exec(ctx, "UPDATE messages SET status = 1, read_at = ? WHERE id = ? AND recipient_id = ? AND status = 0",
 		database.Micros(now), id, me)
@@ -51,7 +51,7 @@ func markRead(ctx context.Context, tx *database.Tx, me, id int64, now time.Time)
 	return n, nil
 }
 
-// markHandled marks a person's message as handled and returns how many waited.
+// markHandled marks a person's message as handled. It returns 1 when it waited, else 0.
 func markHandled(ctx context.Context, tx *database.Tx, me, id int64, now time.Time) (int64, error) {
 	n, err := tx.Exec(ctx, "UPDATE messages SET handle_status = 0, handled_at = ? WHERE id = ? AND recipient_id = ? AND handle_status = 1",
 		database.Micros(now), id, me)
@@ -61,6 +61,7 @@ func markHandled(ctx context.Context, tx *database.Tx, me, id int64, now time.Ti
 	return n, nil
 }
 
+// markAllRead marks all messages of a person as read and returns how many were unread.
 func markAllRead(ctx context.Context, tx *database.Tx, me int64, now time.Time) (int64, error) {
 	n, err := tx.Exec(ctx, "UPDATE messages SET status = 1, read_at = ? WHERE recipient_id = ? AND status = 0",
 		database.Micros(now), me)
@@ -70,19 +71,20 @@ func markAllRead(ctx context.Context, tx *database.Tx, me int64, now time.Time) 
 	return n, nil
 }
 
-// markHandledFor clears what waits of the named events, for everybody, and returns for whom
-// something did.
+// markHandledFor marks the messages of these events as handled, for all recipients. It returns the
+// people for whom one waited, since their counts change.
 func markHandledFor(ctx context.Context, tx *database.Tx, keys []string, now time.Time) ([]int64, error) {
 	return turn(ctx, tx, keys, 1, "handle_status = 0, handled_at = ?", database.Micros(now))
 }
 
-// markAwaiting makes the messages of the named events wait again, and returns for whom one did not.
+// markAwaiting makes the messages of these events wait again. It returns the people for whom one
+// did not wait before.
 func markAwaiting(ctx context.Context, tx *database.Tx, keys []string) ([]int64, error) {
 	return turn(ctx, tx, keys, 0, "handle_status = 1, handled_at = NULL")
 }
 
-// turn changes the messages of the named events that are in a state of handling, and returns
-// whose they are.
+// turn changes those messages of these events whose handle_status is from, and returns their
+// recipients. set is constant SQL; args are its arguments.
 func turn(ctx context.Context, tx *database.Tx, keys []string, from int, set string, args ...any) ([]int64, error) {
 	var people []int64
 	for some := range slices.Chunk(keys, batch) {
@@ -92,6 +94,8 @@ func turn(ctx context.Context, tx *database.Tx, keys []string, from int, set str
 		if err != nil {
 			return nil, fmt.Errorf("read whose messages wait: %w", err)
 		}
+		// The UPDATE repeats the condition. Between the two statements a row can leave it on
+		// PostgreSQL; a page then receives unchanged counts, which does no harm.
 		if len(found) == 0 {
 			continue
 		}
