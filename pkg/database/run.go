@@ -6,11 +6,12 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"runtime/debug"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"exporthub/pkg/backoff"
 )
 
 // scope marks the contexts that Read and Write give to their functions.
@@ -288,13 +289,5 @@ func (db *DB) runOne(ctx context.Context, fn func(context.Context)) {
 // pause waits before another try: a random part of a time that doubles up to a quarter of a second,
 // so that those who collided do not meet again. It reports false when ctx ended first.
 func pause(ctx context.Context, try int) bool {
-	longest := min(4*time.Millisecond<<min(try, 8), 250*time.Millisecond)
-	t := time.NewTimer(rand.N(longest))
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
+	return backoff.Sleep(ctx, backoff.Below(backoff.Doubling(4*time.Millisecond, 250*time.Millisecond, try+1)))
 }

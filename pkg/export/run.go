@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"time"
 
+	"exporthub/pkg/backoff"
 	"exporthub/pkg/database"
 	"exporthub/pkg/dataset"
 	"exporthub/pkg/errs"
@@ -288,8 +289,8 @@ func (a *attempt) upload(ctx context.Context, spool *os.File, file storedFile) e
 			return a.uploadFailed(ctx, err)
 		}
 		a.s.o.Logger.Warn("storing a file failed, trying again", "job", a.job.UUID, "try", try, "error", err)
-		if err := wait(ctx, delay); err != nil {
-			return err
+		if !backoff.Sleep(ctx, delay) {
+			return context.Cause(ctx)
 		}
 		delay *= 2
 		a.detail.UploadAttempt = try + 1
@@ -327,17 +328,5 @@ func (a *attempt) discard(ctx context.Context, key string) {
 	defer cancel()
 	if err := a.s.o.Store.Delete(ctx, key); err != nil {
 		a.s.o.Logger.Warn("an abandoned file was not removed", "job", a.job.UUID, "error", err)
-	}
-}
-
-// wait pauses, and returns early with the reason when ctx ends.
-func wait(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
 	}
 }

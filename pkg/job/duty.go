@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"exporthub/pkg/backoff"
 	"exporthub/pkg/database"
 )
 
@@ -24,7 +25,7 @@ func (e *Engine) RunDuty(ctx context.Context, d Duty) error {
 		return errors.New("job: a duty needs a name of 1 to 40 bytes, a time and something to do")
 	}
 	log := e.log.With("duty", d.Name)
-	for sleep(ctx, spread(d.Every/2)) {
+	for backoff.Sleep(ctx, spread(d.Every/2)) {
 		leads, err := e.leadDuty(ctx, d)
 		switch {
 		case ctx.Err() != nil:
@@ -61,7 +62,7 @@ func (e *Engine) doDuty(ctx context.Context, d Duty) error {
 	go func() {
 		defer close(kept)
 		held := e.o.Now()
-		for sleep(round, e.o.Lease/4) {
+		for backoff.Sleep(round, e.o.Lease/4) {
 			asked := e.o.Now()
 			leads, err := e.leadDuty(round, d)
 			switch {

@@ -3,11 +3,11 @@ package job
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
 	"time"
 
 	"github.com/google/uuid"
 
+	"exporthub/pkg/backoff"
 	"exporthub/pkg/database"
 	"exporthub/pkg/errs"
 )
@@ -124,7 +124,7 @@ func (e *Engine) Wait(ctx context.Context, uuid string, sinceSeq uint64) (Job, e
 			return j, nil
 		}
 		last = j
-		if !sleep(ctx, e.o.WaitEvery*4/5+rand.N(e.o.WaitEvery*2/5+1)) {
+		if !backoff.Sleep(ctx, backoff.Around(e.o.WaitEvery, 0.2)) {
 			return last, nil
 		}
 	}

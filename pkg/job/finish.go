@@ -156,5 +156,5 @@ func (e *Engine) backoff(k *Kind, n int) time.Duration {
 	if k.Backoff != nil {
 		return max(k.Backoff(n), 0)
 	}
-	return backoff(e.o.RetryDelay, n)
+	return retryDelay(e.o.RetryDelay, n)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"exporthub/pkg/backoff"
 	"exporthub/pkg/database"
 	"exporthub/pkg/errs"
 )
@@ -154,7 +155,7 @@ func (e *Engine) work(ctx context.Context, r *Run) {
 	beating := make(chan struct{})
 	go func() {
 		defer close(beating)
-		for sleep(beatCtx, e.o.RenewEvery) {
+		for backoff.Sleep(beatCtx, e.o.RenewEvery) {
 			r.beat(beatCtx)
 		}
 	}()

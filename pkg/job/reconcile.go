@@ -2,10 +2,10 @@ package job
 
 import (
 	"context"
-	"math/rand/v2"
 	"sync/atomic"
 	"time"
 
+	"exporthub/pkg/backoff"
 	"exporthub/pkg/database"
 )
 
@@ -50,11 +50,11 @@ func newReconciler(e *Engine) *reconciler {
 func (r *reconciler) every() time.Duration { return spread(r.e.o.ReconcileEvery) }
 
 // spread is d, give or take a tenth.
-func spread(d time.Duration) time.Duration { return d - d/10 + rand.N(d/5+1) }
+func spread(d time.Duration) time.Duration { return backoff.Around(d, 0.1) }
 
 // lead ticks until ctx ends, then gives up the lead.
 func (r *reconciler) lead(ctx context.Context) {
-	for sleep(ctx, r.every()) {
+	for backoff.Sleep(ctx, r.every()) {
 		r.tick(ctx)
 	}
 	if !r.leading.Swap(false) {
@@ -173,7 +173,7 @@ func (r *reconciler) takeOverOne(ctx context.Context, j Job) error {
 
 // ring looks after the doorbells of waiting rows until ctx ends.
 func (r *reconciler) ring(ctx context.Context) {
-	for sleep(ctx, r.every()) {
+	for backoff.Sleep(ctx, r.every()) {
 		if !r.leading.Load() {
 			// The next time we lead, the backlog is unknown again.
 			r.cursor, r.eager = waiting{}, true

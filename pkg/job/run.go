@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"exporthub/pkg/backoff"
 	"exporthub/pkg/database"
 	"exporthub/pkg/errs"
 )
@@ -205,7 +206,7 @@ func (r *Run) write(ctx context.Context, db *database.DB, next *Job,
 			return Job{}, err
 		}
 		r.log.Warn("job not written, trying again", "state", next.State, "error", err)
-		if !sleep(ctx, r.e.o.RenewEvery) {
+		if !backoff.Sleep(ctx, r.e.o.RenewEvery) {
 			return Job{}, err
 		}
 	}
@@ -218,16 +219,4 @@ func (r *Run) lose() {
 	r.over, r.heldFrom = true, time.Time{}
 	r.mu.Unlock()
 	r.cancel(ErrLost)
-}
-
-// sleep waits and reports false when ctx ended first.
-func sleep(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

@@ -2,10 +2,10 @@ package job
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"strings"
 	"time"
 
+	"exporthub/pkg/backoff"
 	"exporthub/pkg/errs"
 )
 
@@ -112,9 +112,8 @@ func Verdicts() string {
 	return b.String()
 }
 
-// backoff is first after the first transient failure, doubling to 30 times that, give or take a fifth, so that what
+// retryDelay is first after the first transient failure, doubling to 30 times that, give or take a fifth, so that what
 // failed together does not come back together.
-func backoff(first time.Duration, n int) time.Duration {
-	d := min(first<<min(max(n-1, 0), 5), 30*first)
-	return d - d/5 + rand.N(2*d/5+1)
+func retryDelay(first time.Duration, n int) time.Duration {
+	return backoff.Around(backoff.Doubling(first, 30*first, n), 0.2)
 }

@@ -72,8 +72,8 @@ func TestBackoff(t *testing.T) {
 	for n, want := range map[int]time.Duration{0: 2, 1: 2, 2: 4, 5: 32, 6: 60, 1000: 60} {
 		want *= time.Second
 		for range 100 {
-			if d := backoff(2*time.Second, n); d < want*4/5 || d > want*6/5+1 {
-				t.Fatalf("backoff(2 s, %d) = %s, want %s give or take a fifth", n, d, want)
+			if d := retryDelay(2*time.Second, n); d < want*4/5 || d > want*6/5+1 {
+				t.Fatalf("retryDelay(2 s, %d) = %s, want %s give or take a fifth", n, d, want)
 			}
 		}
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/url"
@@ -21,6 +20,8 @@ import (
 	"github.com/qiniu/go-sdk/v7/storagev2/resolver"
 	"github.com/qiniu/go-sdk/v7/storagev2/retrier"
 	"github.com/qiniu/go-sdk/v7/storagev2/uplog"
+
+	"exporthub/pkg/backoff"
 )
 
 // hosts are interchangeable hosts of one service; the one that worked last is asked first.
@@ -205,7 +206,6 @@ func (c *client) do(ctx context.Context, r request) error {
 	if r.mends == nil {
 		r.mends = mendable
 	}
-	delay := c.o.RetryDelay
 	for try := 1; ; try++ {
 		host, failed := r.hosts.pick()
 		err := c.once(ctx, r, host)
@@ -227,10 +227,10 @@ func (c *client) do(ctx context.Context, r request) error {
 			return c.classify(r, err)
 		}
 		c.o.Logger.Debug("a request to storage failed, trying again", "action", r.action, "key", r.key, "try", try, "error", c.scrub.text(err))
-		if err := pause(ctx, delay); err != nil {
-			return err
+		// A fifth more or less, so that many that failed together don't come back at once.
+		if !backoff.Sleep(ctx, backoff.Around(backoff.Doubling(c.o.RetryDelay, 5*time.Second, try), 0.2)) {
+			return ended(ctx)
 		}
-		delay = min(2*delay, 5*time.Second)
 	}
 }
 
@@ -238,19 +238,6 @@ func (c *client) once(ctx context.Context, r request, host string) error {
 	ctx, cancel := context.WithTimeout(ctx, r.timeout)
 	defer cancel()
 	return r.call(ctx, &apis.Options{OverwrittenEndpoints: region.Endpoints{Preferred: []string{host}}})
-}
-
-// pause waits for d, a fifth more or less so that many don't come back at once.
-func pause(ctx context.Context, d time.Duration) error {
-	d += time.Duration((rand.Float64() - 0.5) * 0.4 * float64(d))
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ended(ctx)
-	}
 }
 
 // ended returns why ctx has ended, or nil.
