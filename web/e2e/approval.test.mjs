@@ -17,7 +17,7 @@ before(async () => {
 after(() => browser?.close())
 
 const rowOf = (page, id) => page.locator(`[data-testid="row-status"][data-id="${id}"]`)
-const button = (page, verdict, id) => page.locator(`[data-testid="row-${verdict}"][data-id="${id}"]`)
+const button = (page, decision, id) => page.locator(`[data-testid="row-${decision}"][data-id="${id}"]`)
 
 /** Fills in the dialog and confirms. */
 async function confirm(page, reason) {
@@ -41,7 +41,7 @@ test('one is approved with a reason, and the list shows who decided what and whe
     assert.equal(await button(page, 'approve', id).count(), 0)
   }))
 
-test('the second of two deciders is told in the literal words, and sees what was decided', () =>
+test('the second of two deciders gets the literal words, and sees what was decided', () =>
   withPage(browser, async (page) => {
     const { models } = await admin.invitations({ approve_status: 'applying', per_page: 2 })
     const { id, user } = models[1]

@@ -90,9 +90,9 @@ test('five hundred are rejected under a moving bar; each linked inviter gets one
         for (const [i, inviter] of [first, second].entries()) {
           await badgeAbove(inviter, before[i])
           const { body } = await (await client(inviters[i])).get('/admin/message/unread', { plugin: 'invitation', notice_type: '4' })
-          const told = body.data.data.filter((message) => message.message_body.content.includes(reason))
-          assert.equal(told.length, 1, JSON.stringify(told))
-          assert.equal(told[0].message_body.head, '您的邀请已被拒绝')
+          const received = body.data.data.filter((message) => message.message_body.content.includes(reason))
+          assert.equal(received.length, 1, JSON.stringify(received))
+          assert.equal(received[0].message_body.head, '您的邀请已被拒绝')
         }
         // The other window of who decided counts down what has been decided, without a reload.
         await window.waitForFunction(

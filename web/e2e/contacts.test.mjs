@@ -110,16 +110,16 @@ test('the documented fetch exports what the list shows, and the browser saves it
   })
 })
 
-test('a person who may not export is told nothing by the old page, and nothing is saved', async () => {
+test('a person who may not export sees nothing on the old page, and nothing is saved', async () => {
   await withPage(browser, async (page) => {
-    let told = 0
-    page.on('dialog', (dialog) => { told++; return dialog.accept() })
-    page.on('download', () => { told++ })
+    let reactions = 0
+    page.on('dialog', (dialog) => { reactions++; return dialog.accept() })
+    page.on('download', () => { reactions++ })
     const answered = page.waitForResponse((response) => response.url().includes('/api/contacts/export'))
     await press(page, people.correspondent, {})
     const answer = await answered
     assert.equal(answer.status(), 403)
     assert.deepEqual(await answer.json(), { code: 403, msg: '你没有应用导出的权限', data: null })
-    assert.equal(told, 0)
+    assert.equal(reactions, 0)
   })
 })

@@ -117,7 +117,7 @@ test('a record that somebody else has deleted is said to be gone, and is', () =>
     await byId(page, 'list-empty').waitFor()
   }))
 
-test('a status of its own is shown, searched for and kept', () =>
+test('a status that is not in the dictionary is shown, searched for and kept', () =>
   withPage(browser, async (page) => {
     const api = await client(people.staff)
     const contact = `wechat:status${Date.now()}`

@@ -80,17 +80,17 @@ test('filter, export, watch, download: the file holds what the list shows', () =
 
 /** What the page showed went through the stages in order, and up. */
 function checkStages(stages) {
-  const told = stages.map(({ status, percent }) => `${status} ${percent}`).join(', ')
+  const shown = stages.map(({ status, percent }) => `${status} ${percent}`).join(', ')
   for (const [i, stage] of stages.entries()) {
-    assert.ok(stageOrder.includes(stage.status), `unexpected stage in: ${told}`)
+    assert.ok(stageOrder.includes(stage.status), `unexpected stage in: ${shown}`)
     assert.match(stage.label, /[\u4e00-\u9fff]/)
     const last = stages[i - 1]
     if (last === undefined || last.attempt < stage.attempt) continue
-    assert.ok(stageOrder.indexOf(stage.status) >= stageOrder.indexOf(last.status), `stages went back: ${told}`)
-    assert.ok(stage.percent >= last.percent, `percentage went back: ${told}`)
+    assert.ok(stageOrder.indexOf(stage.status) >= stageOrder.indexOf(last.status), `stages went back: ${shown}`)
+    assert.ok(stage.percent >= last.percent, `percentage went back: ${shown}`)
   }
   assert.deepEqual([stages.at(-1).status, stages.at(-1).percent], ['success', 100])
-  assert.ok(stages.some(({ percent }) => percent > 0 && percent < 100), `nothing was shown on the way: ${told}`)
+  assert.ok(stages.some(({ percent }) => percent > 0 && percent < 100), `nothing was shown on the way: ${shown}`)
 }
 
 async function checkWorkbook(path, filters, total) {

@@ -17,7 +17,7 @@ after(() => browser?.close())
 const badge = (page) => byId(page, 'message-badge')
 const badgeShows = (page, count) => page.locator(`[data-testid="message-badge"][data-count="${count}"]`).waitFor()
 
-/** Something happens that the administrator is told of once: an invitation waits for a decision. */
+/** Something happens for which the administrator gets one message: an invitation waits for a decision. */
 async function invite() {
   const { body } = await admin.get('/api/admin/exhibitions', { per_page: 1 })
   const phone = `137${String(Date.now()).slice(-8)}`
@@ -37,7 +37,7 @@ test('the badge counts what is pushed, on any page; reading and handling count d
     const { body } = await admin.get('/admin/message/unread')
     await badgeShows(page, body.data.unreadMum)
     const phone = await invite()
-    // At least one more: an export that another test ended may be told of meanwhile.
+    // At least one more: an export that another test ended may write its message meanwhile.
     await page.waitForFunction((before) => Number(document.querySelector('[data-testid="message-badge"]').dataset.count) > before, body.data.unreadMum)
 
     await badge(page).click()

@@ -42,7 +42,7 @@ _function = function() {
 withFayeClient(_function.bind(this))
 `
 
-// The snippet tells its events to the console, and that is where they are taken from.
+// The snippet writes its events to the console, where this test reads them.
 const listenToConsole = `
 window.received = []
 var log = console.log
@@ -114,18 +114,18 @@ async function hears(path, filters) {
 
 /** The stages in order, each with the fields of its row in the documentation. */
 function checkEvents(events, total) {
-  const told = events.map(({ status, progress }) => `${status} ${progress}`).join(', ')
+  const shown = events.map(({ status, progress }) => `${status} ${progress}`).join(', ')
   events.forEach(checkShape)
   const stages = events.map((event) => event.status).filter((status, i, all) => status !== all[i - 1])
   const required = ['starting', 'start', 'writing_file', 'before_upload', 'success']
-  assert.deepEqual(stages.filter((status) => !['queued', 'uploading'].includes(status)), required, `stages: ${told}`)
+  assert.deepEqual(stages.filter((status) => !['queued', 'uploading'].includes(status)), required, `stages: ${shown}`)
 
   const of = (status) => events.filter((event) => event.status === status)
   assert.deepEqual(pick(of('starting')), [[1, null, null, null]])
   assert.deepEqual(pick(of('start')), [[3, total, null, null]])
   const writing = of('writing_file').map((event) => event.progress)
-  assert.ok(writing.every((progress, i) => progress >= 3 && progress <= 90 && (i === 0 || progress > writing[i - 1])), `not rising: ${told}`)
-  assert.ok(writing.at(-1) > 3, `nothing was written: ${told}`)
+  assert.ok(writing.every((progress, i) => progress >= 3 && progress <= 90 && (i === 0 || progress > writing[i - 1])), `not rising: ${shown}`)
+  assert.ok(writing.at(-1) > 3, `nothing was written: ${shown}`)
   for (const event of of('writing_file')) assert.deepEqual(pick([event])[0].slice(1), [total, null, null])
   for (const event of of('before_upload')) {
     assert.deepEqual([event.progress, event.count, event.file_url], [90, total, null])

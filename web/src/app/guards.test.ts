@@ -23,7 +23,7 @@ describe('guard', () => {
     expect(fetchMock).not.toHaveBeenCalled()
   })
 
-  it('leads nobody in particular to the login page, and back', async () => {
+  it('leads a visitor without a session to the login page, and back', async () => {
     answer(401, { status: 1, msg: '请先登录' })
     expect(await guard(to('/invitations?page=2'), useSession())).toEqual({ name: 'login', query: { redirect: '/invitations?page=2' } })
   })
@@ -71,7 +71,7 @@ describe('session', () => {
     await expect(useSession().logout()).resolves.toBeUndefined()
   })
 
-  it('stays when the server did not hear the logout', async () => {
+  it('stays when the server did not receive the logout', async () => {
     answer(200, { status: 0, data: person })
     const session = useSession()
     await session.load()

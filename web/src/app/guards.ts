@@ -19,8 +19,8 @@ export function safeRedirect(value: unknown): string {
 }
 
 /**
- * Lets a navigation through, or says where it goes instead: nobody in particular to the login page, a password that must
- * be changed to its form, a server that can't tell who is here to a page that offers to try again.
+ * Lets a navigation through, or says where it goes instead: a visitor without a session to the login page, a password that must
+ * be changed to its form, a server that can't say who is here to a page that offers to try again.
  */
 export async function guard(to: RouteLocationNormalized, session: Session): Promise<RouteLocationRaw | true> {
   if (to.meta.public === true) return true

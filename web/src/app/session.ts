@@ -9,7 +9,7 @@ export interface Me {
   role: number
   permissions: string[]
   menus: { id: number; name: string }[]
-  /** A capability: whoever has it hears of this person's exports. Opaque. */
+  /** A capability: any holder receives this person's export events. Opaque. */
   export_channel: string
   must_change_password?: boolean
 }
@@ -28,7 +28,7 @@ export const useSession = defineStore('session', () => {
     return me.value
   }
 
-  /** Finds out who is here; null when nobody is logged in. Rejects when the server can't tell. */
+  /** Finds out who is here; null when nobody is logged in. Rejects when the server can't answer. */
   async function load(): Promise<Me | null> {
     try {
       return await fetchMe(true)

@@ -31,7 +31,7 @@ export async function fetchExport(uuid: string): Promise<ExportRecord> {
 
 /**
  * Asks for the end of a job: one that waits is cancelled at once, one that runs within seconds. The answer is the record
- * as it stands; a job that has ended is a conflict.
+ * in its present state; a job that has ended is a conflict.
  */
 export async function cancelExport(uuid: string): Promise<ExportRecord> {
   const { data } = await request<unknown>('native', `/api/exports/${encodeURIComponent(uuid)}`, { method: 'DELETE' })

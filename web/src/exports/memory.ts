@@ -1,4 +1,4 @@
-/** The jobs a tab shows and those it was told to hide, so that a reload keeps both; per person, since a tab may change hands. */
+/** The jobs a tab shows and those the person dismissed, so that a reload keeps both; per person, since a tab may change hands. */
 export interface JobMemory {
   load(): RememberedJobs
   save(jobs: RememberedJobs): void

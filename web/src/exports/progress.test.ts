@@ -40,7 +40,7 @@ describe('applyEvent', () => {
     expect(play([event('writing_file', 50, { seq: 4, attempt: 1 }), event('writing_file', 40, { seq: 5, attempt: 1 })]).progress).toBe(50)
   })
 
-  it('may go back with a new attempt, and forgets what the last one counted', () => {
+  it('may go back with a new attempt, and drops what the last one counted', () => {
     const job = play([
       event('before_upload', 90, { seq: 10, attempt: 1, count: 6, rows: 6, file_size: 4202 }),
       event('starting', 1, { seq: 1001, attempt: 2 }),
@@ -105,7 +105,7 @@ describe('applyRecord', () => {
     expect(applyRecord(job, { ...lost, event: null })).toMatchObject({ status: 'success' })
   })
 
-  it('works from the row alone while nothing has been told', () => {
+  it('works from the row alone while there is no event yet', () => {
     expect(applyRecord(newJob(uuid), record('start', { progress: 3, count: 6, attempt: 2 }))).toMatchObject({ status: 'start', progress: 3, count: 6, attempt: 2 })
   })
 

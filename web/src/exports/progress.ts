@@ -81,7 +81,7 @@ function isOlder(job: ExportJob, event: ExportEvent): boolean {
 
 /**
  * The job after asking for its record. Its latest event goes the way of all events; beyond that the record itself is
- * the truth about the end, since the event that told it may be lost.
+ * the truth about the end, since the event of the end may be lost.
  */
 export function applyRecord(before: ExportJob, record: ExportRecord): ExportJob {
   if (record.uuid !== before.uuid) return before

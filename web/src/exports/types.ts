@@ -41,7 +41,7 @@ export interface ExportEvent {
   changed?: string | null
   /** Why it failed, in words. */
   error?: string | null
-  /** Told again to a late listener: nothing to be announced. */
+  /** Replayed to a late subscriber: nothing to announce. */
   replayed?: boolean
 }
 
@@ -60,7 +60,7 @@ export interface ExportRecord {
   attempt?: number
   format?: string | null
   created_at?: string | null
-  /** The latest event; null when none has been told yet. */
+  /** The latest event; null when there is none yet. */
   event: ExportEvent | null
 }
 

@@ -150,7 +150,7 @@ describe('createExportProgress', () => {
     expect(line.saved.at(-1)?.shown).toEqual([uuid])
   })
 
-  it('forgets a dismissed job until it is followed again', async () => {
+  it('drops a dismissed job until it is followed again', async () => {
     const { line, progress, goLive } = start()
     await goLive()
     line.push(event('writing_file', 20, 2))
@@ -162,7 +162,7 @@ describe('createExportProgress', () => {
     expect(shown(progress)).toEqual([[uuid, 'writing_file', 40]])
   })
 
-  it('asks once for what events do not tell', async () => {
+  it('asks once for what events do not carry', async () => {
     const { line, fetch, progress, goLive } = start()
     await goLive()
     fetch.mockResolvedValueOnce({ ...record('writing_file', 10), format: 'csv', created_at: '2026-01-02T15:04:05.000+08:00' })
@@ -198,7 +198,7 @@ describe('createExportProgress', () => {
     expect(onEnd).not.toHaveBeenCalled()
   })
 
-  it('shows a running job as running until its end is told', async () => {
+  it('shows a running job as running until its end is published', async () => {
     const { line, cancel, progress, goLive } = start()
     await goLive()
     line.push(event('writing_file', 20, 2))

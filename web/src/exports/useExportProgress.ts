@@ -11,18 +11,18 @@ export interface ExportProgress {
   /** Newest first. */
   jobs: ShallowRef<readonly ExportJob[]>
   channel: ComputedRef<ChannelState>
-  /** How often a person's own doing has brought a job to the page: by pressing export, or by being told what is in the way. */
+  /** How often a person's own doing has brought a job to the page: by pressing export, or by a refusal that names the job in the way. */
   asked: Readonly<Ref<number>>
   /** Shows a job, one that was just queued or one that is in the way, and follows it to its end. */
   follow(uuid: string): void
   /** Takes a job off the page. It goes on all the same. */
   dismiss(uuid: string): void
-  /** Ends a job; rejects with the ApiError that the refusal is. A job that runs is over only when its end is told. */
+  /** Ends a job; rejects with the ApiError that the refusal is. A job that runs is over only when its end is published. */
   cancel(uuid: string): Promise<void>
 }
 
 export interface ExportProgressOptions {
-  /** The person's capability, opaque; null while nobody is logged in. */
+  /** The person's capability, opaque; null while there is no session. */
   channel: Readonly<Ref<string | null>>
   memory: JobMemory
   /** The job ended before the person's eyes; not called for what a reload or a replay brings back. */
@@ -50,7 +50,7 @@ export function createExportProgress(options: ExportProgressOptions): ExportProg
   const asked = shallowRef(0)
   const remembered = options.memory.load()
   const dismissed = new Set<string>(remembered.dismissed) // newest first
-  const heard = new Map<string, number>() // uuid → when something was last learnt
+  const lastReport = new Map<string, number>() // uuid → time of the last event or answer
   const asking = new Set<string>()
 
   const find = (uuid: string): ExportJob | undefined => jobs.value.find((job) => job.uuid === uuid)
@@ -68,7 +68,7 @@ export function createExportProgress(options: ExportProgressOptions): ExportProg
 
   /** Stores a job's new state and announces its end, once, unless the news is old. */
   function advance(before: ExportJob, after: ExportJob, quiet: boolean): void {
-    heard.set(after.uuid, Date.now())
+    lastReport.set(after.uuid, Date.now())
     if (after === before && find(after.uuid)) return
     put(after)
     makeRoom()
@@ -81,7 +81,7 @@ export function createExportProgress(options: ExportProgressOptions): ExportProg
     const known = find(event.uuid)
     const before = known ?? newJob(event.uuid)
     advance(before, applyEvent(before, event), event.replayed === true)
-    // Events do not tell when it began and in which format.
+    // Events do not say when it began and in which format.
     if (known === undefined) void ask(event.uuid, true)
   }
 
@@ -94,7 +94,7 @@ export function createExportProgress(options: ExportProgressOptions): ExportProg
       if (before) advance(before, applyRecord(before, record), quiet)
     } catch (cause) {
       // A job that is unknown has been tidied away; everything else is tried again by the clock.
-      if (cause instanceof ApiError && cause.kind === 'notFound') forget(uuid)
+      if (cause instanceof ApiError && cause.kind === 'notFound') drop(uuid)
     } finally {
       asking.delete(uuid)
     }
@@ -108,12 +108,12 @@ export function createExportProgress(options: ExportProgressOptions): ExportProg
     const older = [...dismissed]
     dismissed.clear()
     for (const each of [uuid, ...older]) dismissed.add(each)
-    forget(uuid)
+    drop(uuid)
   }
 
-  function forget(uuid: string): void {
+  function drop(uuid: string): void {
     jobs.value = jobs.value.filter((job) => job.uuid !== uuid)
-    heard.delete(uuid)
+    lastReport.delete(uuid)
     remember()
   }
 
@@ -124,7 +124,7 @@ export function createExportProgress(options: ExportProgressOptions): ExportProg
 
   function tick(): void {
     for (const { uuid } of running()) {
-      const silent = Date.now() - (heard.get(uuid) ?? 0) >= silenceLimit
+      const silent = Date.now() - (lastReport.get(uuid) ?? 0) >= silenceLimit
       if (channel.value !== 'live' || silent) void ask(uuid, false)
     }
   }
@@ -148,10 +148,10 @@ export function createExportProgress(options: ExportProgressOptions): ExportProg
     follow(uuid) {
       asked.value++
       dismissed.delete(uuid)
-      heard.set(uuid, Date.now())
+      lastReport.set(uuid, Date.now())
       if (find(uuid) === undefined) {
         put(newJob(uuid))
-        // The job may have begun before this page heard of it, or even be over.
+        // The job may have begun before this page received its first event, or even be over.
         void ask(uuid, false)
       }
     },
@@ -162,7 +162,7 @@ export function createExportProgress(options: ExportProgressOptions): ExportProg
         const before = find(uuid)
         if (before) advance(before, applyRecord(before, record), true)
       } catch (cause) {
-        // It has ended meanwhile, or is gone: the record tells.
+        // It has ended meanwhile, or is gone: the record says.
         void ask(uuid, true)
         throw cause
       }

@@ -72,7 +72,7 @@ describe('useChannel', () => {
     expect(state.value).toBe('live')
   })
 
-  it('takes the fresh name at once and forgets the old retry', async () => {
+  it('takes the fresh name at once and cancels the old retry', async () => {
     const { line, channel } = listen('/export/old')
     line.open[0]?.refuse()
     await flushPromises()

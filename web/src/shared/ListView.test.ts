@@ -144,7 +144,7 @@ describe('ListView', { timeout: 30_000 }, () => {
     expect(find('list-clear').exists()).toBe(false)
   })
 
-  it('forgets what is ticked when the filters change, not when the page does', async () => {
+  it('clears the ticks when the filters change, not when the page does', async () => {
     const { wrapper, router } = await show('/rows', rows)
     const table = wrapper.findComponent(DataTable)
     await wrapper.find('.el-table__body .el-checkbox input').setValue(true)
@@ -158,7 +158,7 @@ describe('ListView', { timeout: 30_000 }, () => {
     expect(ticks()).toEqual([1, 0])
   })
 
-  it('tells an error in words and asks again', async () => {
+  it('shows an error in words and asks again', async () => {
     const { find, load } = await show('/rows', [], new ApiError('server', '服务器错误'))
     expect(find('error-message').text()).toContain('服务器错误')
     expect(find('list-clear').exists()).toBe(false)

@@ -77,7 +77,7 @@ describe('unwrap', () => {
     expect(refusalOf('native', 422, { ...body, errors: body.errors.slice(0, 2) }).fields).toEqual({ a: '太长，不是数字' })
   })
 
-  it('tells a request id where support needs it', () => {
+  it('shows a request id where support needs it', () => {
     expect(errorHint(refusalOf('A', 500, undefined, { 'X-Request-Id': 'r-2' }))).toBe('请求编号 r-2')
     expect(errorHint(refusalOf('B', 200, { status: 1, msg: 'x' }, { 'X-Request-Id': 'r-2' }))).toBe('')
   })

@@ -1,7 +1,7 @@
 import { ApiError, fallbackMessage, type ErrorKind } from './errors'
 
 /**
- * The shapes in which the server's systems answer. A, B and E tell failures with HTTP 200, C and D with the status as
+ * The shapes in which the server's systems answer. A, B and E report failures with HTTP 200, C and D with the status as
  * well; native is the export engine's own API: plain JSON, errors as problem documents.
  */
 export type Envelope = 'A' | 'B' | 'C' | 'D' | 'E' | 'native'
@@ -39,7 +39,7 @@ export function unwrap(envelope: Envelope, answer: Answer): unknown {
   }
 }
 
-/** Code 401 inside an answer of HTTP 200 means "not permitted"; a dead session is told by the HTTP status alone. */
+/** Code 401 inside an answer of HTTP 200 means "not permitted"; only the HTTP status says that a session is over. */
 function kindOfA(body: Fields): ErrorKind {
   if (body.code === 401) return 'forbidden'
   if (body.code === 404) return 'notFound'

@@ -72,7 +72,7 @@ export function toApiError(cause: unknown): ApiError {
   return new ApiError('server', fallbackMessages.server)
 }
 
-/** A request that was given up because a newer one replaced it is nobody's error. */
+/** A request that was given up because a newer one replaced it is not an error to show. */
 export function isAbort(cause: unknown): boolean {
   return cause instanceof DOMException && cause.name === 'AbortError'
 }
@@ -100,7 +100,7 @@ function fieldTexts({ fields }: ApiError, labels: FieldLabels, between: string):
   return Object.entries(fields).map(([field, why]) => `${labels[field] ?? commonLabels[field] ?? field}${between}${why}`)
 }
 
-/** A message that only lists the fields by their technical names: the fields themselves tell the same under their labels. */
+/** A message that only lists the fields by their technical names: the form shows the same under the labels of the fields. */
 function listsFields({ message, fields }: ApiError): boolean {
   return Object.keys(fields).some((field) => message === field || message.startsWith(`${field} `))
 }

@@ -8,7 +8,7 @@ interface FieldBase<K extends string> {
   label: string
 }
 
-/** One control of a FilterForm. A value is text as it stands in the address; a range sets two of them. */
+/** One control of a FilterForm. A value is the text in the address; a range sets two of them. */
 export type FilterField<K extends string> =
   | (FieldBase<K> & { type: 'text'; placeholder?: string; maxLength?: number })
   | (FieldBase<K> & { type: 'select'; options: FilterOption[] })

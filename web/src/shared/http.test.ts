@@ -41,7 +41,7 @@ describe('request', () => {
     expect(fetchMock.mock.calls[0]?.[1]?.headers).toEqual({ Accept: 'application/json' })
   })
 
-  it('tells everybody that the session is over, once per answer', async () => {
+  it('announces the end of the session, once per answer', async () => {
     const ended = vi.fn()
     const stop = onUnauthenticated(ended)
     answer(401, '{"code":401,"remark":"请先登录"}')

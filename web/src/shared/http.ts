@@ -67,7 +67,7 @@ async function send(path: string, { method = 'GET', query, body, headers: more, 
   }
 }
 
-/** A body that is not JSON, such as a proxy's error page, counts as none: the status still tells what happened. */
+/** A body that is not JSON, such as a proxy's error page, counts as none: the status still says what happened. */
 async function decode(response: Response): Promise<unknown> {
   const text = await response.text()
   if (text === '') return undefined

@@ -1,6 +1,6 @@
 import type { LocationQuery, LocationQueryRaw } from 'vue-router'
 
-/** What a list shows, as it stands in the address: filters by name, empty when unset. */
+/** What a list shows, read from the address: filters by name, empty when unset. */
 export interface ListState<K extends string> {
   filters: Record<K, string>
   page: number

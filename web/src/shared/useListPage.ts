@@ -18,7 +18,7 @@ export interface ListPage<K extends string, Row> {
   /** The last page on which this search has shown rows, 1 before it has: where to turn from a page without any. */
   lastHeld: Ref<number>
   loading: Ref<boolean>
-  /** Something has been shown or told already: before that the page shows a skeleton. */
+  /** Rows or an error have been shown already: before that the page shows a skeleton. */
   loaded: Ref<boolean>
   error: ShallowRef<ApiError | null>
   search(filters: Record<K, string>): void
@@ -93,7 +93,7 @@ export function useListPage<K extends string, Row>(
 
   /**
    * Rows may have gone since the address was made; an empty page would look like an empty list. Where an estimate was too
-   * high there is no telling how far back to go: the table offers lastHeld.
+   * high it does not say how far back to go: the table offers lastHeld.
    */
   function stepBackFromBeyondTheEnd(result: ListResult<Row>): void {
     const { page, perPage } = state.value

@@ -31,7 +31,7 @@ export async function removeContact({ id, version }: Contact): Promise<void> {
   await request('D', `${contactsPath}/${id}`, { method: 'DELETE', headers: { 'If-Match': `"${version}"` } })
 }
 
-/** Sends a file of JSON Lines. Lines that are wrong are told in the report and do not keep the others out. */
+/** Sends a file of JSON Lines. Bad lines are listed in the report and do not keep the others out. */
 export async function importContacts(file: Blob): Promise<ImportReport> {
   return (await request<ImportReport>('D', `${contactsPath}/import`, { method: 'POST', body: file })).data
 }

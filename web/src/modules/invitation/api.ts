@@ -1,6 +1,6 @@
 import { request, type QueryValue } from '@/shared/http'
 import type { ListResult } from '@/shared/useListPage'
-import type { Exhibition, Invitation, Verdict } from './types'
+import type { Exhibition, Invitation, Decision } from './types'
 
 export const invitationsPath = '/api/admin/invitations'
 
@@ -20,12 +20,12 @@ export async function searchExhibitions(name: string, signal: AbortSignal): Prom
   return data.models
 }
 
-const verdictPaths: Record<Verdict, string> = { approved: 'approve', rejected: 'reject' }
+const decisionPaths: Record<Decision, string> = { approved: 'approve', rejected: 'reject' }
 
 /** Decides about one invitation; the answer is the invitation with the decision, not yet applied. */
-export async function decide(id: number, verdict: Verdict, reason: string): Promise<Invitation> {
+export async function decide(id: number, decision: Decision, reason: string): Promise<Invitation> {
   const body = { approve_description: reason }
-  return (await request<Invitation>('A', `${invitationsPath}/${id}/${verdictPaths[verdict]}`, { method: 'PUT', body })).data
+  return (await request<Invitation>('A', `${invitationsPath}/${id}/${decisionPaths[decision]}`, { method: 'PUT', body })).data
 }
 
 /** An accepted decision about several invitations. */
@@ -40,7 +40,7 @@ export interface BulkDecision {
 /** The most invitations of one decision. */
 export const mostAtOnce = 1000
 
-export async function decideAll(ids: number[], verdict: Verdict, reason: string): Promise<BulkDecision> {
+export async function decideAll(ids: number[], decision: Decision, reason: string): Promise<BulkDecision> {
   const body = { ids, approve_description: reason }
-  return (await request<BulkDecision>('A', `${invitationsPath}/${verdictPaths[verdict]}`, { method: 'PUT', body })).data
+  return (await request<BulkDecision>('A', `${invitationsPath}/${decisionPaths[decision]}`, { method: 'PUT', body })).data
 }

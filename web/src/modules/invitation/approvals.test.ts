@@ -34,7 +34,7 @@ describe('applyProgress', () => {
     expect(play([progress(6), progress(10), progress(8)])[0]).toMatchObject({ done: 10, state: 'done' })
   })
 
-  it('tells why a job failed', () => {
+  it('shows why a job failed', () => {
     const bars = play([progress(4), progress(4, { status: 'failure', error: { code: 'x', message: '数据库暂时不可用' } })])
     expect(bars[0]).toMatchObject({ done: 4, state: 'failure', error: '数据库暂时不可用' })
     expect(play([progress(4), progress(4, { status: 'failure' })])[0]?.error).toContain('重新审批')

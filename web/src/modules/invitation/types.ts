@@ -21,17 +21,17 @@ export interface Invitation {
   user: InvitedUser | null
   recommend_user: { id: number; phone: string } | null
   exhibition: Exhibition | null
-  /** What was decided; until a job has applied it, approve_status is still applying. */
-  decision: Verdict | null
+  /** The claimed decision; until a job has applied it, approve_status is still applying. */
+  decision: Decision | null
   decided_by: { id: number; name: string } | null
   decided_at: string | null
 }
 
-export type Verdict = 'approved' | 'rejected'
+export type Decision = 'approved' | 'rejected'
 
-export const verdictNames: Record<Verdict, string> = { approved: '通过', rejected: '拒绝' }
+export const decisionNames: Record<Decision, string> = { approved: '通过', rejected: '拒绝' }
 
-/** Nobody has decided about it yet. */
+/** It is not decided yet. */
 export function awaitsDecision({ approve_status, decision }: Invitation): boolean {
   return approve_status === 'applying' && decision === null
 }

@@ -36,14 +36,14 @@ it('moves the bar with every event, and refreshes once for a burst', () => {
   expect(approvals.bars.value).toEqual([])
 })
 
-it('keeps what events told before the answer came', () => {
+it('keeps events that came before the answer', () => {
   const { line, approvals } = start()
   line.push(progress(2))
   approvals.follow('u-1', 3)
   expect(approvals.bars.value).toMatchObject([{ done: 2 }])
 })
 
-it('looks again while rows wait, without any push, and not after', () => {
+it('polls while rows wait, without any push, and not after', () => {
   const { refresh, waiting } = start()
   waiting.now = true
   vi.advanceTimersByTime(2 * lookEvery)

@@ -15,7 +15,7 @@ export interface Approvals {
 }
 
 export interface ApprovalsOptions {
-  /** Null for people who hear of no decisions. */
+  /** Null for people who receive no decisions. */
   channel: Readonly<Ref<string | null>>
   /** Brings the rows up to date; called soon after every piece of news, once for a burst of them. */
   refresh: () => void

@@ -7,7 +7,7 @@ const person = (id: number): Me => ({ id, name: '某人', role: 2, permissions: 
 
 beforeEach(() => setActivePinia(createPinia()))
 
-it('forgets the counts of a person who has left', () => {
+it('clears the counts of a person who has left', () => {
   const session = useSession()
   session.me = person(1)
   const messages = useMessages()

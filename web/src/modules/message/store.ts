@@ -48,7 +48,7 @@ export const useMessages = defineStore('messages', () => {
     try {
       await taking(listMessages('waitHandle', {}), (answer) => answer.counts)
     } catch {
-      // the next push or answer tells
+      // the next push or answer brings the counts
     }
   }
 

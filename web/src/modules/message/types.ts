@@ -1,4 +1,4 @@
-/** An event told to a person. */
+/** One event for one person. */
 export interface Message {
   id: number
   plugin: string
