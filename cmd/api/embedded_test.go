@@ -12,6 +12,8 @@ import (
 
 	"github.com/xuri/excelize/v2"
 	"go.uber.org/goleak"
+
+	"exporthub/test/program"
 )
 
 func TestEmbeddedFromStartToDownload(t *testing.T) {
@@ -23,32 +25,32 @@ func TestEmbeddedFromStartToDownload(t *testing.T) {
 	}
 	for path, want := range map[string]string{"/healthz": `"ok"`, "/readyz": `"redis":"ok"`, "/metrics": "exporthub_http_request_seconds"} {
 		if path == "/metrics" {
-			a.do("GET", "/api/user/me", nil) // so that there is a figure
+			a.Do("GET", "/api/user/me", nil) // so that there is a figure
 		}
-		if res := a.do("GET", path, nil); res.status != 200 || !strings.Contains(string(res.body), want) {
-			t.Errorf("%s answers %d %.200s", path, res.status, res.body)
+		if res := a.Do("GET", path, nil); res.Status != 200 || !strings.Contains(string(res.Body), want) {
+			t.Errorf("%s answers %d %.200s", path, res.Status, res.Body)
 		}
 	}
-	token := a.login("admin")
-	res := a.do("GET", "/api/admin/invitations?export_format=xlsx&approve_status=approved", nil, "ACCESS-TOKEN", token)
+	token := a.Login("admin")
+	res := a.Do("GET", "/api/admin/invitations?export_format=xlsx&approve_status=approved", nil, "ACCESS-TOKEN", token)
 	var queued struct {
 		Code   int
 		Remark string
 		Data   struct{ UUID, Channel string }
 	}
-	res.json(t, &queued)
+	res.JSON(t, &queued)
 	if queued.Code != 0 || queued.Remark != "导出任务已经加入队列,请耐心等待" || queued.Data.UUID == "" || queued.Data.Channel == "" {
-		t.Fatalf("got %s", res.body)
+		t.Fatalf("got %s", res.Body)
 	}
-	j := a.finished(token, queued.Data.UUID)
+	j := a.Finished(token, queued.Data.UUID)
 	if j.Status != "success" || j.Progress != 100 || j.FileURL == nil {
 		t.Fatalf("ended %+v", j)
 	}
-	file := a.do("GET", pathOf(t, *j.FileURL), nil)
-	if file.status != 200 || int64(len(file.body)) != *j.FileSize {
-		t.Fatalf("the file answers %d with %d bytes, told %d", file.status, len(file.body), *j.FileSize)
+	file := a.Do("GET", program.PathOf(t, *j.FileURL), nil)
+	if file.Status != 200 || int64(len(file.Body)) != *j.FileSize {
+		t.Fatalf("the file answers %d with %d bytes, told %d", file.Status, len(file.Body), *j.FileSize)
 	}
-	book, err := excelize.OpenReader(bytes.NewReader(file.body))
+	book, err := excelize.OpenReader(bytes.NewReader(file.Body))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,7 +59,7 @@ func TestEmbeddedFromStartToDownload(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	list := a.do("GET", "/api/admin/invitations?approve_status=approved&per_page=1000", nil, "ACCESS-TOKEN", token)
+	list := a.Do("GET", "/api/admin/invitations?approve_status=approved&per_page=1000", nil, "ACCESS-TOKEN", token)
 	var shown struct {
 		Data struct {
 			TotalCount int `json:"total_count"`
@@ -67,7 +69,7 @@ func TestEmbeddedFromStartToDownload(t *testing.T) {
 			}
 		}
 	}
-	list.json(t, &shown)
+	list.JSON(t, &shown)
 	if len(rows) != shown.Data.TotalCount+1 || *j.Count != int64(shown.Data.TotalCount) || shown.Data.TotalCount == 0 {
 		t.Fatalf("the file has %d rows, the list %d", len(rows)-1, shown.Data.TotalCount)
 	}
@@ -81,7 +83,7 @@ func TestEmbeddedFromStartToDownload(t *testing.T) {
 func TestEmbeddedKeepsItsDataAndItsTokens(t *testing.T) {
 	dir := t.TempDir()
 	first := startIn(t, dir)
-	token := first.login("admin")
+	token := first.Login("admin")
 	if err := first.stop(); err != nil {
 		t.Fatal(err)
 	}
@@ -90,24 +92,24 @@ func TestEmbeddedKeepsItsDataAndItsTokens(t *testing.T) {
 		t.Errorf("the kept secret: %v, %v", secret, err)
 	}
 	second := startIn(t, dir)
-	res := second.do("GET", "/api/user/me", nil, "ACCESS-TOKEN", token)
-	if res.status != 200 {
-		t.Errorf("the token of before the restart answers %d %s", res.status, res.body)
+	res := second.Do("GET", "/api/user/me", nil, "ACCESS-TOKEN", token)
+	if res.Status != 200 {
+		t.Errorf("the token of before the restart answers %d %s", res.Status, res.Body)
 	}
-	list := second.do("GET", "/api/admin/invitations", nil, "ACCESS-TOKEN", token)
-	if !strings.Contains(string(list.body), `"total_count":300`) {
-		t.Errorf("demo rows after a restart: %.200s", list.body)
+	list := second.Do("GET", "/api/admin/invitations", nil, "ACCESS-TOKEN", token)
+	if !strings.Contains(string(list.Body), `"total_count":300`) {
+		t.Errorf("demo rows after a restart: %.200s", list.Body)
 	}
 }
 
 func TestEverythingStartedHasEnded(t *testing.T) {
 	before := goleak.IgnoreCurrent()
 	a := startEmbedded(t)
-	token := a.login("13800000002")
-	res := a.do("GET", "/api/admin/invitations?export_format=csv", nil, "ACCESS-TOKEN", token)
+	token := a.Login("13800000002")
+	res := a.Do("GET", "/api/admin/invitations?export_format=csv", nil, "ACCESS-TOKEN", token)
 	var queued struct{ Data struct{ UUID string } }
-	res.json(t, &queued)
-	a.finished(token, queued.Data.UUID)
+	res.JSON(t, &queued)
+	a.Finished(token, queued.Data.UUID)
 	if err := a.stop(); err != nil {
 		t.Fatal(err)
 	}
@@ -126,22 +128,22 @@ func TestEverythingStartedHasEnded(t *testing.T) {
 
 func TestNothingSecretIsLogged(t *testing.T) {
 	a := startEmbedded(t, "LOG_LEVEL=debug")
-	token := a.login("admin")
-	me := a.do("GET", "/api/user/me", nil, "Authorization", "Bearer "+token)
+	token := a.Login("admin")
+	me := a.Do("GET", "/api/user/me", nil, "Authorization", "Bearer "+token)
 	var who struct {
 		Data struct {
 			Channel string `json:"export_channel"`
 		}
 	}
-	me.json(t, &who)
-	res := a.do("GET", "/api/admin/invitations?export_format=csv&user_phone=13800000001", nil, "ACCESS-TOKEN", token)
+	me.JSON(t, &who)
+	res := a.Do("GET", "/api/admin/invitations?export_format=csv&user_phone=13800000001", nil, "ACCESS-TOKEN", token)
 	var queued struct{ Data struct{ UUID string } }
-	res.json(t, &queued)
-	j := a.finished(token, queued.Data.UUID)
-	a.do("GET", pathOf(t, *j.FileURL), nil)
-	a.do("POST", "/faye", []map[string]any{{"channel": "/meta/handshake", "version": "1.0",
+	res.JSON(t, &queued)
+	j := a.Finished(token, queued.Data.UUID)
+	a.Do("GET", program.PathOf(t, *j.FileURL), nil)
+	a.Do("POST", "/faye", []map[string]any{{"channel": "/meta/handshake", "version": "1.0",
 		"supportedConnectionTypes": []string{"long-polling"}, "ext": map[string]string{"access_token": token}}})
-	a.do("GET", "/faye?message=%5B%7B%22channel%22%3A%22"+who.Data.Channel+"%22%7D%5D&jsonp=cb", nil)
+	a.Do("GET", "/faye?message=%5B%7B%22channel%22%3A%22"+who.Data.Channel+"%22%7D%5D&jsonp=cb", nil)
 	if err := a.stop(); err != nil {
 		t.Fatal(err)
 	}
@@ -163,25 +165,25 @@ func TestNothingSecretIsLogged(t *testing.T) {
 // The list of exhibitions is exported as it is filtered, like every other.
 func TestTheExhibitionsAsAFile(t *testing.T) {
 	a := startEmbedded(t, "DEMO_ROWS=5")
-	token := a.login("13800000002")
+	token := a.Login("13800000002")
 	query := "/api/admin/exhibitions?per_page=1000&name=" + url.QueryEscape("深圳")
 	var shown struct {
 		Data struct{ Models []struct{ Name string } }
 	}
-	a.do("GET", query, nil, "ACCESS-TOKEN", token).json(t, &shown)
+	a.Do("GET", query, nil, "ACCESS-TOKEN", token).JSON(t, &shown)
 	var queued struct {
 		Remark string
 		Data   struct{ UUID string }
 	}
-	a.do("GET", query+"&export_format=csv-raw&columns=name", nil, "ACCESS-TOKEN", token).json(t, &queued)
+	a.Do("GET", query+"&export_format=csv-raw&columns=name", nil, "ACCESS-TOKEN", token).JSON(t, &queued)
 	if queued.Remark != "导出任务已经加入队列,请耐心等待" {
 		t.Fatalf("answered %+v", queued)
 	}
-	j := a.finished(token, queued.Data.UUID)
+	j := a.Finished(token, queued.Data.UUID)
 	if j.FileURL == nil {
 		t.Fatalf("ended %+v", j)
 	}
-	lines := strings.Fields(string(a.do("GET", pathOf(t, *j.FileURL), nil).body))
+	lines := strings.Fields(string(a.Do("GET", program.PathOf(t, *j.FileURL), nil).Body))
 	if len(shown.Data.Models) == 0 || len(lines) != len(shown.Data.Models)+1 {
 		t.Fatalf("the file has %q, the list %+v", lines, shown.Data.Models)
 	}
@@ -190,7 +192,7 @@ func TestTheExhibitionsAsAFile(t *testing.T) {
 			t.Errorf("line %d is %s, want %s", i+1, lines[i+1], e.Name)
 		}
 	}
-	if res := a.do("GET", query+"&export_format=csv", nil, "ACCESS-TOKEN", a.login("13800000003")); !strings.Contains(string(res.body), "你没有应用导出的权限") {
-		t.Errorf("who may not export is answered %s", res.body)
+	if res := a.Do("GET", query+"&export_format=csv", nil, "ACCESS-TOKEN", a.Login("13800000003")); !strings.Contains(string(res.Body), "你没有应用导出的权限") {
+		t.Errorf("who may not export is answered %s", res.Body)
 	}
 }

@@ -40,12 +40,12 @@ func declared(t *testing.T) []httpapi.Route {
 // Everything mounted is described, and the description is served with a viewer from our own server.
 func TestTheDescriptionIsServed(t *testing.T) {
 	a := startEmbedded(t, "DEMO_ROWS=1")
-	res := a.do("GET", "/api/openapi.json", nil)
+	res := a.Do("GET", "/api/openapi.json", nil)
 	var doc struct {
 		OpenAPI string
 		Paths   map[string]map[string]any
 	}
-	res.json(t, &doc)
+	res.JSON(t, &doc)
 	if !strings.HasPrefix(doc.OpenAPI, "3.1") {
 		t.Errorf("openapi %q", doc.OpenAPI)
 	}
@@ -54,15 +54,15 @@ func TestTheDescriptionIsServed(t *testing.T) {
 			t.Errorf("%s %s is not described", r.Method, r.Path)
 		}
 	}
-	page := a.do("GET", "/api/docs", nil)
-	if page.status == http.StatusMovedPermanently || page.status == http.StatusFound {
-		page = a.do("GET", page.header.Get("Location"), nil)
+	page := a.Do("GET", "/api/docs", nil)
+	if page.Status == http.StatusMovedPermanently || page.Status == http.StatusFound {
+		page = a.Do("GET", page.Header.Get("Location"), nil)
 	}
-	if page.status != 200 || !strings.Contains(page.header.Get("Content-Type"), "text/html") {
-		t.Errorf("the viewer answers %d %s", page.status, page.header.Get("Content-Type"))
+	if page.Status != 200 || !strings.Contains(page.Header.Get("Content-Type"), "text/html") {
+		t.Errorf("the viewer answers %d %s", page.Status, page.Header.Get("Content-Type"))
 	}
 	for _, outside := range []string{"https://", "http://", "//cdn"} {
-		if strings.Contains(string(page.body), "src=\""+outside) || strings.Contains(string(page.body), "href=\""+outside) {
+		if strings.Contains(string(page.Body), "src=\""+outside) || strings.Contains(string(page.Body), "href=\""+outside) {
 			t.Errorf("the viewer loads something from %s", outside)
 		}
 	}
@@ -75,11 +75,11 @@ func TestUnknownPaths(t *testing.T) {
 		"/media/": 404, "/admin/message/waithandle": 404, "/admin/nothing": 404, "/business/1/nothing": 404,
 		"/business//admin/message/unread": 404, "/business//admin/message/7/read": 404,
 	} {
-		if res := a.do("GET", path, nil); res.status != want || strings.Contains(res.header.Get("Content-Type"), "text/html") {
-			t.Errorf("%s answers %d %s, want %d and no page", path, res.status, res.header.Get("Content-Type"), want)
+		if res := a.Do("GET", path, nil); res.Status != want || strings.Contains(res.Header.Get("Content-Type"), "text/html") {
+			t.Errorf("%s answers %d %s, want %d and no page", path, res.Status, res.Header.Get("Content-Type"), want)
 		}
 	}
-	if res := a.do("DELETE", "/api/admin/invitations", nil); res.status != 405 {
-		t.Errorf("a method nobody declared answers %d, want 405", res.status)
+	if res := a.Do("DELETE", "/api/admin/invitations", nil); res.Status != 405 {
+		t.Errorf("a method nobody declared answers %d, want 405", res.Status)
 	}
 }

@@ -1,0 +1,9 @@
+package faults
+
+import (
+	"testing"
+
+	"exporthub/pkg/testkit"
+)
+
+func TestMain(m *testing.M) { testkit.Main(m) }

@@ -1,0 +1,165 @@
+package subscriber
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"exporthub/pkg/testkit"
+	"exporthub/test/program"
+)
+
+// endLimit is how long a client may take to receive an end: a poll that is being held (45 s), and the
+// retry of a stock client after it.
+const endLimit = 90 * time.Second
+
+// Fleet is a process of stock clients that stay.
+type Fleet struct {
+	Leave func() // ends the clients; what they received stays
+
+	t    testing.TB
+	errs *program.Output
+
+	mu       sync.Mutex
+	clients  map[int]bool               // those whose subscription is confirmed
+	received map[int]map[string][]Event // by client and job
+}
+
+// StartFleet starts clients: endpoint, transport and channel of each.
+func StartFleet(t testing.TB, args ...string) *Fleet {
+	t.Helper()
+	f := &Fleet{
+		t:        t,
+		errs:     &program.Output{},
+		clients:  map[int]bool{},
+		received: map[int]map[string][]Event{},
+	}
+	cmd, out := node(t, f.errs, "fleet.mjs", args)
+	read := make(chan struct{})
+	go func() {
+		defer close(read)
+		scan := bufio.NewScanner(out)
+		scan.Buffer(nil, maxLine)
+		for scan.Scan() {
+			f.take(scan.Bytes())
+		}
+	}()
+	f.Leave = sync.OnceFunc(func() {
+		_ = cmd.Process.Kill()
+		<-read // before Wait, which closes the pipe under the reader
+		_ = cmd.Wait()
+	})
+	t.Cleanup(func() {
+		f.Leave()
+		if t.Failed() {
+			t.Logf("the clients say: %s", f.errs)
+		}
+	})
+	return f
+}
+
+func (f *Fleet) take(text []byte) {
+	var l struct {
+		Client     int
+		Event      *Event
+		Subscribed string
+		Refused    int
+		Message    string
+	}
+	if err := json.Unmarshal(text, &l); err != nil {
+		f.t.Errorf("a client says %s: %v", text, err)
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch {
+	case l.Event != nil:
+		if f.received[l.Client] == nil {
+			f.received[l.Client] = map[string][]Event{}
+		}
+		f.received[l.Client][l.Event.UUID] = append(f.received[l.Client][l.Event.UUID], *l.Event)
+	case l.Subscribed != "":
+		f.clients[l.Client] = true
+	default:
+		f.t.Errorf("client %d was refused: %d %s", l.Client, l.Refused, l.Message)
+	}
+}
+
+// Subscribed waits until so many clients are.
+func (f *Fleet) Subscribed(n int) {
+	f.t.Helper()
+	testkit.Eventually(f.t, time.Minute, func() bool { return len(f.Clients()) == n }, "%d clients to be subscribed", n)
+}
+
+// Clients are the numbers of the clients that are subscribed, in order.
+func (f *Fleet) Clients() []int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Sorted(maps.Keys(f.clients))
+}
+
+// Of returns what a client received about a job.
+func (f *Fleet) Of(client int, uuid string) []Event {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.received[client][uuid])
+}
+
+// Ended waits until every client has received the end of a job, and fails when one received another
+// end, or the end twice.
+func (f *Fleet) Ended(uuid, state string) {
+	f.t.Helper()
+	for _, client := range f.Clients() {
+		f.EndedFor(client, uuid, state)
+	}
+}
+
+// EndedFor is Ended for one client.
+func (f *Fleet) EndedFor(client int, uuid, state string) {
+	f.t.Helper()
+	deadline := time.Now().Add(endLimit)
+	for {
+		problem := endsIn(f.Of(client, uuid), state)
+		if problem == "" {
+			return
+		}
+		if problem != noEnd || time.Now().After(deadline) {
+			f.t.Errorf("client %d, job %s: %s", client, uuid, problem)
+			return
+		}
+		<-time.After(50 * time.Millisecond) // between two polls of what came
+	}
+}
+
+const noEnd = "received no end"
+
+// endsIn says what is wrong with the ends that a client received; a replayed one may repeat the first.
+func endsIn(events []Event, state string) string {
+	live, ended := 0, false
+	for _, e := range events {
+		if !Over(e) {
+			if ended && !e.Replayed {
+				return fmt.Sprintf("received %s after the end", e.Status)
+			}
+			continue
+		}
+		if ended = true; e.Status != state {
+			return fmt.Sprintf("received %s, the job ended as %s", e.Status, state)
+		}
+		if !e.Replayed {
+			live++
+		}
+	}
+	switch {
+	case !ended:
+		return noEnd
+	case live > 1:
+		return fmt.Sprintf("received the end %d times", live)
+	}
+	return ""
+}

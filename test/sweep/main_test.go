@@ -1,0 +1,9 @@
+package sweep
+
+import (
+	"testing"
+
+	"exporthub/pkg/testkit"
+)
+
+func TestMain(m *testing.M) { testkit.Main(m) }
