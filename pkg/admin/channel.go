@@ -10,6 +10,8 @@ import (
 	"exporthub/pkg/errs"
 )
 
+// personName is a person's id in a channel's name, in its only spelling. Without it "+7" and
+// "007" would name person 7 too, and subscriptions could be multiplied.
 var personName = regexp.MustCompile(`^[1-9][0-9]{0,18}$`)
 
 // PersonChannel is the name of a person's channel under a prefix such as "/message/". The stream

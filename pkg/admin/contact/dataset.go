@@ -24,6 +24,8 @@ const notes = "notes"
 // view is what the caller of ctx may see of the columns. The list and the file use the same one.
 func (s *service) view(ctx context.Context) dataset.View { return s.dataset().View(auth.From(ctx).Can) }
 
+// dataset is the list of records as a file. The columns are the ten of the document, in its
+// order.
 func (s *service) dataset() dataset.Dataset {
 	type field = dataset.Field[Contact]
 	column := func(key, title string, t dataset.Type) dataset.Column {

@@ -17,6 +17,7 @@ import (
 
 const tag = listTitle
 
+// routes are the documented two of 003 and ours: create, change, delete, import.
 func (s *service) routes() []httpapi.Route {
 	return []httpapi.Route{
 		httpapi.Handle("GET", "/api/contacts", httpapi.D, permissionRead, httpapi.Doc{
@@ -50,6 +51,7 @@ func (s *service) routes() []httpapi.Route {
 	}
 }
 
+// listIn is the request of the list, which is also the request of its export.
 type listIn struct {
 	Filter
 	httpapi.PagingD
@@ -95,6 +97,7 @@ func newRow(ctx context.Context, view dataset.View, v Contact) row {
 	return r
 }
 
+// handleList answers with a page of records, or with the ticket of an export.
 func (s *service) handleList(ctx context.Context, in listIn) (httpapi.Reply[admin.ListOrTicket[httpapi.PageD[row]]], error) {
 	return admin.List(ctx, s.Exports, DatasetName, &in.Filter, in.ExportParams, func() (httpapi.PageD[row], error) {
 		result, err := s.list(ctx, in.Filter, in.PageRequest())
@@ -106,6 +109,8 @@ func (s *service) handleList(ctx context.Context, in listIn) (httpapi.Reply[admi
 	})
 }
 
+// exportIn is the request of the documented export. It has no columns, ids or format: the old
+// page knows none of them.
 type exportIn struct {
 	Filter
 }
@@ -119,8 +124,11 @@ type exportOut struct {
 	dataset.Ticket
 }
 
+// extension is the documented format of the file. The name without it is what the job stores.
 const extension = ".xlsx"
 
+// handleExport queues an export and waits for it, since the old page expects a finished file in
+// the answer (spec/api.md section 6).
 func (s *service) handleExport(ctx context.Context, in exportIn) (exportOut, error) {
 	now := s.Now()
 	name := "contacts_export_" + now.In(s.Location).Format("20060102_150405") + "_" + fourBytes()
@@ -153,12 +161,15 @@ func fourBytes() string {
 	return hex.EncodeToString(b[:])
 }
 
+// createIn is a new record. Name and contact are required here and optional in changeIn, so
+// they are not in Details.
 type createIn struct {
 	Name    string `json:"name" required:"true" minLength:"1" maxLength:"100" doc:"联系人姓名"`
 	Contact string `json:"contact" required:"true" minLength:"1" maxLength:"100" doc:"电话或微信" example:"13800000001"`
 	Details
 }
 
+// handleCreate stores a record and answers with it as the caller may see it.
 func (s *service) handleCreate(ctx context.Context, in createIn) (row, error) {
 	if err := in.check(s.Location); err != nil {
 		return row{}, err
@@ -192,6 +203,7 @@ func (s Seen) version(other httpapi.Opt[int64]) (*int64, error) {
 	return &n, nil
 }
 
+// changeIn is a change of a record: the fields it carries, and the version the caller has read.
 type changeIn struct {
 	ID      int64               `json:"id" minimum:"1"`
 	Name    httpapi.Opt[string] `json:"name" maxLength:"100" doc:"联系人姓名"`
@@ -201,6 +213,7 @@ type changeIn struct {
 	Seen
 }
 
+// handleChange changes a record and answers with its new state.
 func (s *service) handleChange(ctx context.Context, in changeIn) (row, error) {
 	version, err := in.version(in.Version)
 	if err != nil {
@@ -224,15 +237,18 @@ func (s *service) handleChange(ctx context.Context, in changeIn) (row, error) {
 	return newRow(ctx, s.view(ctx), v), nil
 }
 
+// removeIn names the record to delete. A DELETE has no body, so the version comes in If-Match.
 type removeIn struct {
 	ID int64 `json:"id" minimum:"1"`
 	Seen
 }
 
+// removed is the answer to a deletion. The envelope has no form without data.
 type removed struct {
 	ID int64 `json:"id" doc:"已删除的记录"`
 }
 
+// handleRemove deletes a record.
 func (s *service) handleRemove(ctx context.Context, in removeIn) (removed, error) {
 	version, err := in.version(httpapi.Opt[int64]{})
 	if err != nil {

@@ -33,6 +33,8 @@ var linesTypes = []string{
 	"application/octet-stream", "application/x-www-form-urlencoded",
 }
 
+// importRoute is a plain HTTP handler: httpapi's typed handlers read a whole body into memory
+// first, and this one may have 20 MiB.
 func (s *service) importRoute() httpapi.Route {
 	return httpapi.HandleHTTP("POST", "/api/contacts/import", httpapi.D, permissionWrite, httpapi.Doc{
 		Summary: "批量导入联系记录",
@@ -44,6 +46,8 @@ func (s *service) importRoute() httpapi.Route {
 	}, s.handleImport, httpapi.WithMaxBody(importBytes), httpapi.Takes[importLine](linesTypes...), httpapi.Gives("application/json"))
 }
 
+// handleImport streams the body through an importer. It answers 200 with a report when the
+// whole body was read, whatever became of single lines.
 func (s *service) handleImport(w http.ResponseWriter, r *http.Request) error {
 	if err := checkLines(r); err != nil {
 		return err

@@ -42,6 +42,7 @@ type key struct {
 	contact string
 }
 
+// key returns the record's key. A line without account_id belongs to account 0, which is none.
 func (l importLine) key() key { return key{l.AccountID.Value, strings.TrimSpace(l.Contact)} }
 
 // importReport is the result of an import. Every line that is not blank is counted once, so that
@@ -103,6 +104,8 @@ type importer struct {
 	report  importReport // of the chunks stored so far, and of lines that could not be read
 }
 
+// newImporter starts an import of a person. Its key is random, as nothing in a body identifies
+// it: the same file may be sent twice on purpose.
 func newImporter(s *service, ownerID int64) *importer {
 	return &importer{s: s, key: rand.Text(), ownerID: ownerID, report: importReport{Errors: []lineError{}}}
 }
@@ -151,6 +154,7 @@ func (im *importer) abort(ctx context.Context, cause error) {
 	}
 }
 
+// ended raises ImportEnded with the counts of r. reason is empty unless the import was aborted.
 func (im *importer) ended(ctx context.Context, tx *database.Tx, r importReport, reason string) error {
 	return im.s.Events.Raise(ctx, tx, admin.ImportEnded, admin.Import{
 		Key:       im.key,
@@ -232,6 +236,8 @@ func (c *chunk) keys() []key {
 	return slices.Compact(keys)
 }
 
+// run stores the chunk: it looks the keys up once, merges all lines in memory, then writes only
+// records that changed. Several lines about one record cost one UPDATE.
 func (c *chunk) run(ctx context.Context, tx *database.Tx) error {
 	if len(c.lines) == 0 {
 		return nil

@@ -11,6 +11,7 @@ import (
 //go:embed migrations/*.sql
 var migrations embed.FS
 
+// The permissions of this module. Their names are stored with roles and people.
 const (
 	permissionRead   = "contact.read"
 	permissionWrite  = "contact.write"

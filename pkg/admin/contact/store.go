@@ -52,6 +52,7 @@ func (s *service) query(f Filter, ids []int64) query {
 	return query{where: w, text: search.Parse(f.Search), few: len(ids) > 0}
 }
 
+// anys makes arguments of ids.
 func anys(ids []int64) []any {
 	args := make([]any, len(ids))
 	for i, id := range ids {
@@ -130,6 +131,7 @@ func byID(ctx context.Context, tx *database.Tx, id int64) (Contact, error) {
 	return v, nil
 }
 
+// scan appends the records of a query; rest is constant SQL that follows FROM contacts.
 func scan(ctx context.Context, tx *database.Tx, into []Contact, rest string, args ...any) ([]Contact, error) {
 	into, err := database.Append(ctx, tx, into, scanOne, "SELECT "+columns+" FROM "+table+rest, args...)
 	if err != nil {
@@ -138,6 +140,7 @@ func scan(ctx context.Context, tx *database.Tx, into []Contact, rest string, arg
 	return into, nil
 }
 
+// scanOne reads the columns of one row.
 func scanOne(row database.Scanner) (v Contact, err error) {
 	var contacted database.NullTime
 	var created int64
@@ -151,6 +154,7 @@ func scanOne(row database.Scanner) (v Contact, err error) {
 const written = `name, position, contact, reply_status, wechat_exchanged, account_id, worker_id, notes, contacted_at,
 	created_at, version`
 
+// insertHead begins an INSERT of any number of rows.
 func insertHead(tx *database.Tx) string {
 	return "INSERT INTO " + table + " (" + written + ", " + index.Columns(tx) + ") VALUES "
 }
@@ -160,6 +164,7 @@ func insertRow(tx *database.Tx) string {
 	return "(" + strings.Repeat("?, ", 11) + index.Values(tx) + ")"
 }
 
+// insertArgs are the arguments of insertRow.
 func insertArgs(tx *database.Tx, v Contact) []any {
 	return append([]any{v.Name, v.Position, v.Contact, v.ReplyStatus, v.WechatExchanged, v.AccountID, v.WorkerID, v.Notes,
 		database.Nullable(v.ContactedAt), database.Micros(v.CreatedAt), v.Version}, index.Args(tx, v.text())...)

@@ -43,6 +43,7 @@ func alreadyDecided() error {
 	return &errs.Error{Kind: errs.Conflict, Code: "invitation_decided", Message: "该邀请已审批,请勿重复操作"}
 }
 
+// notFound is the answer for an id without an invitation.
 func notFound(cause error) error { return errs.Wrap(errs.NotFound, "没有这条邀请", cause) }
 
 // decider returns the id of the caller, who becomes the recorded decider. Without a caller it is

@@ -31,6 +31,8 @@ func (s *service) approval() job.Kind {
 	return job.Kind{Name: approvalKind, Run: s.runApproval, Ended: s.approvalEnded, Render: renderApproval}
 }
 
+// readOrder decodes a job's arguments. Arguments that can't be read come from a newer release
+// or from a damaged row: no retry helps, so the error is Invalid, which ends the job.
 func readOrder(j job.Job) (o order, err error) {
 	if err := json.Unmarshal(j.Payload, &o); err != nil {
 		return o, errs.Wrap(errs.Invalid, "审批任务的参数无法读取，请重新审批", err)
@@ -157,6 +159,7 @@ func groups(claimed []Invitation, owner int64) [][]Invitation {
 	return all
 }
 
+// ids are the ids of invitations, in order.
 func ids(list []Invitation) []int64 {
 	all := make([]int64, len(list))
 	for i, v := range list {
@@ -201,6 +204,7 @@ func (s *service) approvalEnded(ctx context.Context, tx *database.Tx, j job.Job)
 	return s.notifyDecider(ctx, tx, j, notice)
 }
 
+// notifyDecider raises ApprovalDecided with one message to the job's owner.
 func (s *service) notifyDecider(ctx context.Context, tx *database.Tx, j job.Job, notice admin.Notice) error {
 	return s.Events.Raise(ctx, tx, admin.ApprovalDecided, admin.Decided{
 		System:  systemName,

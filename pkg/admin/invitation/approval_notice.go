@@ -39,6 +39,8 @@ type problem struct {
 	Message string `json:"message"`
 }
 
+// statusProgress is the status of a running bulk decision, and of its end when it succeeded:
+// the bar is full then, and says so.
 const statusProgress = "progress"
 
 // renderApproval is the kind's Render. A bulk decision publishes every step, a single decision
@@ -90,6 +92,7 @@ func renderApproval(j job.Job) (json.RawMessage, []string) {
 	}), streams
 }
 
+// encoded is an event as JSON.
 func encoded(event any) json.RawMessage {
 	data, err := json.Marshal(event)
 	if err != nil {
@@ -145,6 +148,7 @@ func (o order) notice(to int64, what string, decided ...Invitation) admin.Notice
 	return n
 }
 
+// outcome is the decision in words, as the end of a heading.
 func (o order) outcome() string {
 	if o.Status == Rejected {
 		return "已被拒绝"

@@ -12,6 +12,8 @@ import (
 
 const tag = "邀请"
 
+// routes are the documented ones of 000 and ours: create, the list of exhibitions, bulk
+// decisions.
 func (s *service) routes() []httpapi.Route {
 	return append([]httpapi.Route{
 		httpapi.Handle("GET", "/api/admin/invitations", httpapi.A, permissionRead, httpapi.Doc{
@@ -33,6 +35,7 @@ func (s *service) routes() []httpapi.Route {
 	}, s.approvalRoutes()...)
 }
 
+// listIn is the request of the list, which is also the request of its export.
 type listIn struct {
 	Filter
 	httpapi.PagingA
@@ -59,6 +62,7 @@ type deciderRow struct {
 	Name string `json:"name"`
 }
 
+// userRow is the invited user. Only its phone is never null.
 type userRow struct {
 	ID          int64   `json:"id"`
 	Phone       string  `json:"phone"`
@@ -68,6 +72,7 @@ type userRow struct {
 	Area        *string `json:"area" doc:"地区"`
 }
 
+// recommendRow is the inviter. The document shows only these two fields of one.
 type recommendRow struct {
 	ID    int64  `json:"id"`
 	Phone string `json:"phone"`
@@ -112,6 +117,7 @@ func orNull(s string) *string {
 	return &s
 }
 
+// handleList answers with a page of invitations, or with the ticket of an export.
 func (s *service) handleList(ctx context.Context, in listIn) (httpapi.Reply[admin.ListOrTicket[httpapi.PageA[row]]], error) {
 	return admin.List(ctx, s.Exports, DatasetName, &in.Filter, in.ExportParams, func() (httpapi.PageA[row], error) {
 		result, err := s.list(ctx, in.Filter, in.PageRequest())
@@ -123,6 +129,8 @@ func (s *service) handleList(ctx context.Context, in listIn) (httpapi.Reply[admi
 	})
 }
 
+// createIn is a new invitation. Phones are checked loosely, since exhibitions have guests from
+// abroad.
 type createIn struct {
 	ExhibitionID   int64  `json:"exhibition_id" required:"true" minimum:"1" doc:"展会id"`
 	UserPhone      string `json:"user_phone" required:"true" maxLength:"32" pattern:"^\\s*\\+?[0-9][0-9-]{4,30}\\s*$" patternDescription:"电话号码" doc:"被邀请人手机号"`
@@ -133,6 +141,7 @@ type createIn struct {
 	Area           string `json:"area,omitempty" maxLength:"200" doc:"地区"`
 }
 
+// handleCreate stores an invitation and answers with it as the caller may see it.
 func (s *service) handleCreate(ctx context.Context, in createIn) (row, error) {
 	v, err := s.create(ctx, creation{
 		ExhibitionID:   in.ExhibitionID,
@@ -158,6 +167,7 @@ type exhibitionsIn struct {
 	httpapi.ExportParams
 }
 
+// handleExhibitions answers with a page of exhibitions, or with the ticket of an export.
 func (s *service) handleExhibitions(ctx context.Context, in exhibitionsIn) (httpapi.Reply[admin.ListOrTicket[httpapi.PageA[exhibitionRow]]], error) {
 	return admin.List(ctx, s.Exports, exhibitionDataset, &in.ExhibitionFilter, in.ExportParams, func() (httpapi.PageA[exhibitionRow], error) {
 		result, err := s.listExhibitions(ctx, in.ExhibitionFilter, in.PageRequest())

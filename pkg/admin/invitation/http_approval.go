@@ -19,6 +19,7 @@ var decidingPaths = []struct {
 	{"reject", "审批否决", Rejected},
 }
 
+// approvalRoutes are the four routes that decide: approve and reject, for one and for several.
 func (s *service) approvalRoutes() []httpapi.Route {
 	var routes []httpapi.Route
 	for _, d := range decidingPaths {
@@ -45,6 +46,8 @@ type decideIn struct {
 	ApproveDescription string `json:"approve_description,omitempty" maxLength:"500" doc:"通过或否决的原因"`
 }
 
+// handleDecide claims one decision. It answers before the decision is applied, as the document
+// shows it.
 func (s *service) handleDecide(ctx context.Context, status Status, in decideIn) (row, error) {
 	v, err := s.decide(ctx, in.ID, decision{Status: status, Reason: in.ApproveDescription})
 	if err != nil {
@@ -53,6 +56,7 @@ func (s *service) handleDecide(ctx context.Context, status Status, in decideIn) 
 	return newRow(ctx, s.view(ctx), v), nil
 }
 
+// decideAllIn is a bulk decision. 1,000 is one page at its largest: what a person can tick.
 type decideAllIn struct {
 	IDs                []int64 `json:"ids" required:"true" minItems:"1" maxItems:"1000" doc:"邀请，最多 1000 条"`
 	ApproveDescription string  `json:"approve_description,omitempty" maxLength:"500" doc:"通过或否决的原因"`
@@ -72,6 +76,8 @@ const (
 	nothingText = "所选邀请均已审批或不存在"
 )
 
+// handleDecideAll claims a bulk decision. When nothing is left to decide it is still a success,
+// since that is a normal outcome of two people working on one list.
 func (s *service) handleDecideAll(ctx context.Context, status Status, in decideAllIn) (httpapi.Reply[decideAllOut], error) {
 	var reply httpapi.Reply[decideAllOut]
 	for i, id := range in.IDs {

@@ -12,6 +12,7 @@ import (
 //go:embed migrations/*.sql
 var migrations embed.FS
 
+// The permissions of this module. Their names are stored with roles and people.
 const (
 	permissionRead    = "invitation.read"
 	permissionWrite   = "invitation.write"

@@ -74,6 +74,8 @@ func count(ctx context.Context, tx *database.Tx, q query, limit int) (int, error
 	return n, nil
 }
 
+// rows selects whole invitations, newest first. The people join is LEFT because a decider may
+// be missing or deleted.
 func (q query) rows() *sqlbuilder.SelectBuilder {
 	b := sqlbuilder.NewSelectBuilder()
 	b.Select(columns).From("invitations i").
@@ -112,6 +114,7 @@ func after(ctx context.Context, tx *database.Tx, q query, last *Invitation, limi
 	return scan(ctx, tx, b, into)
 }
 
+// scan appends the invitations that b selects.
 func scan(ctx context.Context, tx *database.Tx, b *sqlbuilder.SelectBuilder, into []Invitation) ([]Invitation, error) {
 	text, args := build(b)
 	into, err := database.Append(ctx, tx, into, scanOne, text, args...)
@@ -121,6 +124,7 @@ func scan(ctx context.Context, tx *database.Tx, b *sqlbuilder.SelectBuilder, int
 	return into, nil
 }
 
+// scanOne reads the columns of one row.
 func scanOne(row database.Scanner) (v Invitation, err error) {
 	var created int64
 	var decided database.NullTime
@@ -168,6 +172,8 @@ func scanUser(row database.Scanner) (u User, err error) {
 	return u, err
 }
 
+// insertInvitation adds an invitation and returns its id. Its error satisfies database.IsUnique
+// when this inviter has invited this user to this exhibition before.
 func insertInvitation(ctx context.Context, tx *database.Tx, v Invitation) (int64, error) {
 	id, err := tx.Insert(ctx, `INSERT INTO invitations
 		(exhibition_id, user_id, recommend_user_id, approve_status, created_at) VALUES (?, ?, ?, ?, ?)`,

@@ -62,6 +62,7 @@ type demo struct {
 
 func (d *demo) pick(from []string) string { return from[d.random.IntN(len(from))] }
 
+// exhibitions adds the exhibitions and returns the first one's id.
 func (d *demo) exhibitions(ctx context.Context) (first int64, err error) {
 	return d.insert(ctx, "exhibitions", "name, created_at", demoExhibitions, func(i int) []any {
 		name := fmt.Sprintf("%d年%s物联网展", 2020+i/2, demoCities[i%len(demoCities)])
@@ -69,6 +70,7 @@ func (d *demo) exhibitions(ctx context.Context) (first int64, err error) {
 	})
 }
 
+// users adds n visitors and returns the first one's id.
 func (d *demo) users(ctx context.Context, n int) (first int64, err error) {
 	return d.insert(ctx, "exhibition_users", "phone, company_name, department, position, area, person_id, created_at", n,
 		func(i int) []any {
@@ -83,6 +85,8 @@ func (d *demo) users(ctx context.Context, n int) (first int64, err error) {
 		})
 }
 
+// invitations adds n invitations. No two have the same exhibition, user and inviter, which a
+// unique index forbids.
 func (d *demo) invitations(ctx context.Context, n, users int, firstExhibition, firstUser int64) error {
 	states := []Status{Applying, Applying, Approved, Approved, Rejected}
 	_, err := d.insert(ctx, "invitations",

@@ -16,6 +16,8 @@ type exhibitionQuery struct {
 	args  []any
 }
 
+// newExhibitionQuery narrows by filter and by ids; no ids narrow nothing. An empty name matches
+// all, as LIKE '%%' does.
 func newExhibitionQuery(f ExhibitionFilter, ids []int64) exhibitionQuery {
 	q := exhibitionQuery{where: " FROM exhibitions WHERE name LIKE ? ESCAPE '!'", args: []any{database.Contains(f.Name)}}
 	if len(ids) > 0 {

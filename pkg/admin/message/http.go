@@ -24,6 +24,7 @@ const (
 	defaultBusiness = 1
 )
 
+// routes are the three documented lists and our three changes, under both bases.
 func (s *service) routes() []httpapi.Route {
 	var routes []httpapi.Route
 	for _, base := range bases {
@@ -48,6 +49,7 @@ func (s *service) routes() []httpapi.Route {
 	return routes
 }
 
+// listIn is the request of a list, which is also the request of its export.
 type listIn struct {
 	Filter
 	httpapi.PagingE
@@ -71,6 +73,7 @@ type row struct {
 	SendStaff    senderRow `json:"send_staff" doc:"消息发布者"`
 }
 
+// bodyRow is a message's text. Old pages show its fields in this order.
 type bodyRow struct {
 	Head        string `json:"head" doc:"通知头部标题"`
 	Title       string `json:"title" doc:"通知名称"`
@@ -112,6 +115,7 @@ type senderRow struct {
 // systemName is the sender's name of messages that no person caused.
 const systemName = "系统"
 
+// name is the sender's name as lists and files show it.
 func (s Sender) name() string {
 	if s.ID == 0 {
 		return systemName
@@ -162,6 +166,7 @@ type pageOut struct {
 	WaitHandleNum int `json:"waitHandleNum" doc:"消息待处理数量"`
 }
 
+// handleList answers with a page of a list, or with the ticket of an export.
 func (s *service) handleList(ctx context.Context, base string, l list, in listIn) (httpapi.Reply[admin.ListOrTicket[pageOut]], error) {
 	return admin.List(ctx, s.Exports, l.dataset, &in.Filter, in.ExportParams, func() (pageOut, error) {
 		result, counts, err := s.list(ctx, l, in.Filter, in.PageRequest())
@@ -192,6 +197,7 @@ func (f Filter) query() url.Values {
 	return q
 }
 
+// oneIn names a message.
 type oneIn struct {
 	ID         int64 `json:"id" required:"true" minimum:"1" doc:"消息"`
 	BusinessID int64 `json:"business_id" minimum:"1" doc:"商户id:原样返回"`
@@ -204,12 +210,15 @@ type changedOut struct {
 	WaitHandleNum int `json:"waitHandleNum" doc:"消息待处理数量"`
 }
 
+// newChangedOut renders the answer to a change.
 func newChangedOut(ctx context.Context, m Message, c Counts, business int64) changedOut {
 	return changedOut{Message: newRow(ctx, m, business), UnreadMum: c.Unread, WaitHandleNum: c.Awaits}
 }
 
+// doneText answers a successful change.
 const doneText = "操作成功"
 
+// handleChange makes the handler of one action. The actions differ only in their statement.
 func (s *service) handleChange(do change) func(ctx context.Context, in oneIn) (httpapi.Reply[changedOut], error) {
 	return func(ctx context.Context, in oneIn) (httpapi.Reply[changedOut], error) {
 		m, c, err := s.change(ctx, in.ID, do)
@@ -220,16 +229,20 @@ func (s *service) handleChange(do change) func(ctx context.Context, in oneIn) (h
 	}
 }
 
+// allIn is the request to mark everything as read. The id of the business has no effect: one
+// person has one set of messages.
 type allIn struct {
 	BusinessID int64 `json:"business_id" minimum:"1" doc:"商户id"`
 }
 
+// allOut is the answer to it.
 type allOut struct {
 	Changed       int64 `json:"changed" doc:"这次标为已读的数量"`
 	UnreadMum     int   `json:"unreadMum" doc:"消息未读数量"`
 	WaitHandleNum int   `json:"waitHandleNum" doc:"消息待处理数量"`
 }
 
+// handleReadAll marks all messages of the caller as read.
 func (s *service) handleReadAll(ctx context.Context, _ allIn) (httpapi.Reply[allOut], error) {
 	n, c, err := s.readAll(ctx)
 	if err != nil {

@@ -108,6 +108,8 @@ type list struct {
 	where   string // constant SQL; an index over (recipient_id, status or handle_status) serves it
 }
 
+// lists are the documented three. A message that waits to be handled is also in one of the
+// first two.
 var lists = []list{
 	{"unread", "message_unread", "Exports::UnreadMessage", "未读消息", "m.status = 0"},
 	{"read", "message_read", "Exports::ReadMessage", "已读消息", "m.status = 1"},
@@ -201,4 +203,5 @@ func (s *service) readAll(ctx context.Context) (changed int64, c Counts, err err
 	return changed, c, err
 }
 
+// log is the logger for pushes, which have no request to answer with an error.
 func (s *service) log() *slog.Logger { return cmp.Or(s.Logger, slog.Default()) }

@@ -19,6 +19,7 @@ const rowsOf = `SELECT m.id, m.event_key, m.recipient_id, m.operate_id, m.plugin
 	COALESCE(p.name, ''), COALESCE(p.nickname, ''), COALESCE(p.account, ''), COALESCE(p.phone, ''), COALESCE(p.status, 1)
 	FROM messages m LEFT JOIN people p ON p.id = m.operate_id WHERE `
 
+// scan reads one row of rowsOf.
 func scan(s database.Scanner) (m Message, err error) {
 	var read, awaits, status int
 	var created int64
@@ -45,6 +46,7 @@ type query struct {
 	args  []any
 }
 
+// newQuery narrows a list to a person, a filter and ids; no ids narrow nothing.
 func newQuery(l list, personID int64, f Filter, ids []int64) query {
 	q := query{where: []string{"m.recipient_id = ?", l.where}, args: []any{personID}}
 	if f.NoticeType != "" {
@@ -213,6 +215,7 @@ func addCounts(rows interface {
 	return rows.Err()
 }
 
+// anys makes arguments of values.
 func anys[T any](values []T) []any {
 	all := make([]any, len(values))
 	for i, v := range values {
