@@ -10,7 +10,7 @@ import (
 
 	"exporthub/cmd/internal/wire"
 	"exporthub/pkg/config"
-	"exporthub/pkg/export"
+	"exporthub/pkg/export/retention"
 )
 
 // flags are the command line of cmd/api.
@@ -99,7 +99,7 @@ func once(ctx context.Context, cfg config.Config, f flags, w world) error {
 	if f.createAdmin != "" {
 		return createAdmin(ctx, parts, f.createAdmin, w)
 	}
-	differences, err := export.Differences(ctx, parts.DB)
+	differences, err := retention.Differences(ctx, parts.DB)
 	if err != nil {
 		return err
 	}

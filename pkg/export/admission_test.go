@@ -15,6 +15,8 @@ import (
 	"exporthub/pkg/dataset"
 	"exporthub/pkg/errs"
 	"exporthub/pkg/export"
+	"exporthub/pkg/export/exporttest"
+	"exporthub/pkg/export/record"
 	"exporthub/pkg/httpapi"
 	"exporthub/pkg/job"
 )
@@ -24,8 +26,6 @@ const (
 	textDaily     = "该用户已经超过当日导出最大次数50,当前任务不允许执行"
 	textForbidden = "你没有应用导出的权限"
 )
-
-func request() dataset.Request { return dataset.Request{Dataset: "thing"} }
 
 // wantRefusal checks an error's kind, code and literal text.
 func wantRefusal(t *testing.T, err error, kind errs.Kind, code, message string) *errs.Error {
@@ -38,9 +38,9 @@ func wantRefusal(t *testing.T, err error, kind errs.Kind, code, message string) 
 }
 
 func TestOfTwoHundredAtOnceOneIsAccepted(t *testing.T) {
-	onEach(t, func(t *testing.T, db *database.DB) {
-		h := newHub(t, db, hubOptions{})
-		ctx, _ := h.person("racer", auth.Staff)
+	exporttest.OnEach(t, func(t *testing.T, db *database.DB) {
+		h := exporttest.New(t, db, exporttest.Options{})
+		ctx, _ := h.Person("racer", auth.Staff)
 		const n = 200
 		tickets := make([]dataset.Ticket, n)
 		failures := make([]error, n)
@@ -49,7 +49,7 @@ func TestOfTwoHundredAtOnceOneIsAccepted(t *testing.T) {
 		for i := range n {
 			wait.Go(func() {
 				<-start
-				tickets[i], failures[i] = h.exports.Queue(ctx, request())
+				tickets[i], failures[i] = h.Exports.Queue(ctx, exporttest.Request())
 			})
 		}
 		close(start)
@@ -71,27 +71,19 @@ func TestOfTwoHundredAtOnceOneIsAccepted(t *testing.T) {
 		if accepted == "" {
 			t.Fatal("none was accepted")
 		}
-		h.balanced()
+		h.Balanced()
 	})
 }
 
-// end ends a queued job as cancelled, without a worker.
-func (h *hub) end(uuid string) {
-	h.t.Helper()
-	if _, err := h.engine.Cancel(h.t.Context(), uuid); err != nil {
-		h.t.Fatal(err)
-	}
-}
-
 func TestTheDaysLimitAndMidnight(t *testing.T) {
-	onEach(t, func(t *testing.T, db *database.DB) {
-		h := newHub(t, db, hubOptions{limits: export.Limits{Active: 100, Daily: 50}})
-		ctx, p := h.person("busy", auth.Staff)
+	exporttest.OnEach(t, func(t *testing.T, db *database.DB) {
+		h := exporttest.New(t, db, exporttest.Options{Limits: export.Limits{Active: 100, Daily: 50}})
+		ctx, p := h.Person("busy", auth.Staff)
 		shanghai := time.FixedZone("UTC+8", 8*3600)
-		h.clock.Set(time.Date(2026, 3, 1, 23, 59, 0, 0, shanghai))
+		h.Clock.Set(time.Date(2026, 3, 1, 23, 59, 0, 0, shanghai))
 		for i := range 50 {
 			header := http.Header{}
-			if _, err := h.exports.Queue(httpapi.WithHeader(ctx, header), request()); err != nil {
+			if _, err := h.Exports.Queue(httpapi.WithHeader(ctx, header), exporttest.Request()); err != nil {
 				t.Fatalf("export %d of the day: %v", i+1, err)
 			}
 			if got := header.Get("RateLimit-Remaining"); got != strconv.Itoa(49-i) {
@@ -99,7 +91,7 @@ func TestTheDaysLimitAndMidnight(t *testing.T) {
 			}
 		}
 		header := http.Header{}
-		_, err := h.exports.Queue(httpapi.WithHeader(ctx, header), request())
+		_, err := h.Exports.Queue(httpapi.WithHeader(ctx, header), exporttest.Request())
 		e := wantRefusal(t, err, errs.Quota, export.CodeDailyLimit, textDaily)
 		if e.RetryAfter != time.Minute {
 			t.Errorf("retry after %s, want the minute until midnight", e.RetryAfter)
@@ -109,58 +101,56 @@ func TestTheDaysLimitAndMidnight(t *testing.T) {
 		}
 
 		// Midnight: the day is new, the running jobs still count as active.
-		h.clock.Set(time.Date(2026, 3, 2, 0, 0, 0, 0, shanghai))
-		ticket, err := h.exports.Queue(ctx, request())
+		h.Clock.Set(time.Date(2026, 3, 2, 0, 0, 0, 0, shanghai))
+		ticket, err := h.Exports.Queue(ctx, exporttest.Request())
 		if err != nil {
 			t.Fatalf("the first of the new day: %v", err)
 		}
-		if got := h.count("SELECT active FROM export_slots WHERE user_id = ?", p.UserID); got != 51 {
+		if got := h.Count("SELECT active FROM export_slots WHERE user_id = ?", p.UserID); got != 51 {
 			t.Errorf("active = %d, want yesterday's 50 and today's", got)
 		}
-		h.end(ticket.UUID) // never started: its place is free again
-		if got := h.count("SELECT used FROM export_days WHERE user_id = ? AND quota_day = '2026-03-02'", p.UserID); got != 0 {
+		h.End(ticket.UUID) // never started: its place is free again
+		if got := h.Count("SELECT used FROM export_days WHERE user_id = ? AND quota_day = '2026-03-02'", p.UserID); got != 0 {
 			t.Errorf("used today = %d, want 0 after a cancel before the start", got)
 		}
-		h.balanced()
+		h.Balanced()
 	})
 }
 
 // Midnight while a job is running: the day is new, and the running job still counts as active.
 func TestMidnightDoesNotFreeTheSlot(t *testing.T) {
-	onEach(t, func(t *testing.T, db *database.DB) {
-		h := newHub(t, db, hubOptions{work: true, limits: export.Limits{Active: 1, Daily: 1}})
-		h.fill(3)
-		ctx, p := h.person("late", auth.Staff)
+	exporttest.OnEach(t, func(t *testing.T, db *database.DB) {
+		h := exporttest.New(t, db, exporttest.Options{Work: true, Limits: export.Limits{Active: 1, Daily: 1}})
+		h.Fill(3)
+		ctx, p := h.Person("late", auth.Staff)
 		running, finish := make(chan struct{}), make(chan struct{})
-		h.store.refuse = func(int) error {
+		h.Store.Refuse = func(int) error {
 			close(running)
 			<-finish
 			return nil
 		}
-		h.clock.Set(time.Date(2026, 3, 1, 15, 59, 59, 0, time.UTC))
-		ticket, err := h.exports.Queue(ctx, request())
+		h.Clock.Set(time.Date(2026, 3, 1, 15, 59, 59, 0, time.UTC))
+		ticket, err := h.Exports.Queue(ctx, exporttest.Request())
 		if err != nil {
 			t.Fatal(err)
 		}
 		<-running
-		h.clock.Advance(2 * time.Second) // past midnight in TIMEZONE
-		_, err = h.exports.Queue(ctx, request())
+		h.Clock.Advance(2 * time.Second) // past midnight in TIMEZONE
+		_, err = h.Exports.Queue(ctx, exporttest.Request())
 		e := wantRefusal(t, err, errs.Conflict, export.CodeActive, textActive)
 		if e.Location != "/api/exports/"+ticket.UUID {
 			t.Errorf("Location = %q, want the job in the way", e.Location)
 		}
-		h.store.mu.Lock()
-		h.store.refuse = nil
-		h.store.mu.Unlock()
+		h.Store.SetRefuse(nil)
 		close(finish)
-		if j := h.ended(ticket.UUID); j.State != job.StateSuccess {
+		if j := h.Ended(ticket.UUID); j.State != job.StateSuccess {
 			t.Fatalf("ended %s: %+v", j.State, j.Failure)
 		}
-		if _, err := h.exports.Queue(ctx, request()); err != nil {
+		if _, err := h.Exports.Queue(ctx, exporttest.Request()); err != nil {
 			t.Errorf("the first of the new day: %v", err)
 		}
 		for day, want := range map[string]int{"2026-03-01": 1, "2026-03-02": 1} {
-			if got := h.count("SELECT used FROM export_days WHERE user_id = ? AND quota_day = ?", p.UserID, day); got != want {
+			if got := h.Count("SELECT used FROM export_days WHERE user_id = ? AND quota_day = ?", p.UserID, day); got != want {
 				t.Errorf("used on %s = %d, want %d", day, got, want)
 			}
 		}
@@ -168,40 +158,40 @@ func TestMidnightDoesNotFreeTheSlot(t *testing.T) {
 }
 
 func TestWhenBothLimitsHoldTheSlotIsTold(t *testing.T) {
-	h := newHub(t, dbtest.Postgres(t, sources(t)...), hubOptions{limits: export.Limits{Active: 1, Daily: 1}})
-	ctx, _ := h.person("both", auth.Staff)
-	if _, err := h.exports.Queue(ctx, request()); err != nil {
+	h := exporttest.New(t, dbtest.Postgres(t, exporttest.Sources(t)...), exporttest.Options{Limits: export.Limits{Active: 1, Daily: 1}})
+	ctx, _ := h.Person("both", auth.Staff)
+	if _, err := h.Exports.Queue(ctx, exporttest.Request()); err != nil {
 		t.Fatal(err)
 	}
-	_, err := h.exports.Queue(ctx, request())
+	_, err := h.Exports.Queue(ctx, exporttest.Request())
 	wantRefusal(t, err, errs.Conflict, export.CodeActive, textActive)
 }
 
 func TestLimitsOfARoleAndOfAPerson(t *testing.T) {
-	h := newHub(t, dbtest.Postgres(t, sources(t)...), hubOptions{})
-	ctx, p := h.person("special", auth.Staff)
-	h.exec("INSERT INTO export_limits (subject, subject_id, max_active, max_daily) VALUES ('role', 2, 2, 3)")
-	h.exec("INSERT INTO export_limits (subject, subject_id, max_active) VALUES ('person', ?, 3)", p.UserID)
+	h := exporttest.New(t, dbtest.Postgres(t, exporttest.Sources(t)...), exporttest.Options{})
+	ctx, p := h.Person("special", auth.Staff)
+	h.Exec("INSERT INTO export_limits (subject, subject_id, max_active, max_daily) VALUES ('role', 2, 2, 3)")
+	h.Exec("INSERT INTO export_limits (subject, subject_id, max_active) VALUES ('person', ?, 3)", p.UserID)
 	for i := range 3 {
-		if _, err := h.exports.Queue(ctx, request()); err != nil {
+		if _, err := h.Exports.Queue(ctx, exporttest.Request()); err != nil {
 			t.Fatalf("export %d: %v", i+1, err)
 		}
 	}
-	_, err := h.exports.Queue(ctx, request())
+	_, err := h.Exports.Queue(ctx, exporttest.Request())
 	wantRefusal(t, err, errs.Conflict, export.CodeActive, textActive)
-	_, other := h.person("chief", auth.Administrator)
+	_, other := h.Person("chief", auth.Administrator)
 	adminCtx := auth.With(t.Context(), other)
-	if _, err := h.exports.Queue(adminCtx, request()); err != nil {
+	if _, err := h.Exports.Queue(adminCtx, exporttest.Request()); err != nil {
 		t.Fatal(err)
 	}
-	_, err = h.exports.Queue(adminCtx, request())
+	_, err = h.Exports.Queue(adminCtx, exporttest.Request())
 	wantRefusal(t, err, errs.Conflict, export.CodeActive, textActive)
 }
 
 func TestRefusedRequests(t *testing.T) {
-	h := newHub(t, dbtest.Postgres(t, sources(t)...), hubOptions{})
-	staff, _ := h.person("staff", auth.Staff)
-	reader, _ := h.person("reader", auth.Correspondent)
+	h := exporttest.New(t, dbtest.Postgres(t, exporttest.Sources(t)...), exporttest.Options{})
+	staff, _ := h.Person("staff", auth.Staff)
+	reader, _ := h.Person("reader", auth.Correspondent)
 	many := make([]int64, 10_001)
 	for name, c := range map[string]struct {
 		ctx     context.Context
@@ -209,8 +199,8 @@ func TestRefusedRequests(t *testing.T) {
 		kind    errs.Kind
 		field   string
 	}{
-		"a stranger":                       {t.Context(), request(), errs.Unauthenticated, ""},
-		"without the permission":           {reader, request(), errs.Forbidden, ""},
+		"a stranger":                       {t.Context(), exporttest.Request(), errs.Unauthenticated, ""},
+		"without the permission":           {reader, exporttest.Request(), errs.Forbidden, ""},
 		"an unknown list":                  {staff, dataset.Request{Dataset: "secrets"}, errs.Invalid, "dataset"},
 		"an unknown format":                {staff, dataset.Request{Dataset: "thing", Format: "pdf"}, errs.Invalid, "format"},
 		"an unknown column":                {staff, dataset.Request{Dataset: "thing", Columns: []string{"id", "password"}}, errs.Invalid, "columns"},
@@ -223,7 +213,7 @@ func TestRefusedRequests(t *testing.T) {
 		"a name without end":               {staff, dataset.Request{Dataset: "thing", Filename: strings.Repeat("名", 101)}, errs.Invalid, "filename"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := h.exports.Queue(c.ctx, c.request)
+			_, err := h.Exports.Queue(c.ctx, c.request)
 			e := errs.As(err)
 			if e == nil || e.Kind != c.kind {
 				t.Fatalf("got %v, want %v", err, c.kind)
@@ -236,10 +226,10 @@ func TestRefusedRequests(t *testing.T) {
 			}
 		})
 	}
-	if n := h.count("SELECT COUNT(*) FROM jobs"); n != 0 {
+	if n := h.Count("SELECT COUNT(*) FROM jobs"); n != 0 {
 		t.Errorf("%d jobs were made by refused requests", n)
 	}
-	h.balanced()
+	h.Balanced()
 }
 
 type never struct{}
@@ -247,9 +237,9 @@ type never struct{}
 func (never) Allow(context.Context, string) (bool, time.Duration) { return false, 7 * time.Second }
 
 func TestRateIsRefusedWithItsWait(t *testing.T) {
-	h := newHub(t, dbtest.Postgres(t, sources(t)...), hubOptions{rate: never{}})
-	ctx, _ := h.person("fast", auth.Staff)
-	_, err := h.exports.Queue(ctx, request())
+	h := exporttest.New(t, dbtest.Postgres(t, exporttest.Sources(t)...), exporttest.Options{Rate: never{}})
+	ctx, _ := h.Person("fast", auth.Staff)
+	_, err := h.Exports.Queue(ctx, exporttest.Request())
 	if e := errs.As(err); e == nil || e.Kind != errs.TooMany || e.RetryAfter != 7*time.Second {
 		t.Errorf("got %v", err)
 	}
@@ -257,42 +247,19 @@ func TestRateIsRefusedWithItsWait(t *testing.T) {
 
 // A job that nobody admitted is not run, whoever rings for it.
 func TestWorkersRunOnlyWhatWasAdmitted(t *testing.T) {
-	h := newHub(t, dbtest.Postgres(t, sources(t)...), hubOptions{work: true})
-	_, p := h.person("forger", auth.Staff)
+	h := exporttest.New(t, dbtest.Postgres(t, exporttest.Sources(t)...), exporttest.Options{Work: true})
+	_, p := h.Person("forger", auth.Staff)
 	var forged job.Job
-	err := h.db.Write(t.Context(), func(ctx context.Context, tx *database.Tx) (err error) {
-		forged, err = h.engine.Enqueue(ctx, tx, job.New{Kind: export.KindName, OwnerID: p.UserID, Payload: map[string]any{"dataset": "thing"}})
+	err := h.DB.Write(t.Context(), func(ctx context.Context, tx *database.Tx) (err error) {
+		forged, err = h.Engine.Enqueue(ctx, tx, job.New{Kind: record.Kind, OwnerID: p.UserID, Payload: map[string]any{"dataset": "thing"}})
 		return err
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	j := h.ended(forged.UUID)
+	j := h.Ended(forged.UUID)
 	if j.State != job.StateFailure || !j.StartedAt.IsZero() {
 		t.Errorf("state %s, started %v; want a failure that never started", j.State, j.StartedAt)
 	}
-	h.balanced()
-}
-
-func (h *hub) exec(query string, args ...any) {
-	h.t.Helper()
-	err := h.db.Write(h.t.Context(), func(ctx context.Context, tx *database.Tx) error {
-		_, err := tx.Exec(ctx, query, args...)
-		return err
-	})
-	if err != nil {
-		h.t.Fatal(err)
-	}
-}
-
-func (h *hub) count(query string, args ...any) (n int) {
-	h.t.Helper()
-	err := h.db.Read(h.t.Context(), func(ctx context.Context, tx *database.Tx) (err error) {
-		n, err = database.One(ctx, tx, database.Scalar[int], query, args...)
-		return err
-	})
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	return n
+	h.Balanced()
 }

@@ -2,7 +2,7 @@ package export
 
 import (
 	"context"
-	"encoding/json"
+	"log/slog"
 	"regexp"
 	"strconv"
 	"strings"
@@ -10,107 +10,124 @@ import (
 
 	"exporthub/pkg/auth"
 	"exporthub/pkg/errs"
-	published "exporthub/pkg/event"
+	"exporthub/pkg/event"
+	"exporthub/pkg/export/record"
 	"exporthub/pkg/job"
 )
 
-const (
-	channelPrefix = "/export/"
-	// endedWithin is for how long a late subscriber is still told how a job ended.
-	endedWithin = 2 * time.Minute
-)
+// endedWithin is for how long after its end a job is still replayed to a late subscriber.
+const endedWithin = 2 * time.Minute
 
+// The names that may follow /export/.
 var (
 	personName     = regexp.MustCompile(`^[1-9][0-9]{0,18}$`)
 	capabilityName = regexp.MustCompile(`^[1-9][0-9]{0,18}-[0-9a-f]{32}$`)
 	jobName        = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$`)
 )
 
-// noChannel is the one answer for what is unknown and what is another's, so that names can't be tried out.
-func noChannel() error { return errs.New(errs.Forbidden, "不能订阅该频道") }
-
-// Channels are the rules of /export/…: a person's stream by their id or by their capability, a job's stream by its uuid.
-func (s *Service) Channels() []auth.ChannelRule {
-	return []auth.ChannelRule{{Prefix: channelPrefix, Resolve: s.resolve}}
+// channels decides who may subscribe to which stream of exports.
+type channels struct {
+	jobs   *job.Store
+	people People
+	now    func() time.Time
+	log    *slog.Logger
 }
 
-func (s *Service) resolve(ctx context.Context, p *auth.Principal, channel string) (auth.Subscription, error) {
-	name := strings.TrimPrefix(channel, channelPrefix)
+// noChannel is the one answer for what is unknown and what is another person's, so that names can't
+// be tried out.
+func noChannel() error { return errs.New(errs.Forbidden, "不能订阅该频道") }
+
+// resolve decides about one subscription. p is nil for an anonymous session.
+func (c *channels) resolve(ctx context.Context, p *auth.Principal, channel string) (auth.Subscription, error) {
+	name := strings.TrimPrefix(channel, record.ChannelPrefix)
 	switch {
 	case capabilityName.MatchString(name):
-		return s.resolveCapability(ctx, channel)
+		return c.resolveCapability(ctx, channel)
 	case personName.MatchString(name):
+		// The pattern admits nineteen digits, of which some are more than an int64 holds.
 		id, err := strconv.ParseInt(name, 10, 64)
-		if err != nil || !mayFollow(p, id) {
+		if err != nil || !record.MayFollow(p, id) {
 			return auth.Subscription{}, noChannel()
 		}
-		return s.personSubscription(id), nil
+		return c.personSubscription(id), nil
 	case jobName.MatchString(name):
-		return s.resolveJob(ctx, p, name)
+		return c.resolveJob(ctx, p, name)
 	}
 	return auth.Subscription{}, noChannel()
 }
 
-// mayFollow reports whether the caller may see a person's exports: their own, or anyone's for an administrator.
-func mayFollow(p *auth.Principal, ownerID int64) bool {
-	return p != nil && (p.UserID == ownerID || p.Role == auth.Administrator)
-}
-
-func (s *Service) resolveCapability(ctx context.Context, channel string) (auth.Subscription, error) {
-	id, err := s.o.People.CheckExportChannel(ctx, channel)
+// resolveCapability lets everybody in who knows the channel, for as long as the channel is valid.
+func (c *channels) resolveCapability(ctx context.Context, channel string) (auth.Subscription, error) {
+	id, err := c.people.CheckExportChannel(ctx, channel)
 	if err != nil {
 		return auth.Subscription{}, err
 	}
-	sub := s.personSubscription(id)
-	sub.StillAllowed = func(ctx context.Context) bool { return s.o.People.ExportChannelAlive(ctx, channel) }
+	sub := c.personSubscription(id)
+	sub.StillAllowed = func(ctx context.Context) bool { return c.people.ExportChannelAlive(ctx, channel) }
 	return sub, nil
 }
 
-func (s *Service) personSubscription(id int64) auth.Subscription {
-	return auth.Subscription{Stream: userStream(id), Latest: func(ctx context.Context) ([]published.Event, error) {
-		jobs, err := s.store.Recent(ctx, id, endedWithin)
-		if err != nil {
-			return nil, err
-		}
-		return replay(jobs), nil
-	}}
+// personSubscription is a subscription to all exports of a person.
+func (c *channels) personSubscription(id int64) auth.Subscription {
+	return auth.Subscription{
+		Stream: record.UserStream(id),
+		Latest: func(ctx context.Context) ([]event.Event, error) {
+			jobs, err := c.jobs.Recent(ctx, id, endedWithin)
+			if err != nil {
+				return nil, err
+			}
+			return c.replay(jobs), nil
+		},
+	}
 }
 
-func (s *Service) resolveJob(ctx context.Context, p *auth.Principal, id string) (auth.Subscription, error) {
+// resolveJob lets the job's owner and administrators subscribe to one job.
+func (c *channels) resolveJob(ctx context.Context, p *auth.Principal, id string) (auth.Subscription, error) {
 	if p == nil {
 		return auth.Subscription{}, noChannel()
 	}
-	j, err := s.store.Get(ctx, id)
-	if errs.Is(err, errs.NotFound) || err == nil && (j.Kind != KindName || !mayFollow(p, j.OwnerID)) {
+	j, err := c.jobs.Get(ctx, id)
+	if errs.Is(err, errs.NotFound) || err == nil && (j.Kind != record.Kind || !record.MayFollow(p, j.OwnerID)) {
 		return auth.Subscription{}, noChannel()
 	}
 	if err != nil {
 		return auth.Subscription{}, err
 	}
-	return auth.Subscription{Stream: jobStream(id), Latest: func(ctx context.Context) ([]published.Event, error) {
-		j, err := s.store.Get(ctx, id)
-		if err != nil {
-			return nil, err
-		}
-		if j.State.Ended() && s.o.Now().Sub(j.FinishedAt) > endedWithin {
-			return nil, nil
-		}
-		return replay([]job.Job{j}), nil
-	}}, nil
+	return auth.Subscription{
+		Stream: record.JobStream(id),
+		Latest: func(ctx context.Context) ([]event.Event, error) {
+			// Read again: the subscription may be confirmed a while after it was allowed.
+			j, err := c.jobs.Get(ctx, id)
+			if err != nil {
+				return nil, err
+			}
+			if j.State.Ended() && c.now().Sub(j.FinishedAt) > endedWithin {
+				return nil, nil
+			}
+			return c.replay([]job.Job{j}), nil
+		},
+	}, nil
 }
 
-// replay tells jobs as they stand.
-func replay(jobs []job.Job) []published.Event {
-	var events []published.Event
+// replay renders the current state of jobs for a late subscriber. It leaves out a job that can't be
+// read, so that the others of that person are replayed all the same.
+func (c *channels) replay(jobs []job.Job) []event.Event {
+	var events []event.Event
 	for _, j := range jobs {
-		if j.Kind != KindName {
+		if j.Kind != record.Kind {
 			continue
 		}
-		e, err := readJob(j)
+		e, err := record.Read(j)
 		if err != nil {
-			continue // a row nobody can read has nothing to tell
+			c.log.Error("an export's documents can't be read; it is not replayed", "job", j.UUID, "error", err)
+			continue
 		}
-		events = append(events, published.Event{Key: j.UUID, Seq: j.Seq(), Final: j.State.Ended(), Data: json.RawMessage(e.render(true))})
+		events = append(events, event.Event{
+			Key:   j.UUID,
+			Seq:   j.Seq(),
+			Final: j.State.Ended(),
+			Data:  e.JSON(true),
+		})
 	}
 	return events
 }

@@ -9,21 +9,22 @@ import (
 	"exporthub/pkg/auth"
 	"exporthub/pkg/database/dbtest"
 	"exporthub/pkg/errs"
+	"exporthub/pkg/export/exporttest"
 	"exporthub/pkg/job"
 )
 
 func TestWhoMayFollow(t *testing.T) {
-	h := newHub(t, dbtest.Postgres(t, sources(t)...), hubOptions{work: true})
-	h.fill(5)
-	ownerCtx, owner := h.person("owner", auth.Staff)
-	_, other := h.person("other", auth.Staff)
-	_, chief := h.person("chief", auth.Administrator)
-	ticket, err := h.exports.Queue(ownerCtx, request())
+	h := exporttest.New(t, dbtest.Postgres(t, exporttest.Sources(t)...), exporttest.Options{Work: true})
+	h.Fill(5)
+	ownerCtx, owner := h.Person("owner", auth.Staff)
+	_, other := h.Person("other", auth.Staff)
+	_, chief := h.Person("chief", auth.Administrator)
+	ticket, err := h.Exports.Queue(ownerCtx, exporttest.Request())
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.ended(ticket.UUID)
-	capability := h.auth.ExportChannel(owner)
+	h.Ended(ticket.UUID)
+	capability := h.Auth.ExportChannel(owner)
 	byID := fmt.Sprintf("/export/%d", owner.UserID)
 	byJob := "/export/" + ticket.UUID
 	for name, c := range map[string]struct {
@@ -54,7 +55,7 @@ func TestWhoMayFollow(t *testing.T) {
 		"a capability with something more": {nil, capability + "0", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			sub, err := h.exports.Channels()[0].Resolve(t.Context(), c.who, c.channel)
+			sub, err := h.Exports.Channels()[0].Resolve(t.Context(), c.who, c.channel)
 			if c.stream == "" {
 				if !errs.Is(err, errs.Forbidden) {
 					t.Errorf("got %+v, %v; want Forbidden", sub, err)
@@ -68,7 +69,7 @@ func TestWhoMayFollow(t *testing.T) {
 			if err != nil || len(events) != 1 || !events[0].Final || events[0].Key != ticket.UUID {
 				t.Fatalf("latest = %+v, %v; want the end of the job", events, err)
 			}
-			var v told
+			var v exporttest.Event
 			if err := json.Unmarshal(events[0].Data, &v); err != nil || !v.Replayed || v.Status != job.StateSuccess {
 				t.Errorf("told %s", events[0].Data)
 			}
@@ -77,20 +78,20 @@ func TestWhoMayFollow(t *testing.T) {
 }
 
 func TestACapabilityEndsWithThePersonsTokens(t *testing.T) {
-	h := newHub(t, dbtest.Postgres(t, sources(t)...), hubOptions{})
-	_, owner := h.person("owner", auth.Staff)
-	channel := h.auth.ExportChannel(owner)
-	sub, err := h.exports.Channels()[0].Resolve(t.Context(), nil, channel)
+	h := exporttest.New(t, dbtest.Postgres(t, exporttest.Sources(t)...), exporttest.Options{})
+	_, owner := h.Person("owner", auth.Staff)
+	channel := h.Auth.ExportChannel(owner)
+	sub, err := h.Exports.Channels()[0].Resolve(t.Context(), nil, channel)
 	if err != nil || !sub.StillAllowed(t.Context()) {
 		t.Fatalf("a fresh capability is refused: %v", err)
 	}
-	if err := h.auth.SetStatus(t.Context(), owner.UserID, auth.Disabled); err != nil {
+	if err := h.Auth.SetStatus(t.Context(), owner.UserID, auth.Disabled); err != nil {
 		t.Fatal(err)
 	}
 	if sub.StillAllowed(t.Context()) {
 		t.Error("a live subscription outlives the person's tokens")
 	}
-	if _, err := h.exports.Channels()[0].Resolve(t.Context(), nil, channel); !errs.Is(err, errs.Forbidden) {
+	if _, err := h.Exports.Channels()[0].Resolve(t.Context(), nil, channel); !errs.Is(err, errs.Forbidden) {
 		t.Errorf("a new one: %v, want Forbidden", err)
 	}
 }

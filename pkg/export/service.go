@@ -3,15 +3,17 @@ package export
 import (
 	"context"
 	"embed"
-	"fmt"
 	"log/slog"
-	"slices"
 	"strings"
 	"time"
 
 	"exporthub/pkg/auth"
 	"exporthub/pkg/database"
 	"exporthub/pkg/dataset"
+	"exporthub/pkg/export/attempt"
+	"exporthub/pkg/export/delivery"
+	"exporthub/pkg/export/record"
+	"exporthub/pkg/export/retention"
 	"exporthub/pkg/job"
 	"exporthub/pkg/storage"
 )
@@ -21,12 +23,9 @@ import (
 //go:embed migrations/*.sql
 var Migrations embed.FS
 
-// KindName is the job kind of exports.
-const KindName = "export"
-
 // Jobs is what the service needs of the job engine.
 type Jobs interface {
-	// Enqueue stores a job in the caller's transaction; its doorbell rings after the commit.
+	// Enqueue stores a job in the caller's transaction; a worker is woken after the commit.
 	Enqueue(ctx context.Context, tx *database.Tx, n job.New) (job.Job, error)
 	// Wait returns the job once it has moved past a sequence number, or as it is when ctx ends.
 	Wait(ctx context.Context, uuid string, sinceSeq uint64) (job.Job, error)
@@ -40,13 +39,13 @@ type People interface {
 	Person(ctx context.Context, id int64) (*auth.Principal, error)
 	// ExportChannel returns the person's capability channel.
 	ExportChannel(p *auth.Principal) string
-	// CheckExportChannel returns whose capability channel this is; Forbidden when it is nobody's any more.
+	// CheckExportChannel returns whose capability channel this is; Forbidden when it is not valid (any more).
 	CheckExportChannel(ctx context.Context, channel string) (int64, error)
 	// ExportChannelAlive reports cheaply whether a subscription to a checked channel may go on.
 	ExportChannelAlive(ctx context.Context, channel string) bool
 }
 
-// RateLimiter bounds how often something is asked for.
+// RateLimiter bounds how often something is requested.
 type RateLimiter interface {
 	Allow(ctx context.Context, key string) (ok bool, retryAfter time.Duration)
 }
@@ -69,7 +68,7 @@ type Options struct {
 
 	Limits    Limits
 	Retention time.Duration  // how long a file can be fetched
-	PublicURL string         // what links begin with, without a slash at the end
+	PublicURL string         // what links begin with
 	SpoolDir  string         // where files are written before they are stored
 	Location  *time.Location // the zone whose midnight begins a day, and of times in files
 	Now       func() time.Time
@@ -84,64 +83,142 @@ type Options struct {
 	UploadTries int           // tries to store a file within an attempt; 0 is 4
 	UploadDelay time.Duration // before the second try, doubling; 0 is 2 s
 
-	// Observe, when set, is told how each request was answered: accepted, or the refusal's code.
+	// Observe, when set, is called with how each request was answered: accepted, or the refusal's code.
 	Observe func(answer string)
 }
 
-// Service is the export engine.
+// Service is the export engine. What it does is in its parts; the methods below are what the rest of
+// the program calls.
 type Service struct {
-	o       Options
-	jobs    Jobs
-	store   *job.Store
-	formats map[string]dataset.Format
-	names   []string
-
-	draining context.Context // ends with Drain; requests' own contexts are other ones
-	drain    context.CancelFunc
+	jobs      *lateJobs
+	rows      *job.Store
+	now       func() time.Time
+	admission *admission
+	channels  *channels
+	lifecycle *lifecycle
+	attempts  *attempt.Runner
+	links     *delivery.Links
+	cleaner   *retention.Cleaner
 }
 
-// New returns a Service. It can run and tell jobs as it is; to queue and wait it must be attached to the job engine, which
-// in turn is made with its Kind.
+// lateJobs is the job engine, which is made with the Service's Kind and so after it.
+type lateJobs struct{ Jobs }
+
+// New returns a Service. It can run jobs and render their events; to queue and wait it must be
+// attached to the job engine, which in turn is made with its Kind.
 func New(o Options) (*Service, error) {
-	if o.CountTime == 0 {
-		o.CountTime = 2 * time.Second
-	}
-	if o.UploadTries == 0 {
-		o.UploadTries = 4
-	}
-	if o.UploadDelay == 0 {
-		o.UploadDelay = 2 * time.Second
-	}
-	if o.Wait == 0 {
-		o.Wait = 25 * time.Second
-	}
-	if o.FileWait == 0 {
-		o.FileWait = 10 * time.Minute
-	}
-	if o.CleanupGrace == 0 {
-		o.CleanupGrace = time.Hour
-	}
 	if o.Observe == nil {
 		o.Observe = func(string) {}
 	}
 	o.PublicURL = strings.TrimRight(o.PublicURL, "/")
-	s := &Service{o: o, store: job.NewStore(o.DB), formats: map[string]dataset.Format{}}
-	s.draining, s.drain = context.WithCancel(context.Background())
-	for _, f := range o.Formats {
-		if _, taken := s.formats[f.Name]; taken {
-			return nil, fmt.Errorf("export: format %q is registered twice", f.Name)
-		}
-		s.formats[f.Name] = f
-		s.names = append(s.names, f.Name)
+	formats := record.Formats(o.Formats)
+	if err := formats.Check(); err != nil {
+		return nil, err
 	}
-	if !slices.Contains(s.names, defaultFormat) {
-		return nil, fmt.Errorf("export: format %q is required", defaultFormat)
+	s := &Service{
+		jobs: &lateJobs{},
+		rows: job.NewStore(o.DB),
+		now:  o.Now,
+	}
+	s.admission = newAdmission(o, formats, s.jobs)
+	s.channels = &channels{
+		jobs:   s.rows,
+		people: o.People,
+		now:    o.Now,
+		log:    o.Logger,
+	}
+	s.links = delivery.NewLinks(delivery.Deps{
+		DB:        o.DB,
+		Jobs:      s.jobs,
+		People:    o.People,
+		Registry:  o.Registry,
+		Store:     o.Store,
+		Signer:    o.Signer,
+		PublicURL: o.PublicURL,
+		Retention: o.Retention,
+		Now:       o.Now,
+		Logger:    o.Logger,
+		Wait:      o.Wait,
+		FileWait:  o.FileWait,
+	})
+	s.attempts = attempt.New(attempt.Deps{
+		DB:          o.DB,
+		People:      o.People,
+		Registry:    o.Registry,
+		Formats:     formats,
+		Store:       o.Store,
+		FileURL:     s.links.FileURL,
+		Retention:   o.Retention,
+		SpoolDir:    o.SpoolDir,
+		Location:    o.Location,
+		Now:         o.Now,
+		Logger:      o.Logger,
+		CountTime:   o.CountTime,
+		UploadTries: o.UploadTries,
+		UploadDelay: o.UploadDelay,
+	})
+	s.cleaner = retention.New(retention.Deps{
+		DB:       o.DB,
+		Store:    o.Store,
+		Formats:  formats,
+		SpoolDir: o.SpoolDir,
+		Location: o.Location,
+		Now:      o.Now,
+		Logger:   o.Logger,
+		Grace:    o.CleanupGrace,
+	})
+	s.lifecycle = &lifecycle{
+		cleaner: s.cleaner,
+		now:     o.Now,
+		log:     o.Logger,
 	}
 	return s, nil
 }
 
 // Attach gives the service the engine its jobs go to. Call it once, before the first request.
-func (s *Service) Attach(jobs Jobs) { s.jobs = jobs }
+func (s *Service) Attach(jobs Jobs) { s.jobs.Jobs = jobs }
 
-// defaultFormat is what a request without a format gets.
-const defaultFormat = "xlsx"
+// Queue admits an export for the caller whom ctx carries, or says in the documented words why not.
+func (s *Service) Queue(ctx context.Context, r dataset.Request) (dataset.Ticket, error) {
+	return s.admission.Queue(ctx, r)
+}
+
+// Wait waits for the end of an export that the caller may see; see delivery.Links.Wait.
+func (s *Service) Wait(ctx context.Context, uuid string) (dataset.Outcome, error) {
+	return s.links.Wait(ctx, uuid)
+}
+
+// WaitLink returns a link that waits for the file of an accepted export; see delivery.Links.WaitLink.
+func (s *Service) WaitLink(uuid, filename string) string { return s.links.WaitLink(uuid, filename) }
+
+// Channels are the rules of /export/…: a person's stream by their id or by their capability, a job's
+// stream by its uuid.
+func (s *Service) Channels() []auth.ChannelRule {
+	return []auth.ChannelRule{{Prefix: record.ChannelPrefix, Resolve: s.channels.resolve}}
+}
+
+// Kind is how the job engine runs exports.
+func (s *Service) Kind() job.Kind {
+	return job.Kind{
+		Name:   record.Kind,
+		Run:    s.attempts.Run,
+		Render: s.lifecycle.render,
+		Admit:  s.lifecycle.admit,
+		Ended:  s.lifecycle.ended,
+		Forget: s.cleaner.Purge,
+	}
+}
+
+// Drain ends every wait with what is known, for the end of the process.
+func (s *Service) Drain() { s.links.Drain() }
+
+// Clean does one bounded round of the clean-up; see retention.Cleaner.Clean.
+func (s *Service) Clean(ctx context.Context) error { return s.cleaner.Clean(ctx) }
+
+// CleanLocal removes what was left behind on this machine; see retention.Cleaner.CleanLocal.
+func (s *Service) CleanLocal(ctx context.Context) (removed int, err error) {
+	return s.cleaner.CleanLocal(ctx)
+}
+
+// CheckSpool reports whether files can be written where exports write theirs.
+func (s *Service) CheckSpool(ctx context.Context) error { return s.attempts.CheckSpool(ctx) }

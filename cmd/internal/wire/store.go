@@ -5,7 +5,7 @@ import (
 	"fmt"
 
 	"exporthub/pkg/config"
-	"exporthub/pkg/export"
+	"exporthub/pkg/export/retention"
 	"exporthub/pkg/storage/disk"
 	"exporthub/pkg/storage/qiniu"
 )
@@ -29,7 +29,7 @@ func (p *Parts) openQiniu() error {
 	store, err := qiniu.New(qiniu.Options{
 		AccessKey: string(c.QiniuAccessKey), SecretKey: string(c.QiniuSecretKey), Bucket: c.QiniuBucket, Domain: c.QiniuDomain,
 		PrivateBucket: c.QiniuPrivateBucket, PrivateDomain: c.QiniuPrivateDomain, UpHosts: c.QiniuUpHosts, RSHost: c.QiniuRSHost,
-		IdleTimeout: c.QiniuTimeout, Ledger: export.NewLedger(p.DB, p.now), Now: p.now, Logger: p.Log,
+		IdleTimeout: c.QiniuTimeout, Ledger: retention.NewLedger(p.DB, p.now), Now: p.now, Logger: p.Log,
 	})
 	if err != nil {
 		return fmt.Errorf("open the storage at Qiniu: %w", err)

@@ -1,0 +1,160 @@
+package delivery
+
+import (
+	"context"
+	"net/url"
+	"strings"
+	"time"
+
+	"exporthub/pkg/database"
+	"exporthub/pkg/dataset"
+	"exporthub/pkg/errs"
+	"exporthub/pkg/export/record"
+	"exporthub/pkg/job"
+)
+
+// linkSlack is how much longer than a file a link that waits is good: it is made before the file,
+// whose own expiry decides.
+const linkSlack = 24 * time.Hour
+
+// retryAfter is what a caller is told to wait for a file that is not ready yet. How long the export
+// takes is unknown here, so it is short.
+const retryAfter = 5 * time.Second
+
+// Wait waits, up to Deps.Wait, for the end of an export that the caller may see, and returns how far
+// it has come. The caller was promised an answer and follows the job by other means, so trouble with
+// waiting is logged and what is known is returned. Only an unknown or another person's export is an
+// error.
+func (l *Links) Wait(ctx context.Context, uuid string) (dataset.Outcome, error) {
+	j, err := record.Visible(ctx, l.jobs, uuid)
+	if err != nil {
+		return dataset.Outcome{}, err
+	}
+	later, err := l.awaitEnd(ctx, j, l.deps.Wait)
+	if err == nil {
+		j = later
+	} else if ctx.Err() == nil {
+		l.deps.Logger.Warn("waiting for an export ended early", "job", uuid, "error", err)
+	}
+	e, err := record.Read(j)
+	if err != nil {
+		return dataset.Outcome{}, err
+	}
+	out := dataset.Outcome{
+		Ended:      j.State.Ended(),
+		FinishedAt: j.FinishedAt,
+	}
+	if e.Detail.Count != nil {
+		out.Count = *e.Detail.Count
+	}
+	return out, nil
+}
+
+// Drain ends every wait that is under way, and those to come, with what is known at that moment. It
+// is for the end of the process, which waiting requests would delay for minutes.
+func (l *Links) Drain() { l.drain() }
+
+// awaitEnd returns the job once it has ended, or its current state when bound is over, ctx ends or
+// the process drains.
+func (l *Links) awaitEnd(ctx context.Context, j job.Job, bound time.Duration) (job.Job, error) {
+	ctx, cancel := context.WithTimeout(ctx, bound)
+	defer cancel()
+	defer context.AfterFunc(l.draining, cancel)()
+	for !j.State.Ended() && ctx.Err() == nil {
+		later, err := l.deps.Jobs.Wait(ctx, j.UUID, j.Seq())
+		// A query that our own deadline aborted is no trouble worth reporting.
+		if err != nil && ctx.Err() != nil {
+			return j, nil
+		}
+		if err != nil {
+			return j, err
+		}
+		j = later
+	}
+	return j, nil
+}
+
+// WaitLink returns a link to the file of an accepted export under a name of the caller's choice, the
+// one its file will have. It can be used from now on: a GET waits for the file where it has to.
+func (l *Links) WaitLink(uuid, filename string) string {
+	path := WaitPath + url.PathEscape(filename)
+	signature := l.deps.Signer.Sign(waitSubject(uuid, filename), l.deps.Now().Add(l.deps.Retention+linkSlack))
+	return l.deps.PublicURL + path + "?s=" + url.QueryEscape(uuid+"."+signature)
+}
+
+// waitSubject is what the signature of a link that waits is of. The colon separates the parts for
+// certain: admission refuses it in file names, and no uuid has one.
+func waitSubject(uuid, filename string) string { return WaitPath + filename + ":" + uuid }
+
+// Await checks a link that waits from every side, as Open does, waits for its file, and checks
+// again: rights may have been taken away in the meantime. An export that ended without a file is an
+// *EndedError.
+func (l *Links) Await(ctx context.Context, name, signature string) (File, error) {
+	id, signature, _ := strings.Cut(signature, ".")
+	if err := l.deps.Signer.Verify(waitSubject(id, name), signature, l.deps.Now()); err != nil {
+		return File{}, err
+	}
+	f, err := l.awaitable(ctx, id, name)
+	if err != nil {
+		return f, err
+	}
+	j, err := l.jobs.Get(ctx, id)
+	if err != nil {
+		return f, err
+	}
+	if !j.State.Ended() {
+		if j, err = l.awaitEnd(ctx, j, l.deps.FileWait); err != nil {
+			return f, err
+		}
+		if ctx.Err() != nil {
+			return f, context.Cause(ctx)
+		}
+	}
+	switch {
+	case !j.State.Ended():
+		return f, &errs.Error{
+			Kind:       errs.Unavailable,
+			Code:       "export_not_ready",
+			Message:    "文件仍在生成，请稍后再打开此链接",
+			RetryAfter: retryAfter,
+		}
+	case j.State != job.StateSuccess:
+		return f, &EndedError{Why: endedBecause(j)}
+	}
+	return l.awaitable(ctx, id, name)
+}
+
+// awaitable reads the export of a link whose signature was good, as far as it has come, and checks
+// the rights of its owner.
+func (l *Links) awaitable(ctx context.Context, uuid, name string) (File, error) {
+	row, err := l.row(ctx, uuid)
+	switch {
+	case database.IsNoRows(err):
+		// The signature was ours, so the export existed: it was purged, not mistyped.
+		return File{}, errs.New(errs.Gone, "链接已过期，文件不再保留")
+	case err != nil:
+		return File{}, err
+	case row.ObjectKey != "" && row.Filename != name:
+		return File{}, errs.New(errs.NotFound, "文件不存在")
+	case row.ObjectKey != "" && !l.deps.Now().Before(row.ExpiresAt):
+		return File{}, errs.New(errs.Gone, "链接已过期，文件不再保留")
+	}
+	return l.permit(ctx, row)
+}
+
+// EndedError says that an export ended without a file.
+type EndedError struct{ Why string } // in words for the person who opened the link
+
+// Error implements error.
+func (e *EndedError) Error() string { return e.Why }
+
+// endedBecause says in words why an export ended without a file.
+func endedBecause(j job.Job) string {
+	if j.State == job.StateCancelled {
+		return "导出已取消，请重新导出"
+	}
+	if j.Failure != nil && j.Failure.Message != "" {
+		return "导出失败:" + j.Failure.Message
+	}
+	return "导出失败，请重新导出"
+}

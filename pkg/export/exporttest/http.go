@@ -1,0 +1,86 @@
+package exporttest
+
+import (
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+
+	"github.com/go-chi/chi/v5"
+
+	"exporthub/pkg/auth"
+	"exporthub/pkg/httpapi"
+)
+
+// Address is where every request comes from.
+func Address(*http.Request) string { return "192.0.2.7" }
+
+// Server serves the engine's routes to callers with real tokens.
+func (h *Hub) Server() *httptest.Server {
+	r := chi.NewRouter()
+	httpapi.Mount(r, append(h.Exports.Routes(Address), h.Auth.Routes()...), httpapi.Options{Authorize: h.Auth.Authorize})
+	s := httptest.NewServer(r)
+	h.T.Cleanup(s.Close)
+	return s
+}
+
+// Get asks for a path, with a token when there is one.
+func (h *Hub) Get(s *httptest.Server, path, token string, header ...string) (*http.Response, []byte) {
+	h.T.Helper()
+	req, err := http.NewRequestWithContext(h.T.Context(), "GET", s.URL+path, nil)
+	if err != nil {
+		h.T.Fatal(err)
+	}
+	if token != "" {
+		req.Header.Set("ACCESS-TOKEN", token)
+	}
+	for i := 0; i+1 < len(header); i += 2 {
+		req.Header.Set(header[i], header[i+1])
+	}
+	res, err := s.Client().Do(req)
+	if err != nil {
+		h.T.Fatal(err)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		h.T.Fatal(err)
+	}
+	return res, body
+}
+
+// Fetch gets a file by its link and checks the status.
+func (h *Hub) Fetch(link string, status int) []byte {
+	h.T.Helper()
+	u, err := url.Parse(link)
+	if err != nil {
+		h.T.Fatal(err)
+	}
+	res, body := h.Get(h.Server(), u.RequestURI(), "")
+	if res.StatusCode != status {
+		h.T.Fatalf("%s answers %d: %.200s", link, res.StatusCode, body)
+	}
+	return body
+}
+
+// Token logs a person in for a test: the password is set first.
+func (h *Hub) Token(account string) string {
+	h.T.Helper()
+	_, p := h.Person(account, auth.Staff)
+	const password = "correct horse 11"
+	if err := h.Auth.SetPassword(h.T.Context(), p.UserID, password, false); err != nil {
+		h.T.Fatal(err)
+	}
+	s := h.Server()
+	res, err := s.Client().PostForm(s.URL+"/api/access/token", url.Values{"account": {account}, "password": {password}})
+	if err != nil {
+		h.T.Fatal(err)
+	}
+	defer res.Body.Close()
+	var body struct{ Data struct{ Token string } }
+	if err := json.NewDecoder(res.Body).Decode(&body); err != nil || body.Data.Token == "" {
+		h.T.Fatalf("log in %s: %d %v", account, res.StatusCode, err)
+	}
+	return body.Data.Token
+}

@@ -1,0 +1,73 @@
+package record
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+
+	"exporthub/pkg/dataset"
+)
+
+// DecodeFilter reads a stored filter back into the dataset's own type.
+func DecodeFilter(set dataset.Dataset, stored json.RawMessage) (any, error) {
+	filter := set.NewFilter()
+	if err := json.Unmarshal(stored, filter); err != nil {
+		return nil, fmt.Errorf("filter of %s: %w", set.Name, err)
+	}
+	return filter, nil
+}
+
+// DescribeFilter says what a file was narrowed by, in the words of the page: the filter's fields by
+// what their doc tags call them, codes by the labels of the column of the same name.
+func DescribeFilter(set dataset.Dataset, a Args) string {
+	var values map[string]any
+	if err := json.Unmarshal(a.Filter, &values); err != nil {
+		return ""
+	}
+	titles := map[string]string{}
+	filterTitles(reflect.TypeOf(set.NewFilter()).Elem(), titles)
+	var parts []string
+	for name, value := range values {
+		if value == nil || value == "" {
+			continue
+		}
+		text := fmt.Sprint(value)
+		for _, c := range set.Columns {
+			if label := c.Labels[text]; c.Key == name && label != "" {
+				text = label
+			}
+		}
+		parts = append(parts, cmp.Or(titles[name], name)+"="+text)
+	}
+	slices.Sort(parts)
+	if n := len(a.IDs); n > 0 {
+		parts = append(parts, fmt.Sprintf("勾选的 %d 行", n))
+	}
+	if len(parts) == 0 {
+		return "全部"
+	}
+	return strings.Join(parts, "; ")
+}
+
+// filterTitles collects what the fields of a filter are called: the first words of their doc tags.
+func filterTitles(t reflect.Type, into map[string]string) {
+	if t.Kind() != reflect.Struct {
+		return
+	}
+	for i := range t.NumField() {
+		f := t.Field(i)
+		if f.Anonymous {
+			filterTitles(f.Type, into)
+			continue
+		}
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		title := f.Tag.Get("doc")
+		if end := strings.IndexAny(title, ":：(（,，;；。"); end > 0 {
+			title = title[:end]
+		}
+		into[name] = title
+	}
+}

@@ -1,0 +1,113 @@
+package routes
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"exporthub/pkg/export/delivery"
+	"exporthub/pkg/export/record"
+	"exporthub/pkg/httpapi"
+	"exporthub/pkg/job"
+)
+
+// tag groups the routes in the description of the API.
+const tag = "导出"
+
+// Jobs is what the routes need of the job engine.
+type Jobs interface {
+	// Wait returns the job once it has moved past a sequence number, or as it is when ctx ends.
+	Wait(ctx context.Context, uuid string, sinceSeq uint64) (job.Job, error)
+}
+
+// Deps is what the routes are made of.
+type Deps struct {
+	Jobs  Jobs
+	Store *job.Store
+	Links *delivery.Links
+	// Cancel ends an export on behalf of the caller whom ctx carries.
+	Cancel func(ctx context.Context, uuid string) (job.Job, error)
+	// Address says where a request comes from, for the audit.
+	Address func(r *http.Request) string
+	Now     func() time.Time
+}
+
+// handlers answers the routes.
+type handlers struct {
+	deps Deps
+}
+
+// New returns the engine's own endpoints.
+func New(d Deps) []httpapi.Route {
+	h := &handlers{deps: d}
+	return []httpapi.Route{
+		h.recordRoute(),
+		h.cancelRoute(),
+		h.fileRoute(),
+		h.waitRoute(),
+	}
+}
+
+func (h *handlers) recordRoute() httpapi.Route {
+	return httpapi.Handle("GET", record.Path+"{uuid}", httpapi.Native, httpapi.SignedIn, httpapi.Doc{
+		Summary: "导出任务", Tag: tag,
+		Detail: "任务及其最近一次进度。带 Prefer: wait=20 时等到有变化再返回;带 If-None-Match 时没有变化返回 304。" +
+			"文件与数据不一致之处(被截断的文字、被替换的无效字符、无法表示的日期)计入 cut、replaced、out_of_span，" +
+			"并在 changed 中用文字说明;导出完成的消息里也有这段文字。",
+	}, h.handleRecord, httpapi.Answers(304, 401, 404, 422, 429))
+}
+
+type recordIn struct {
+	UUID        string `json:"uuid" maxLength:"64" doc:"任务"`
+	Prefer      string `json:"-" header:"Prefer" doc:"wait=秒数:等到有变化"`
+	IfNoneMatch string `json:"-" header:"If-None-Match" doc:"上次的 ETag"`
+}
+
+// maxWait bounds Prefer: wait. It is below the time after which common proxies give up (30 s).
+const maxWait = 25 * time.Second
+
+// handleRecord answers with an export, and waits for a change where the caller prefers that.
+func (h *handlers) handleRecord(ctx context.Context, in recordIn) (recordOut, error) {
+	j, err := record.Visible(ctx, h.deps.Store, in.UUID)
+	if err != nil {
+		return recordOut{}, err
+	}
+	wait := preferredWait(in.Prefer)
+	// A caller whose tag is not the current one has something new to read already.
+	current := in.IfNoneMatch == "" || in.IfNoneMatch == etag(j, j.State)
+	if wait > 0 && !j.State.Ended() && current {
+		bound, cancel := context.WithTimeout(ctx, wait)
+		defer cancel()
+		if j, err = h.deps.Jobs.Wait(bound, j.UUID, j.Seq()); err != nil {
+			return recordOut{}, err
+		}
+		httpapi.SetHeader(ctx, "Preference-Applied", "wait="+strconv.Itoa(int(wait/time.Second)))
+	}
+	out, err := h.view(ctx, j)
+	if err != nil {
+		return recordOut{}, err
+	}
+	httpapi.SetETag(ctx, etag(j, out.Status))
+	return out, nil
+}
+
+// etag identifies what is shown of a job: its row, and what the row alone does not say, that its file
+// has expired.
+func etag(j job.Job, shown job.State) string {
+	return `"` + strconv.FormatUint(j.Seq(), 10) + string(shown[:1]) + `"`
+}
+
+// preferredWait reads Prefer: wait=N (RFC 7240); 0 is none. Values that can't be read are ignored, as
+// the RFC wants of preferences.
+func preferredWait(header string) time.Duration {
+	for _, p := range strings.Split(header, ",") {
+		name, value, _ := strings.Cut(strings.TrimSpace(p), "=")
+		if n, err := strconv.Atoi(value); strings.EqualFold(name, "wait") && err == nil && n > 0 {
+			// Capped before it is multiplied: a large number of seconds overflows a Duration.
+			return min(time.Duration(min(n, 3600))*time.Second, maxWait)
+		}
+	}
+	return 0
+}

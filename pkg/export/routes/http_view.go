@@ -1,0 +1,112 @@
+package routes
+
+import (
+	"context"
+	"encoding/json"
+
+	"exporthub/pkg/export/record"
+	"exporthub/pkg/httpapi"
+	"exporthub/pkg/job"
+)
+
+// statusExpired is shown in the place of success once the file's retention is over. The job stays
+// what it was.
+const statusExpired job.State = "expired"
+
+// recordOut is an export as API callers see it.
+type recordOut struct {
+	UUID       string          `json:"uuid"`
+	Status     job.State       `json:"status"`
+	Dataset    string          `json:"dataset"`
+	Service    string          `json:"service"`
+	Format     string          `json:"format"`
+	Channel    string          `json:"channel" doc:"该任务的频道"`
+	Progress   int             `json:"progress" doc:"百分比"`
+	Attempt    int             `json:"attempt"`
+	Count      *int64          `json:"count" doc:"行数"`
+	FileSize   *int64          `json:"file_size" doc:"字节"`
+	FileURL    *string         `json:"file_url"`
+	Cut        int64           `json:"cut" doc:"超过单元格长度上限(32,767 个 UTF-16 单元)而被截断的文字"`
+	Replaced   int64           `json:"replaced" doc:"含有无效字节、已替换为 U+FFFD 的文字"`
+	OutOfSpan  int64           `json:"out_of_span" doc:"超出可表示范围的日期:XLSX 中早于 1900-03-01 的写成文字，其余留空"`
+	Changed    string          `json:"changed,omitempty" doc:"以上三项的文字说明;文件与数据一致时没有"`
+	Filename   *string         `json:"filename"`
+	Expired    bool            `json:"expired" doc:"文件已过保留期"`
+	ExpiresAt  *string         `json:"expires_at"`
+	Why        string          `json:"why,omitempty" doc:"为什么在等待、失败"`
+	Error      *record.Reason  `json:"error"`
+	CreatedAt  string          `json:"created_at"`
+	StartedAt  *string         `json:"started_at"`
+	FinishedAt *string         `json:"finished_at"`
+	Event      json.RawMessage `json:"event" doc:"最近一次进度，与频道里的相同"`
+}
+
+// view words a job for API callers.
+func (h *handlers) view(ctx context.Context, j job.Job) (recordOut, error) {
+	e, err := record.Read(j)
+	if err != nil {
+		return recordOut{}, err
+	}
+	file := e.Detail.File
+	if j.State != job.StateSuccess {
+		file = nil
+	}
+	expired := file != nil && !h.deps.Now().Before(file.ExpiresAt)
+	if expired {
+		// The event must not offer what can't be fetched. A copy, since Detail holds a pointer.
+		gone := *file
+		gone.URL = ""
+		e.Detail.File = &gone
+	}
+	v := e.Event(false)
+	out := recordOut{
+		UUID:       j.UUID,
+		Status:     j.State,
+		Dataset:    e.Args.Dataset,
+		Service:    e.Args.Service,
+		Format:     e.Args.Format,
+		Channel:    record.JobStream(j.UUID),
+		Progress:   j.Progress,
+		Attempt:    j.Attempt,
+		Count:      v.Count,
+		FileSize:   v.FileSize,
+		FileURL:    v.FileURL,
+		Error:      v.Error,
+		Event:      e.JSON(false),
+		Cut:        v.Cut,
+		Replaced:   v.Replaced,
+		OutOfSpan:  v.OutOfSpan,
+		Changed:    v.Changed,
+		CreatedAt:  httpapi.FormatTime(ctx, httpapi.Native, j.CreatedAt),
+		StartedAt:  httpapi.NullTime(ctx, httpapi.Native, j.StartedAt),
+		FinishedAt: httpapi.NullTime(ctx, httpapi.Native, j.FinishedAt),
+		Why:        why(e),
+	}
+	if file != nil {
+		out.Filename = &file.Filename
+		out.ExpiresAt = httpapi.NullTime(ctx, httpapi.Native, file.ExpiresAt)
+	}
+	if expired {
+		out.Expired = true
+		out.Status = statusExpired
+		out.Why = "文件已过保留期，请重新导出"
+	}
+	return out, nil
+}
+
+// why says in words what keeps a job or ended it.
+func why(e record.Export) string {
+	switch {
+	case e.CancelRequested && !e.State.Ended():
+		return "正在取消"
+	case e.Failure != nil && e.State == job.StateQueued:
+		return "上次执行没有成功，将自动重试:" + e.Failure.Message
+	case e.Failure != nil:
+		return e.Failure.Message
+	case e.State == job.StateQueued && e.Attempt > 1:
+		return "执行任务的进程已退出，等待其他进程接手"
+	case e.State == job.StateQueued:
+		return "正在排队，等待空闲的执行进程"
+	}
+	return ""
+}
