@@ -14,8 +14,9 @@ import (
 	"time"
 )
 
-// contentSecurityPolicy allows our own files and nothing else. Inline styles are needed by the component library, which
-// positions its pop-ups with them; 'self' in connect-src covers the websocket of the same host too.
+// contentSecurityPolicy allows our own files and nothing else. Inline styles are needed by the
+// component library, which positions its pop-ups with them; 'self' in connect-src covers the
+// websocket of the same host too.
 const contentSecurityPolicy = "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; " +
 	"img-src 'self' data:; connect-src 'self'; object-src 'none'; base-uri 'none'; " +
 	"form-action 'self'; frame-ancestors 'none'"
@@ -41,8 +42,9 @@ func newHandler(dist fs.FS) http.Handler {
 	return h
 }
 
-// fingerprint hashes every file once. Embedded files carry no modification time, so without it nothing could be
-// revalidated. A file that can't be read gets no tag and fails when it is asked for.
+// fingerprint hashes every file once. Embedded files carry no modification time, so without it
+// nothing could be revalidated. A file that can't be read gets no tag and fails when it is asked
+// for.
 func fingerprint(dist fs.FS) map[string]string {
 	tags := map[string]string{}
 	_ = fs.WalkDir(dist, ".", func(name string, entry fs.DirEntry, err error) error {
@@ -130,8 +132,8 @@ func isPage(name string) bool {
 	return path.Ext(name) == "" && !underAny(name, "assets", "faye")
 }
 
-// isHidden names what is embedded for other uses than being asked for: the placeholder, the compressed siblings, and the
-// client library, which the server that speaks its protocol hands out.
+// isHidden names what is embedded for other uses than being asked for: the placeholder, the
+// compressed siblings, and the client library, which the server that speaks its protocol hands out.
 func isHidden(name string) bool {
 	return strings.HasPrefix(path.Base(name), ".") || strings.HasSuffix(name, ".gz") || underAny(name, "faye")
 }
@@ -153,7 +155,8 @@ func cacheControl(name string) string {
 	return "no-cache"
 }
 
-// contentType does not depend on the machine's own table of types, which may call a script text/plain.
+// contentType does not depend on the machine's own table of types, which may call a script
+// text/plain.
 func contentType(name string) string {
 	switch path.Ext(name) {
 	case ".html":
@@ -175,7 +178,8 @@ func contentType(name string) string {
 	return "application/octet-stream"
 }
 
-// acceptsGzip reads Accept-Encoding as RFC 9110 section 12.5.3 has it: gzip named, or covered by *, with a weight above 0.
+// acceptsGzip reads Accept-Encoding as RFC 9110 section 12.5.3 has it: gzip named, or covered by *,
+// with a weight above 0.
 func acceptsGzip(values []string) bool {
 	named, star := -1.0, -1.0
 	for _, item := range strings.Split(strings.Join(values, ","), ",") {

@@ -10,8 +10,8 @@ import (
 // loadTimeout bounds one load. Beyond it the database counts as away.
 const loadTimeout = 3 * time.Second
 
-// cache keeps what was loaded for a short while and loads a key once at a time, however many ask for it. What get
-// returns was read from the database at most ttl before get was called.
+// cache keeps what was loaded for a short while and loads a key once at a time, however many ask
+// for it. What get returns was read from the database at most ttl before get was called.
 //
 // It holds at most max entries; when it is full, entries older than keep go first and then any.
 type cache[K comparable, V any] struct {
@@ -45,8 +45,8 @@ func newCache[K comparable, V any](ttl, keep time.Duration, max int, now func() 
 	}
 }
 
-// get returns the value of key. The load is the first caller's work and everyone's result, so it goes on when that
-// caller's context ends, for loadTimeout at most.
+// get returns the value of key. The load is the first caller's work and everyone's result, so it
+// goes on when that caller's context ends, for loadTimeout at most.
 func (c *cache[K, V]) get(ctx context.Context, key K) (V, error) {
 	arrived := c.now()
 	c.mu.Lock()
@@ -73,7 +73,8 @@ func (c *cache[K, V]) get(ctx context.Context, key K) (V, error) {
 
 func (c *cache[K, V]) fly(key K, f *flight[V]) {
 	defer c.land(key, f) // also when load panics: the others must not wait for ever
-	// Not from the caller's context: the load may be asked for inside a transaction of theirs, which is none of its.
+	// Not from the caller's context: the load may be asked for inside a transaction of theirs,
+	// which is none of its.
 	ctx, cancel := context.WithTimeout(context.Background(), loadTimeout)
 	defer cancel()
 	f.value, f.err = c.load(ctx, key)

@@ -35,8 +35,8 @@ func TestCacheAsksOncePerTTL(t *testing.T) {
 	})
 }
 
-// An answer may not be older than the TTL, also when its load was slow: who comes later must not join a load that began
-// too long ago.
+// An answer may not be older than the TTL, also when its load was slow: who comes later must not
+// join a load that began too long ago.
 func TestCacheSharesLoads(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		loads := 0

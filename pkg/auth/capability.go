@@ -19,23 +19,24 @@ const (
 	signatureSize = 16 // bytes, twice as many hex digits
 	// channelPeriod is how often a capability changes; the one before it is good as well.
 	channelPeriod = 7 * 24 * time.Hour
-	// periodOffset makes periods begin on Mondays in UTC, as ISO weeks do: 1970-01-01 was a Thursday.
+	// periodOffset makes periods begin on Mondays in UTC, as ISO weeks do: 1970-01-01 was a
+	// Thursday.
 	periodOffset = 3 * 24 * time.Hour
 	// channelSkew is what the clocks of replicas may differ by when a period begins.
 	channelSkew = time.Minute
 )
 
-// ExportChannel returns the channel on which a person's exports are told, "/export/<user id>-<32 hex digits>". Whoever
-// knows it may listen, so it is told to that person only. It changes every Monday (UTC), stays good for the week after,
-// and ends at once when the person's tokens are ended.
+// ExportChannel returns the channel on which a person's exports are told, "/export/<user id>-<32
+// hex digits>". Whoever knows it may listen, so it is told to that person only. It changes every
+// Monday (UTC), stays good for the week after, and ends at once when the person's tokens are ended.
 func (s *Service) ExportChannel(p *Principal) string {
 	return exportPrefix + strconv.FormatInt(p.UserID, 10) + "-" +
 		hex.EncodeToString(signChannel(s.channelKeys[0], p.UserID, channelPeriodOf(s.now()), p.Epoch))
 }
 
-// CheckExportChannel returns whose exports a channel of ExportChannel tells. One that is malformed, forged, too old or
-// of a person who is no longer enabled is Forbidden, each with the same text; while the database can't be asked the
-// answer is Unavailable.
+// CheckExportChannel returns whose exports a channel of ExportChannel tells. One that is malformed,
+// forged, too old or of a person who is no longer enabled is Forbidden, each with the same text;
+// while the database can't be asked the answer is Unavailable.
 func (s *Service) CheckExportChannel(ctx context.Context, channel string) (userID int64, err error) {
 	userID, signature, ok := parseExportChannel(channel)
 	if !ok {
@@ -51,8 +52,8 @@ func (s *Service) CheckExportChannel(ctx context.Context, channel string) (userI
 	return userID, nil
 }
 
-// ExportChannelAlive reports whether a subscription to a channel that was checked may go on. Like Alive it asks the
-// database at most once per CacheTTL, and bridges an outage for Options.Grace.
+// ExportChannelAlive reports whether a subscription to a channel that was checked may go on. Like
+// Alive it asks the database at most once per CacheTTL, and bridges an outage for Options.Grace.
 func (s *Service) ExportChannelAlive(ctx context.Context, channel string) bool {
 	userID, signature, ok := parseExportChannel(channel)
 	if !ok {
@@ -62,7 +63,8 @@ func (s *Service) ExportChannelAlive(ctx context.Context, channel string) bool {
 	return known && s.signedBy(st, userID, signature)
 }
 
-// signedBy reports whether the signature is good for the person now. It takes the same time whichever candidate fits.
+// signedBy reports whether the signature is good for the person now. It takes the same time
+// whichever candidate fits.
 func (s *Service) signedBy(st standing, userID int64, signature []byte) bool {
 	now := s.now()
 	good := 0
@@ -86,7 +88,8 @@ func channelPeriodOf(t time.Time) int64 {
 	return (t.Unix() + int64(periodOffset/time.Second)) / int64(channelPeriod/time.Second)
 }
 
-// parseExportChannel takes a channel apart. There is one way to write each: no leading zeros or signs, lower case.
+// parseExportChannel takes a channel apart. There is one way to write each: no leading zeros or
+// signs, lower case.
 func parseExportChannel(channel string) (userID int64, signature []byte, ok bool) {
 	rest, ok := strings.CutPrefix(channel, exportPrefix)
 	if !ok {

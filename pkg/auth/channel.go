@@ -6,13 +6,15 @@ import (
 	"exporthub/pkg/event"
 )
 
-// ChannelRule says who may subscribe to the channels under a prefix, and which stream of events feeds them. Systems and
-// the engine declare rules; the realtime server asks them. No rule, no subscription.
+// ChannelRule says who may subscribe to the channels under a prefix, and which stream of events
+// feeds them. Systems and the engine declare rules; the realtime server asks them. No rule, no
+// subscription.
 type ChannelRule struct {
 	// Prefix is the first segment with its slashes: "/export/".
 	Prefix string
-	// Resolve turns a subscribed name into the stream that feeds it, or says why not (Forbidden for "unknown" and "not
-	// yours" alike, so that names can't be enumerated). p is nil for an anonymous session. Wildcards never get here.
+	// Resolve turns a subscribed name into the stream that feeds it, or says why not (Forbidden for
+	// "unknown" and "not yours" alike, so that names can't be enumerated). p is nil for an
+	// anonymous session. Wildcards never get here.
 	Resolve func(ctx context.Context, p *Principal, channel string) (Subscription, error)
 }
 
@@ -20,7 +22,8 @@ type ChannelRule struct {
 type Subscription struct {
 	// Stream is the name events are published under.
 	Stream string
-	// StillAllowed is asked again while the subscription lives; nil means for as long as the session does.
+	// StillAllowed is asked again while the subscription lives; nil means for as long as the
+	// session does.
 	StillAllowed func(ctx context.Context) bool
 	// Latest returns what a late subscriber is told at once; nil means nothing.
 	Latest func(ctx context.Context) ([]event.Event, error)

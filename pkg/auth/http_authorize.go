@@ -34,12 +34,13 @@ func visitOf(ctx context.Context) visit {
 	return v
 }
 
-// Authorize decides whether a request may go on to a route of the given permission (httpapi.Public, httpapi.SignedIn or
-// the name of a permission) and returns the context that carries its caller; see From. starting marks a GET that starts
-// or changes something.
+// Authorize decides whether a request may go on to a route of the given permission (httpapi.Public,
+// httpapi.SignedIn or the name of a permission) and returns the context that carries its caller;
+// see From. starting marks a GET that starts or changes something.
 //
-// A public route gets no caller, whatever token came along: a dead one must not keep anybody from logging in. A request
-// that changes or starts something is Forbidden when it is provably made by another site's page with our cookie.
+// A public route gets no caller, whatever token came along: a dead one must not keep anybody from
+// logging in. A request that changes or starts something is Forbidden when it is provably made by
+// another site's page with our cookie.
 func (s *Service) Authorize(r *http.Request, permission string, starting bool) (context.Context, error) {
 	changing := changes(r, starting)
 	v := visit{from: s.ClientIP(r), cookie: CookieToken(r), crossSite: changing && s.CrossSite(r)}
@@ -82,7 +83,8 @@ func (s *Service) caller(ctx context.Context) (*Principal, error) {
 	return p, nil
 }
 
-// challenge says which kind of token an answer 401 asks for (RFC 9110, section 11.6.1; RFC 6750, section 3).
+// challenge says which kind of token an answer 401 asks for (RFC 9110, section 11.6.1; RFC 6750,
+// section 3).
 func challenge(ctx context.Context, err error) {
 	switch {
 	case errs.CodeOf(err) == codeTokenMissing:

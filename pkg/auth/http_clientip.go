@@ -6,9 +6,10 @@ import (
 	"strings"
 )
 
-// ClientIP returns the address a request came from. X-Forwarded-For is believed as far as it was written by trusted
-// proxies: from the right, the first address that is not a trusted proxy is the client's. An entry that is no address
-// ends the walk at the proxy that wrote it. The zero Addr means that the connection has none (a Unix socket).
+// ClientIP returns the address a request came from. X-Forwarded-For is believed as far as it was
+// written by trusted proxies: from the right, the first address that is not a trusted proxy is the
+// client's. An entry that is no address ends the walk at the proxy that wrote it. The zero Addr
+// means that the connection has none (a Unix socket).
 func ClientIP(r *http.Request, trusted []netip.Prefix) netip.Addr {
 	client := parseAddr(r.RemoteAddr)
 	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
@@ -22,7 +23,8 @@ func ClientIP(r *http.Request, trusted []netip.Prefix) netip.Addr {
 	return client
 }
 
-// parseAddr reads an address with or without a port, and drops what makes one host look like two (IPv4 in IPv6, zones).
+// parseAddr reads an address with or without a port, and drops what makes one host look like two
+// (IPv4 in IPv6, zones).
 func parseAddr(s string) netip.Addr {
 	if ap, err := netip.ParseAddrPort(s); err == nil {
 		return ap.Addr().Unmap().WithZone("")

@@ -12,7 +12,8 @@ type originGuard struct {
 	protection *http.CrossOriginProtection
 }
 
-// newOriginGuard makes a guard that trusts the given origins ("https://app.example.com") beside the server's own.
+// newOriginGuard makes a guard that trusts the given origins ("https://app.example.com") beside the
+// server's own.
 func newOriginGuard(origins []string) (*originGuard, error) {
 	p := http.NewCrossOriginProtection()
 	for _, o := range origins {
@@ -23,8 +24,9 @@ func newOriginGuard(origins []string) (*originGuard, error) {
 	return &originGuard{protection: p}, nil
 }
 
-// crossSite reports whether the request provably comes from a page of another origin that is not trusted:
-// Sec-Fetch-Site says so, or else Origin, or else Referer. A request that says nothing (not a browser's) does not.
+// crossSite reports whether the request provably comes from a page of another origin that is not
+// trusted: Sec-Fetch-Site says so, or else Origin, or else Referer. A request that says nothing
+// (not a browser's) does not.
 func (g *originGuard) crossSite(r *http.Request) bool {
 	origin := r.Header.Get("Origin")
 	if origin == "" {

@@ -102,7 +102,8 @@ func (s *Service) tokenData(ctx context.Context, t Token, p *Principal) (tokenDa
 func (s *Service) handleLogin(ctx context.Context, in loginInput) (saved, error) {
 	v := visitOf(ctx)
 	if v.crossSite {
-		// There is no cookie yet to misuse, but the answer sets one: another site could log a visitor in as somebody else.
+		// There is no cookie yet to misuse, but the answer sets one: another site could log a
+		// visitor in as somebody else.
 		return saved{}, crossSite()
 	}
 	token, _, err := s.Login(ctx, in.Phone, in.Password, v.from)
@@ -113,8 +114,9 @@ func (s *Service) handleLogin(ctx context.Context, in loginInput) (saved, error)
 	return said("登陆成功"), nil
 }
 
-// handleLogout is public, so that a browser can get rid of a cookie that is no longer good. Every good token that came
-// along ends, the cookie's too: a header that is no good must not leave it alive behind the words that all is over.
+// handleLogout is public, so that a browser can get rid of a cookie that is no longer good. Every
+// good token that came along ends, the cookie's too: a header that is no good must not leave it
+// alive behind the words that all is over.
 func (s *Service) handleLogout(ctx context.Context, _ none) (saved, error) {
 	v := visitOf(ctx)
 	if v.tokenErr != nil {
@@ -143,7 +145,8 @@ func (s *Service) handlePassword(ctx context.Context, in passwordInput) (saved, 
 		return saved{}, err
 	}
 	if before != nil && before.ByCookie && before.UserID == after.UserID {
-		// Their cookie ended with all their tokens; who has just proved who they are need not log in again.
+		// Their cookie ended with all their tokens; who has just proved who they are need not log
+		// in again.
 		token, err := s.tokens.issue(after.UserID, after.Epoch, "")
 		if err != nil {
 			return saved{}, err

@@ -385,8 +385,8 @@ func TestMustChangePassword(t *testing.T) {
 	w.expect("a list, then", request{method: "GET", path: "/api/list", cookie: cookieOf(res).Value}, 200, "")
 }
 
-// With the cookie, what changes or starts something is refused to other sites; what only reads is not, and neither is
-// anything with a token in a header, which no other site's page can send.
+// With the cookie, what changes or starts something is refused to other sites; what only reads is
+// not, and neither is anything with a token in a header, which no other site's page can send.
 func TestCrossSiteRequests(t *testing.T) {
 	w := newWorld(t, func(o *auth.Options) {
 		o.AllowedOrigins = []string{"https://app.example.com"}

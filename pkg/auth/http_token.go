@@ -23,8 +23,9 @@ func CookieToken(r *http.Request) string {
 	return c.Value
 }
 
-// RequestToken returns the token of a request and whether the browser sent it by itself, as a cookie. No token is "".
-// Two headers that name different tokens are an error of kind Unauthenticated.
+// RequestToken returns the token of a request and whether the browser sent it by itself, as a
+// cookie. No token is "". Two headers that name different tokens are an error of kind
+// Unauthenticated.
 func RequestToken(r *http.Request) (token string, byCookie bool, err error) {
 	for _, v := range r.Header.Values(HeaderName) {
 		if token, err = sameToken(token, strings.TrimSpace(v)); err != nil {
@@ -53,7 +54,8 @@ func sameToken(have, next string) (string, error) {
 	return next, nil
 }
 
-// authorizationToken reads "Bearer <token>" (RFC 6750) and a bare token; other schemes are not ours.
+// authorizationToken reads "Bearer <token>" (RFC 6750) and a bare token; other schemes are not
+// ours.
 func authorizationToken(value string) string {
 	scheme, rest, spaced := strings.Cut(strings.TrimSpace(value), " ")
 	switch {

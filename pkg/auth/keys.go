@@ -16,9 +16,9 @@ const (
 // keySize is 256 bits, what HMAC-SHA-256 can make use of.
 const keySize = 32
 
-// DeriveKeys makes the keys of one purpose from the installation's secrets (HKDF-SHA-256, RFC 5869). The first is the
-// one to sign with; all of them verify. Empty previous secrets are left out. It panics on an empty secret, with which
-// anybody could sign.
+// DeriveKeys makes the keys of one purpose from the installation's secrets (HKDF-SHA-256, RFC
+// 5869). The first is the one to sign with; all of them verify. Empty previous secrets are left
+// out. It panics on an empty secret, with which anybody could sign.
 func DeriveKeys(secret string, previous []string, purpose string) [][]byte {
 	if secret == "" {
 		panic("auth: keys from an empty secret")

@@ -15,9 +15,9 @@ import (
 // maxNameSize is the longest account or phone that is looked for, in bytes.
 const maxNameSize = 128
 
-// Login makes a token for an account (or phone) and its password. Whatever is wrong with them, and when the person may
-// not log in, the answer is the same Invalid error "account or password wrong"; a pair of person and address that is
-// locked gets Quota with RetryAfter.
+// Login makes a token for an account (or phone) and its password. Whatever is wrong with them, and
+// when the person may not log in, the answer is the same Invalid error "account or password wrong";
+// a pair of person and address that is locked gets Quota with RetryAfter.
 func (s *Service) Login(ctx context.Context, name, password string, from netip.Addr) (Token, *Principal, error) {
 	row, err := s.checkPassword(ctx, name, password, from)
 	if err != nil {
@@ -38,7 +38,8 @@ func (s *Service) Login(ctx context.Context, name, password string, from netip.A
 	return token, p, nil
 }
 
-// Renew makes a new token for the session of an identified caller. The old one stays good to its own end.
+// Renew makes a new token for the session of an identified caller. The old one stays good to its
+// own end.
 func (s *Service) Renew(p *Principal) (Token, error) {
 	return s.tokens.issue(p.UserID, p.Epoch, sessionOf(p.TokenID))
 }
@@ -58,7 +59,8 @@ func (s *Service) Logout(ctx context.Context, p *Principal) error {
 	return nil
 }
 
-// sweep deletes what has expired, at most once a minute. What it can't delete now it will the next time.
+// sweep deletes what has expired, at most once a minute. What it can't delete now it will the next
+// time.
 func (s *Service) sweep(ctx context.Context, now time.Time) {
 	last := s.lastSweep.Load()
 	if database.Micros(now)-last < time.Minute.Microseconds() || !s.lastSweep.CompareAndSwap(last, database.Micros(now)) {
@@ -72,8 +74,9 @@ func (s *Service) sweep(ctx context.Context, now time.Time) {
 	}
 }
 
-// ChangePassword replaces a password by one of the person's own choice, for which the old one is the credential: it is
-// verified and counted like a login. All tokens of the person end. It returns the person as they are afterwards.
+// ChangePassword replaces a password by one of the person's own choice, for which the old one is
+// the credential: it is verified and counted like a login. All tokens of the person end. It returns
+// the person as they are afterwards.
 func (s *Service) ChangePassword(ctx context.Context, name, old, new string, from netip.Addr) (*Principal, error) {
 	name = cleanName(name)
 	if err := CheckPassword("new_password", new, name); err != nil {
@@ -148,7 +151,8 @@ func (s *Service) lookUp(ctx context.Context, name string) (row personRow, err e
 	return row, nil
 }
 
-// begin takes an attempt and reads the person afresh, since waiting for the turn may have taken long.
+// begin takes an attempt and reads the person afresh, since waiting for the turn may have taken
+// long.
 func (s *Service) begin(ctx context.Context, pair string, id int64) (a attempt, row personRow, err error) {
 	now := s.now()
 	err = s.db.Write(ctx, func(ctx context.Context, tx *database.Tx) (err error) {
@@ -177,7 +181,8 @@ func (s *Service) verify(ctx context.Context, row personRow, password string) (b
 	return right && row.id != 0 && row.status == Enabled && (s.o.AllowDemoPasswords || !isDemoPassword(password)), nil
 }
 
-// abandon gives an attempt back that came to nothing because of err. The caller may be gone; the attempt is still theirs.
+// abandon gives an attempt back that came to nothing because of err. The caller may be gone; the
+// attempt is still theirs.
 func (s *Service) abandon(ctx context.Context, a attempt, err error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), loadTimeout)
 	defer cancel()

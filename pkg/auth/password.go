@@ -18,7 +18,8 @@ import (
 	"exporthub/pkg/errs"
 )
 
-// PasswordCost is what one argon2id hash costs (RFC 9106). The zero value is the default: 19 MiB, two passes, one lane.
+// PasswordCost is what one argon2id hash costs (RFC 9106). The zero value is the default: 19 MiB,
+// two passes, one lane.
 type PasswordCost struct {
 	MemoryKiB uint32
 	Passes    uint32
@@ -92,8 +93,8 @@ func (h *hasher) hash(ctx context.Context, password string) (string, error) {
 	return h.encode([]byte(password), randomBytes(saltSize)), nil
 }
 
-// verify reports whether the password is the hash's. A hash that is empty or can't be read is nobody's and takes as long
-// as any other. An error says that nothing was verified.
+// verify reports whether the password is the hash's. A hash that is empty or can't be read is
+// nobody's and takes as long as any other. An error says that nothing was verified.
 func (h *hasher) verify(ctx context.Context, hash, password string) (bool, error) {
 	release, err := h.turn(ctx)
 	if err != nil {

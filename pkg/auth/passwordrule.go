@@ -26,8 +26,8 @@ var commonPasswords = []string{
 // demoPasswords are what the demo people log in with, known to everybody.
 var demoPasswords = []string{"123456"}
 
-// CheckPassword says what is wrong with a new password, as an Invalid error about the field; taken are names the person
-// goes by (account, phone), which the password must not be.
+// CheckPassword says what is wrong with a new password, as an Invalid error about the field; taken
+// are names the person goes by (account, phone), which the password must not be.
 func CheckPassword(field, password string, taken ...string) error {
 	switch n := utf8.RuneCountInString(password); {
 	case !utf8.ValidString(password) || strings.IndexFunc(password, unicode.IsControl) >= 0:

@@ -59,7 +59,8 @@ func (p Person) clean() (Person, error) {
 	case p.Phone != "" && !phoneForm.MatchString(p.Phone):
 		return p, errs.Invalidf("phone", "不是有效的电话号码")
 	case digitsForm.MatchString(p.Account) && p.Account != p.Phone:
-		// Else somebody could take another's phone as an account, and that one could not log in by phone any more.
+		// Else somebody could take another's phone as an account, and that one could not log in by
+		// phone any more.
 		return p, errs.Invalidf("account", "纯数字的账号必须是本人的电话号码")
 	case !p.Role.Valid():
 		return p, errs.Invalidf("role", "没有这个角色")
@@ -71,8 +72,8 @@ func (p Person) clean() (Person, error) {
 	return p, nil
 }
 
-// CreateAdmin adds the first administrator of an installation, or another one. An account that exists is a Conflict, a
-// weak password Invalid.
+// CreateAdmin adds the first administrator of an installation, or another one. An account that
+// exists is a Conflict, a weak password Invalid.
 func (s *Service) CreateAdmin(ctx context.Context, account, password string) error {
 	p, err := Person{Account: account, Name: account, Role: Administrator}.clean()
 	if err != nil {
@@ -98,8 +99,9 @@ func (s *Service) CreateAdmin(ctx context.Context, account, password string) err
 	return err
 }
 
-// EnsurePerson returns the id of the person with p's account, whom it adds where missing; who is there stays as they
-// are. The password is held to no rules, since this is for demo people; "" is one that no login matches.
+// EnsurePerson returns the id of the person with p's account, whom it adds where missing; who is
+// there stays as they are. The password is held to no rules, since this is for demo people; "" is
+// one that no login matches.
 func (s *Service) EnsurePerson(ctx context.Context, p Person, password string) (id int64, err error) {
 	if p, err = p.clean(); err != nil {
 		return 0, err
@@ -158,8 +160,8 @@ func (s *Service) SetStatus(ctx context.Context, id int64, status Status) error 
 	return nil
 }
 
-// SetPassword gives a person a password on an administrator's behalf and ends all their tokens. With mustChange they
-// can do nothing before they have chosen one of their own.
+// SetPassword gives a person a password on an administrator's behalf and ends all their tokens.
+// With mustChange they can do nothing before they have chosen one of their own.
 func (s *Service) SetPassword(ctx context.Context, id int64, password string, mustChange bool) error {
 	var row personRow
 	err := s.db.Read(ctx, func(ctx context.Context, tx *database.Tx) (err error) {

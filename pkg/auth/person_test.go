@@ -152,7 +152,8 @@ func TestLegacyHash(t *testing.T) {
 	}
 }
 
-// A token is of one installation: another with the same secret may have nobody, or somebody else, of that id.
+// A token is of one installation: another with the same secret may have nobody, or somebody else,
+// of that id.
 func TestTokenOfNobody(t *testing.T) {
 	clock := testkit.NewClock(start)
 	s := newService(t, dbtest.SQLite(t, auth.Migrations), clock)

@@ -32,8 +32,8 @@ type Principal struct {
 	ByCookie bool
 	// MustChangePassword holds until the person has set a password of their own.
 	MustChangePassword bool
-	// Disabled holds for a person who may not sign in (any more); only Service.Person returns such, and they hold no
-	// permission.
+	// Disabled holds for a person who may not sign in (any more); only Service.Person returns such,
+	// and they hold no permission.
 	Disabled bool
 
 	permissions map[string]bool

@@ -32,7 +32,8 @@ type Options struct {
 	// PreviousSecrets are still good for verifying, so that a change of Secret logs nobody out.
 	PreviousSecrets []string
 	Env             string // the issuer is exporthub-<Env>; default "development"
-	// PublicURL is where the page is served; with https the cookie is Secure. Its origin counts as our own.
+	// PublicURL is where the page is served; with https the cookie is Secure. Its origin counts as
+	// our own.
 	PublicURL string
 	// AllowedOrigins are other origins whose pages may use the cookie: "https://app.example.com".
 	AllowedOrigins []string
@@ -119,12 +120,12 @@ func New(o Options) (*Service, error) {
 // ClientIP returns the address a request came from; see the function of that name.
 func (s *Service) ClientIP(r *http.Request) netip.Addr { return ClientIP(r, s.o.TrustedProxies) }
 
-// CrossSite reports whether the request was provably made by a page of another origin that is not allowed, so that a
-// cookie in it must not count.
+// CrossSite reports whether the request was provably made by a page of another origin that is not
+// allowed, so that a cookie in it must not count.
 func (s *Service) CrossSite(r *http.Request) bool { return s.guard.crossSite(r) }
 
-// unanswered is the error of a question about identity that the database did not answer. It is never Unauthenticated:
-// an outage must not log anybody out.
+// unanswered is the error of a question about identity that the database did not answer. It is
+// never Unauthenticated: an outage must not log anybody out.
 func unanswered(err error) error {
 	if errors.Is(err, context.Canceled) {
 		return err

@@ -31,8 +31,8 @@ func (st standing) good(epoch int64) bool {
 // rolePermissions are the permissions of every role. The maps are shared and never changed.
 type rolePermissions map[Role]map[string]bool
 
-// Identify returns the person a token speaks for. A token that is no good is Unauthenticated; while the database can't
-// be asked the answer is Unavailable.
+// Identify returns the person a token speaks for. A token that is no good is Unauthenticated; while
+// the database can't be asked the answer is Unavailable.
 func (s *Service) Identify(ctx context.Context, token string) (*Principal, error) {
 	if token == "" {
 		return nil, noToken()
@@ -56,11 +56,13 @@ func (s *Service) Identify(ctx context.Context, token string) (*Principal, error
 	return p, nil
 }
 
-// Alive reports whether a session that was identified by a token may go on: the person is enabled, the epoch is still
-// theirs and the token was not logged out. That the token has not expired is the caller's to see. It is cheap enough to
-// be asked for every delivery: the database is asked at most once per CacheTTL and token.
+// Alive reports whether a session that was identified by a token may go on: the person is enabled,
+// the epoch is still theirs and the token was not logged out. That the token has not expired is the
+// caller's to see. It is cheap enough to be asked for every delivery: the database is asked at most
+// once per CacheTTL and token.
 //
-// While the database is away, what it said last holds for Options.Grace, so that an outage closes no sockets.
+// While the database is away, what it said last holds for Options.Grace, so that an outage closes
+// no sockets.
 func (s *Service) Alive(ctx context.Context, userID int64, tokenID string, epoch int64) bool {
 	st, ok := s.lastStanding(ctx, standingKey{userID, sessionOf(tokenID)})
 	return ok && st.good(epoch)
@@ -75,8 +77,9 @@ func (s *Service) lastStanding(ctx context.Context, key standingKey) (standing, 
 	return s.standings.last(key)
 }
 
-// Person returns a person as they stand now, without a token: what their role may do, or nothing when they are disabled
-// or deleted. Work that outlives its request asks it who it still works for. Nobody of that id is NotFound.
+// Person returns a person as they stand now, without a token: what their role may do, or nothing
+// when they are disabled or deleted. Work that outlives its request asks it who it still works for.
+// Nobody of that id is NotFound.
 func (s *Service) Person(ctx context.Context, id int64) (*Principal, error) {
 	st, err := s.standings.get(ctx, standingKey{userID: id})
 	if err != nil {
@@ -117,7 +120,8 @@ func (p *Principal) Permissions() []string {
 	return slices.Sorted(maps.Keys(p.permissions))
 }
 
-// Granted returns a copy of p that holds exactly the given permissions, for work on behalf of a service and for tests.
+// Granted returns a copy of p that holds exactly the given permissions, for work on behalf of a
+// service and for tests.
 func (p *Principal) Granted(permissions ...string) *Principal {
 	c := *p
 	c.permissions = make(map[string]bool, len(permissions))

@@ -12,8 +12,9 @@ import (
 	"exporthub/pkg/database"
 )
 
-// pairKey names a person (or the account that was tried) and an address. IPv6 counts by /64, which is what one host
-// has at its free use. It is a hash so that its length is bounded whatever was typed.
+// pairKey names a person (or the account that was tried) and an address. IPv6 counts by /64, which
+// is what one host has at its free use. It is a hash so that its length is bounded whatever was
+// typed.
 func pairKey(who string, from netip.Addr) string {
 	if from.Is6() {
 		if p, err := from.Prefix(64); err == nil {
@@ -24,9 +25,9 @@ func pairKey(who string, from netip.Addr) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// attempt is one place among the wrong passwords of a pair, taken before the password is verified: guesses that race
-// can't get more places than there are. A right password gives all of them back; one that is being verified on another
-// replica in this very moment still holds its place.
+// attempt is one place among the wrong passwords of a pair, taken before the password is verified:
+// guesses that race can't get more places than there are. A right password gives all of them back;
+// one that is being verified on another replica in this very moment still holds its place.
 type attempt struct {
 	pair  string
 	at    int64         // microseconds
@@ -71,10 +72,12 @@ func (s *Service) giveBack(ctx context.Context, tx *database.Tx, a attempt) erro
 	return nil
 }
 
-// lockPair reads the row of a pair, which it makes where missing, and keeps it locked until the transaction ends.
+// lockPair reads the row of a pair, which it makes where missing, and keeps it locked until the
+// transaction ends.
 func (s *Service) lockPair(ctx context.Context, tx *database.Tx, pair string, now time.Time) (wrong []int64, locked int64, err error) {
 	expires := database.Micros(now.Add(s.o.LockWindow + s.o.LockFor))
-	// The overwriting insert locks the row on every engine, so that nobody deletes it before the SELECT.
+	// The overwriting insert locks the row on every engine, so that nobody deletes it before the
+	// SELECT.
 	_, err = tx.Exec(ctx, `INSERT INTO login_failures (pair, wrong_at, locked_until, expires_at) VALUES (?, '', 0, ?)`+
 		tx.OnConflictSet("pair", "expires_at"), pair, expires)
 	if err != nil {

@@ -96,22 +96,24 @@ func insertPerson(ctx context.Context, tx *database.Tx, p Person, hash string, n
 		p.MustChangePassword, now, now)
 }
 
-// noteLogin records a login, and a hash of the same password that may be a better one. It reports false when the person
-// may not log in any more.
+// noteLogin records a login, and a hash of the same password that may be a better one. It reports
+// false when the person may not log in any more.
 func noteLogin(ctx context.Context, tx *database.Tx, p personRow, hash string, now int64) (bool, error) {
 	n, err := tx.Exec(ctx, `UPDATE people SET last_login_at = ?, password_hash = ?
 		WHERE id = ? AND status = ? AND token_epoch = ?`, now, hash, p.id, int(Enabled), p.epoch)
 	return n == 1, err
 }
 
-// replacePassword sets a password and ends all tokens, unless something else ended them since epoch was read.
+// replacePassword sets a password and ends all tokens, unless something else ended them since epoch
+// was read.
 func replacePassword(ctx context.Context, tx *database.Tx, id, epoch int64, hash string, mustChange bool, now int64) (bool, error) {
 	n, err := tx.Exec(ctx, `UPDATE people SET password_hash = ?, must_change_password = ?, token_epoch = token_epoch + 1,
 		updated_at = ? WHERE id = ? AND token_epoch = ?`, hash, mustChange, now, id, epoch)
 	return n == 1, err
 }
 
-// setStatus sets a status; leaving Enabled ends all tokens. It reports false when there is no such person.
+// setStatus sets a status; leaving Enabled ends all tokens. It reports false when there is no such
+// person.
 func setStatus(ctx context.Context, tx *database.Tx, id int64, status Status, now int64) (bool, error) {
 	bump := 1
 	if status == Enabled {
@@ -122,8 +124,9 @@ func setStatus(ctx context.Context, tx *database.Tx, id int64, status Status, no
 	return n == 1, err
 }
 
-// EndTokens ends all tokens and capabilities of a person once the caller's transaction is committed, for changes of a
-// person that are made elsewhere. Every replica knows within Options.CacheTTL.
+// EndTokens ends all tokens and capabilities of a person once the caller's transaction is
+// committed, for changes of a person that are made elsewhere. Every replica knows within
+// Options.CacheTTL.
 func EndTokens(ctx context.Context, tx *database.Tx, userID int64) error {
 	_, err := tx.Exec(ctx, `UPDATE people SET token_epoch = token_epoch + 1 WHERE id = ?`, userID)
 	return err

@@ -40,8 +40,9 @@ func (s *Service) loadRoles(ctx context.Context, _ struct{}) (roles rolePermissi
 	return roles, err
 }
 
-// Seed gives permissions the program declares to their default roles, each once in the life of the database: what an
-// administrator changed since stays. It is called at start, after the migrations, by any number of processes at once.
+// Seed gives permissions the program declares to their default roles, each once in the life of the
+// database: what an administrator changed since stays. It is called at start, after the migrations,
+// by any number of processes at once.
 func (s *Service) Seed(ctx context.Context, permissions []Permission) error {
 	all := append(slices.Clone(Declared), permissions...)
 	// One order for all processes, or they could deadlock.
@@ -80,8 +81,8 @@ func grant(ctx context.Context, tx *database.Tx, role Role, permission string) e
 	return tx.InsertIgnore(ctx, `INSERT INTO role_permissions (role, permission) VALUES (?, ?)`, int(role), permission)
 }
 
-// SetPermissions makes the given permissions the ones a role holds. Unknown ones are Invalid. The administrators' role
-// can't lose StaffWrite, without which nobody could ever change anything back.
+// SetPermissions makes the given permissions the ones a role holds. Unknown ones are Invalid. The
+// administrators' role can't lose StaffWrite, without which nobody could ever change anything back.
 func (s *Service) SetPermissions(ctx context.Context, role Role, permissions []string) error {
 	if !role.Valid() {
 		return errs.Invalidf("role", "没有这个角色")

@@ -30,8 +30,8 @@ type Token struct {
 	Expires time.Time
 }
 
-// claims are the token's content. The audience is the person's id as a number, which is why the library's own claims
-// type, with its text audience, can't be used.
+// claims are the token's content. The audience is the person's id as a number, which is why the
+// library's own claims type, with its text audience, can't be used.
 type claims struct {
 	Audience  int64            `json:"aud"`
 	Issuer    string           `json:"iss"`
@@ -86,7 +86,8 @@ func (t *tokens) issue(userID, epoch int64, session string) (Token, error) {
 	return Token{Value: signed, ID: id, Expires: expires}, nil
 }
 
-// parse verifies all that can be told from the token itself. Every failure is the same error of kind Unauthenticated.
+// parse verifies all that can be told from the token itself. Every failure is the same error of
+// kind Unauthenticated.
 func (t *tokens) parse(token string) (*claims, error) {
 	if len(token) > maxTokenLen {
 		return nil, badToken(nil)

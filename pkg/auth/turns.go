@@ -11,8 +11,8 @@ import (
 // maxTurns bounds how many calls may wait for the same key.
 const maxTurns = 64
 
-// turns lets one call at a time work on a key, so that simultaneous right passwords of one person are not counted
-// against each other.
+// turns lets one call at a time work on a key, so that simultaneous right passwords of one person
+// are not counted against each other.
 type turns struct {
 	mu   sync.Mutex
 	keys map[string]*turn

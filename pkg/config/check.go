@@ -140,7 +140,8 @@ func (c *Config) checkSecrets(bad report) {
 	}
 }
 
-// weakSecret finds secrets that are short, made of few different characters, or copied from an example.
+// weakSecret finds secrets that are short, made of few different characters, or copied from an
+// example.
 func weakSecret(s string) bool {
 	distinct := map[rune]bool{}
 	for _, r := range s {
@@ -200,7 +201,8 @@ func (c *Config) checkLimits(bad report) {
 	}
 }
 
-// taskCheckEvery is how often workers look for doorbells: the in-process Redis runs Lua in Go, so looking costs more.
+// taskCheckEvery is how often workers look for doorbells: the in-process Redis runs Lua in Go, so
+// looking costs more.
 func (c *Config) taskCheckEvery() time.Duration {
 	if c.TaskCheckEvery == 0 {
 		c.TaskCheckEvery = 15 * time.Millisecond

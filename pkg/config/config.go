@@ -1,5 +1,6 @@
-// Package config turns the environment, and a .env file, into one checked struct. Load reports every problem at once,
-// each naming its variable and what to do; secrets never appear in logs or errors.
+// Package config turns the environment, and a .env file, into one checked struct. Load reports
+// every problem at once, each naming its variable and what to do; secrets never appear in logs or
+// errors.
 package config
 
 import (
@@ -114,8 +115,8 @@ type Mode struct {
 	EmbeddedPublic bool // and yet reachable from other machines
 }
 
-// Load reads environ ("NAME=value") over the file at dotenv, when there is one, and checks the result. The environment
-// wins over the file. All problems are reported in one error.
+// Load reads environ ("NAME=value") over the file at dotenv, when there is one, and checks the
+// result. The environment wins over the file. All problems are reported in one error.
 func Load(environ []string, dotenv string, mode Mode) (Config, error) {
 	values, err := readDotenv(dotenv)
 	if err != nil {

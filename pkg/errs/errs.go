@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// Kind says what sort of failure an error is. The zero Kind is Internal: an error nobody classified.
+// Kind says what sort of failure an error is. The zero Kind is Internal: an error nobody
+// classified.
 type Kind uint8
 
 // The kinds. Each has one row in the tables of httpapi and job.
@@ -32,7 +33,8 @@ const (
 	TooLarge
 	// Gone means it was there and has ended.
 	Gone
-	// Unavailable means a part we depend on (database, Redis, storage) can't be reached at the moment.
+	// Unavailable means a part we depend on (database, Redis, storage) can't be reached at the
+	// moment.
 	Unavailable
 	// Unsupported means a content type or format that is not accepted here.
 	Unsupported
@@ -122,8 +124,8 @@ func As(err error) *Error {
 	return nil
 }
 
-// KindOf returns the kind of the first *Error in err's chain. A deadline that passed without anyone saying why is
-// Unavailable; anything else unclassified is Internal.
+// KindOf returns the kind of the first *Error in err's chain. A deadline that passed without anyone
+// saying why is Unavailable; anything else unclassified is Internal.
 func KindOf(err error) Kind {
 	if e := As(err); e != nil {
 		return e.Kind

@@ -82,7 +82,8 @@ func (x *exchange) run() error {
 		return nil
 	}
 	if starting && isPrefetch(x.r) {
-		// A status that is no success, so that the browser throws the answer away and asks again when it is meant.
+		// A status that is no success, so that the browser throws the answer away and asks again
+		// when it is meant.
 		return &errs.Error{Kind: errs.Unavailable, Code: "prefetch", Message: msgPrefetch, RetryAfter: time.Second}
 	}
 	ctx, err := x.o.Authorize(x.r, x.route.Permission, starting || !safe)
@@ -270,8 +271,8 @@ func (x *exchange) finish() {
 	o.Logger.LogAttrs(context.WithoutCancel(ctx), level, "request", attrs...)
 }
 
-// severity returns how loud an error is: what is ours is an error, a part that is away a warning, the rest an answer like
-// any other.
+// severity returns how loud an error is: what is ours is an error, a part that is away a warning,
+// the rest an answer like any other.
 func severity(err error) slog.Level {
 	switch e := errs.As(err); errs.KindOf(err) {
 	case errs.Internal:

@@ -98,7 +98,8 @@ func (b *binder) absent(f *planField, target reflect.Value, path string) {
 	}
 }
 
-// bind fills v from raw. It returns false when raw counts as absent, which leaves v alone; a problem counts as present.
+// bind fills v from raw. It returns false when raw counts as absent, which leaves v alone; a
+// problem counts as present.
 func (b *binder) bind(raw any, v reflect.Value, s *huma.Schema, path string) bool {
 	if why, bad := raw.(refused); bad {
 		b.problem(path, string(why))
@@ -156,7 +157,8 @@ func (b *binder) bindOptional(raw any, v reflect.Value, o optional, s *huma.Sche
 	return true
 }
 
-// scalar returns the text of one value; ok is false when there is none, absent when that means nothing was said.
+// scalar returns the text of one value; ok is false when there is none, absent when that means
+// nothing was said.
 func (b *binder) scalar(raw any, path string) (s string, ok, absent bool) {
 	switch r := raw.(type) {
 	case text:
@@ -318,7 +320,8 @@ func (b *binder) bindAny(raw any, v reflect.Value, path string) bool {
 	return !ok || p != nil
 }
 
-// plainValue returns raw in JSON's own types, with numbers as json.Number. ok is false after a problem; nil is absent.
+// plainValue returns raw in JSON's own types, with numbers as json.Number. ok is false after a
+// problem; nil is absent.
 func (b *binder) plainValue(raw any, path string) (v any, ok bool) {
 	if t, is := raw.(text); is && t == "" {
 		return nil, true

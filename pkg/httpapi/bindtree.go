@@ -51,8 +51,8 @@ func (b *binder) bindSlice(raw any, v reflect.Value, s *huma.Schema, path string
 	return true
 }
 
-// array returns the elements of raw and, where the caller numbered them, their numbers. When ok is false the value is
-// absent (items nil) or a problem was noted.
+// array returns the elements of raw and, where the caller numbered them, their numbers. When ok is
+// false the value is absent (items nil) or a problem was noted.
 func (b *binder) array(raw any, element reflect.Type, path string) (items []any, names []string, ok bool) {
 	switch r := raw.(type) {
 	case []any:
@@ -85,8 +85,8 @@ func (b *binder) array(raw any, element reflect.Type, path string) (items []any,
 	return []any{raw}, nil, true // an array of one
 }
 
-// splitText reads JSON text or a comma-separated list. loose says that the text came from a query or form, where the
-// parts stay as untyped as the whole.
+// splitText reads JSON text or a comma-separated list. loose says that the text came from a query
+// or form, where the parts stay as untyped as the whole.
 func (b *binder) splitText(s string, loose bool, element reflect.Type) (items []any, names []string, ok bool) {
 	if strings.TrimSpace(s) == "" {
 		return nil, nil, false
@@ -150,7 +150,8 @@ func embedded(s string) (any, bool) {
 	return v, err == nil
 }
 
-// object returns the named values of raw. When ok is false the value is absent (nil) or a problem was noted.
+// object returns the named values of raw. When ok is false the value is absent (nil) or a problem
+// was noted.
 func (b *binder) object(raw any, path string) (m map[string]any, ok bool) {
 	switch r := raw.(type) {
 	case map[string]any:

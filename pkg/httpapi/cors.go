@@ -8,9 +8,10 @@ import (
 	"github.com/go-chi/cors"
 )
 
-// CORS lets pages of the allowed origins ("https://admin.example.com") call all five systems, with cookies. "*" lets every
-// origin call, without cookies. With no origins nothing is allowed beyond the server's own pages. It belongs before the
-// router, so that it answers preflights of every path.
+// CORS lets pages of the allowed origins ("https://admin.example.com") call all five systems, with
+// cookies. "*" lets every origin call, without cookies. With no origins nothing is allowed beyond
+// the server's own pages. It belongs before the router, so that it answers preflights of every
+// path.
 func CORS(allowed []string) func(http.Handler) http.Handler {
 	var origins []string
 	for _, origin := range allowed {

@@ -16,12 +16,14 @@ import (
 	"exporthub/pkg/errs"
 )
 
-// DefaultMaxBody is the largest request body in bytes where a route or the Options say nothing else.
+// DefaultMaxBody is the largest request body in bytes where a route or the Options say nothing
+// else.
 const DefaultMaxBody = 1 << 20
 
-// DecodeValues fills the struct that into points to from values, by the rules of every route's input: same forms, same
-// tags, same errors (errs.Invalid with the fields' names). values is a map[string]any or a JSON object as json.RawMessage
-// or []byte; nil and JSON null are an empty one. Header fields stay as they are.
+// DecodeValues fills the struct that into points to from values, by the rules of every route's
+// input: same forms, same tags, same errors (errs.Invalid with the fields' names). values is a
+// map[string]any or a JSON object as json.RawMessage or []byte; nil and JSON null are an empty one.
+// Header fields stay as they are.
 func DecodeValues(values any, into any) error {
 	target := reflect.ValueOf(into)
 	if target.Kind() != reflect.Pointer || target.IsNil() {
@@ -53,8 +55,9 @@ func DecodeValues(values any, into any) error {
 	return fill(m, nil, target.Elem())
 }
 
-// Decode fills the struct that into points to from r's path, query, headers and body, as Handle does for its input. It is
-// for HandleHTTP handlers. The body, if it is to be read at all, must be JSON or a form.
+// Decode fills the struct that into points to from r's path, query, headers and body, as Handle
+// does for its input. It is for HandleHTTP handlers. The body, if it is to be read at all, must be
+// JSON or a form.
 func Decode(r *http.Request, into any) error {
 	target := reflect.ValueOf(into)
 	if target.Kind() != reflect.Pointer || target.IsNil() {
@@ -118,7 +121,8 @@ func pathValues(r *http.Request) map[string]any {
 	return out
 }
 
-// readBody reads a JSON or form body into a tree. Bodies of GET and HEAD mean nothing and are not read.
+// readBody reads a JSON or form body into a tree. Bodies of GET and HEAD mean nothing and are not
+// read.
 func readBody(r *http.Request) (map[string]any, error) {
 	if r.Method == http.MethodGet || r.Method == http.MethodHead || r.Body == nil || r.Body == http.NoBody {
 		return nil, nil
@@ -152,7 +156,8 @@ func readBody(r *http.Request) (map[string]any, error) {
 	case kind == "" && !strings.HasPrefix(trimmed, "{"):
 		return nil, errs.New(errs.Unsupported, msgNoContentType)
 	}
-	// JSON, or JSON that a command-line client labelled as the form it is not: no form starts like an object.
+	// JSON, or JSON that a command-line client labelled as the form it is not: no form starts like
+	// an object.
 	v, err := parseJSON(data)
 	if err != nil || v == nil {
 		return nil, err

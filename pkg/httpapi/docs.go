@@ -10,8 +10,8 @@ import (
 	"exporthub/pkg/errs"
 )
 
-// The viewer is our own, so that it works without any other server and under a Content-Security-Policy without inline
-// scripts.
+// The viewer is our own, so that it works without any other server and under a
+// Content-Security-Policy without inline scripts.
 //
 //go:embed viewer
 var viewer embed.FS

@@ -10,9 +10,9 @@ import (
 // answer is how one kind of error is told in every envelope: the HTTP half of the error map.
 type answer struct {
 	status int // what it means: the HTTP status in Native, D, and wherever kept says so
-	// kept says that every envelope keeps the HTTP status, with a request id in the body: no page may take these for an
-	// answer of the endpoint. The others are bodies under 200 in A, B and E, whose pages read failures in the success
-	// handler.
+	// kept says that every envelope keeps the HTTP status, with a request id in the body: no page
+	// may take these for an answer of the endpoint. The others are bodies under 200 in A, B and E,
+	// whose pages read failures in the success handler.
 	kept bool
 	inC  int    // HTTP status in C where it is not kept
 	numC int    // C's own status number
@@ -164,7 +164,8 @@ func (f failure) problemAs(o *object, status int) {
 	}
 }
 
-// addFields adds errors as an object of field and reason, in order; a field named twice has both its reasons.
+// addFields adds errors as an object of field and reason, in order; a field named twice has both
+// its reasons.
 func (o *object) addFields(fields []errs.Field) {
 	if len(fields) == 0 {
 		return

@@ -44,7 +44,8 @@ func golden(t *testing.T, name, got string) {
 
 const testID = "test-request-1"
 
-// show sends a request with a known id and prints the answer with the headers that belong to the contract.
+// show sends a request with a known id and prints the answer with the headers that belong to the
+// contract.
 func show(t *testing.T, s *httptest.Server, method, target string) string {
 	t.Helper()
 	r, err := http.NewRequest(method, s.URL+target, nil)
@@ -66,7 +67,8 @@ func show(t *testing.T, s *httptest.Server, method, target string) string {
 	return b.String()
 }
 
-// TestFailuresOfEveryKindInEveryEnvelope holds the whole error map to a file that is read like a document.
+// TestFailuresOfEveryKindInEveryEnvelope holds the whole error map to a file that is read like a
+// document.
 func TestFailuresOfEveryKindInEveryEnvelope(t *testing.T) {
 	cases := []struct {
 		name string

@@ -48,8 +48,8 @@ func ExampleMount() {
 		body, _ := io.ReadAll(w.Body)
 		fmt.Printf("%d %s\n", w.Code, body)
 	}
-	// Output:
-	// 200 {"code":0,"message":"success","remark":"成功","data":{"id":7,"name":"春季展"}}
-	// 200 {"code":404,"message":"failure","remark":"没有这个展会","error":"errors/not_found_error"}
-	// 200 {"code":-1,"message":"failure","remark":"id 应为整数；name 不能为空","error":"errors/parameter_error","errors":{"id":"应为整数","name":"不能为空"}}
+	// Output: 200 {"code":0,"message":"success","remark":"成功","data":{"id":7,"name":"春季展"}} 200
+	// {"code":404,"message":"failure","remark":"没有这个展会","error":"errors/not_found_error"} 200
+	// {"code":-1,"message":"failure","remark":"id 应为整数；name
+	// 不能为空","error":"errors/parameter_error","errors":{"id":"应为整数","name":"不能为空"}}
 }

@@ -11,8 +11,8 @@ import (
 	"exporthub/pkg/errs"
 )
 
-// checkDecoded holds what must be true of any input: it is refused as bad input with named reasons, or what came of it
-// is text the program can keep and values inside their rules.
+// checkDecoded holds what must be true of any input: it is refused as bad input with named reasons,
+// or what came of it is text the program can keep and values inside their rules.
 func checkDecoded(t *testing.T, in *everything, err error) {
 	t.Helper()
 	if err != nil {

@@ -18,7 +18,8 @@ type Input struct {
 	Schema   *huma.Schema // the rules it is checked by; read only
 }
 
-// Inputs returns the fields that the route takes, in order of declaration; none when it can't be right, see Check.
+// Inputs returns the fields that the route takes, in order of declaration; none when it can't be
+// right, see Check.
 func (r Route) Inputs() []Input {
 	if r.In == nil {
 		return nil

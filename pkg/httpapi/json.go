@@ -61,8 +61,9 @@ func rawObject(value any) (*object, error) {
 	return o, o.err
 }
 
-// withoutNilSlices returns value with every nil slice made empty, since pages loop over what they get. What the handler
-// returned is not touched: it may be shared. Values that write their own JSON are left alone.
+// withoutNilSlices returns value with every nil slice made empty, since pages loop over what they
+// get. What the handler returned is not touched: it may be shared. Values that write their own JSON
+// are left alone.
 func withoutNilSlices(value any) any {
 	v := reflect.ValueOf(value)
 	if !v.IsValid() {
@@ -112,8 +113,8 @@ func holdsSlicesIn(t reflect.Type, open map[reflect.Type]bool) bool {
 	return false
 }
 
-// emptied returns a copy of v without nil slices, and whether that differs from v. Beyond depth, which only a cycle
-// reaches, it gives up and lets encoding/json report it.
+// emptied returns a copy of v without nil slices, and whether that differs from v. Beyond depth,
+// which only a cycle reaches, it gives up and lets encoding/json report it.
 func emptied(v reflect.Value, depth int) (reflect.Value, bool) {
 	if depth > 100 || !holdsSlices(v.Type()) {
 		return v, false

@@ -32,7 +32,8 @@ type PagingC struct {
 	Limit int `json:"limit" doc:"每页的数量，最多 1000" minimum:"1" maximum:"2147483647" example:"20"`
 }
 
-// PageRequest returns the page asked for, in range; defaultSize is 20, or 10 where the endpoint says so.
+// PageRequest returns the page asked for, in range; defaultSize is 20, or 10 where the endpoint
+// says so.
 func (p PagingC) PageRequest(defaultSize int) page.Request {
 	return page.Of(p.Page, p.Limit, defaultSize)
 }
@@ -57,8 +58,8 @@ type PagingE struct {
 // PageRequest returns the page asked for, in range.
 func (p PagingE) PageRequest() page.Request { return page.Of(p.Page, 0, 20) }
 
-// ExportParams are the parameters that make any list an export. Embed it in a list's input and declare the route with
-// StartsWith("export_format").
+// ExportParams are the parameters that make any list an export. Embed it in a list's input and
+// declare the route with StartsWith("export_format").
 type ExportParams struct {
 	ExportFormat string   `json:"export_format" doc:"导出格式；不是导出时不传" enum:"xlsx,csv,csv-raw,jsonl" example:"xlsx"`
 	Columns      []string `json:"columns" doc:"导出的列，按此顺序；默认全部" maxItems:"200"`
@@ -81,7 +82,8 @@ type PageA[T any] struct {
 	estimate
 }
 
-// ListA shapes one page of a list as A shows it. The header X-Total-Estimated says that the total is about so many.
+// ListA shapes one page of a list as A shows it. The header X-Total-Estimated says that the total
+// is about so many.
 func ListA[T any](r page.Result[T]) PageA[T] {
 	return PageA[T]{
 		TotalCount: r.Total, TotalPages: r.Pages(), NextPage: r.Next(), PrevPage: r.Prev(),
@@ -136,8 +138,8 @@ type PageE[T any] struct {
 	estimate
 }
 
-// ListE shapes one page of a list as E shows it. path is the list's own absolute address; query is what its pages'
-// addresses carry beside their number, such as the filters.
+// ListE shapes one page of a list as E shows it. path is the list's own absolute address; query is
+// what its pages' addresses carry beside their number, such as the filters.
 func ListE[T any](r page.Result[T], path string, query url.Values) PageE[T] {
 	address := func(number int) string {
 		q := url.Values{}

@@ -45,7 +45,8 @@ func TestListE(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			// json.Marshal writes & for pages that embed JSON in HTML; the server's own encoder does not.
+			// json.Marshal writes & for pages that embed JSON in HTML; the server's own encoder
+			// does not.
 			if plain := strings.ReplaceAll(string(got), `\u0026`, "&"); plain != c.want {
 				t.Errorf("got  %s\nwant %s", plain, c.want)
 			}

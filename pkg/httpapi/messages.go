@@ -2,7 +2,8 @@ package httpapi
 
 import "exporthub/pkg/errs"
 
-// The one catalogue of what callers are told about their input. A reason stands after a field's name: "page 应为整数".
+// The one catalogue of what callers are told about their input. A reason stands after a field's
+// name: "page 应为整数".
 const (
 	msgRequired     = "不能为空"
 	msgInteger      = "应为整数"

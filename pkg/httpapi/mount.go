@@ -16,13 +16,14 @@ import (
 	"exporthub/pkg/errs"
 )
 
-// Options is what Mount needs of the rest of the program. Every field has a default but Authorize, without which only
-// Public routes can be mounted.
+// Options is what Mount needs of the rest of the program. Every field has a default but Authorize,
+// without which only Public routes can be mounted.
 type Options struct {
-	// Authorize identifies the caller and decides whether they may call a route of this permission (Public and SignedIn
-	// among them: it is called for every request). changing says that the request changes or starts something, a GET with
-	// export_format among them, and must not be a cross-site one. The context it returns is the handler's. It fails with
-	// errs.Unauthenticated or errs.Forbidden.
+	// Authorize identifies the caller and decides whether they may call a route of this permission
+	// (Public and SignedIn among them: it is called for every request). changing says that the
+	// request changes or starts something, a GET with export_format among them, and must not be a
+	// cross-site one. The context it returns is the handler's. It fails with errs.Unauthenticated
+	// or errs.Forbidden.
 	Authorize func(r *http.Request, permission string, changing bool) (context.Context, error)
 	// Person names the caller that ctx belongs to, for the log line; "" is nobody. Default: nobody.
 	Person func(ctx context.Context) string
@@ -30,7 +31,8 @@ type Options struct {
 	Logger *slog.Logger
 	// Location is the zone in which times are shown. Default: UTC.
 	Location *time.Location
-	// Observe is told of each finished request, for metrics. route is the pattern, or "" for paths nobody declared.
+	// Observe is told of each finished request, for metrics. route is the pattern, or "" for paths
+	// nobody declared.
 	Observe func(route, method string, status int, d time.Duration)
 	// MaxBody is the largest request body in bytes. Default: DefaultMaxBody.
 	MaxBody int64
@@ -70,12 +72,13 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// Mount serves routes on r, and answers every other path below their first segments (/api, ...), and methods that a path
-// does not take, with problem details. GET routes answer HEAD too, but a HEAD never starts anything. With Options.Info it serves the description at
-// /api/openapi.json and its viewer at /api/docs.
+// Mount serves routes on r, and answers every other path below their first segments (/api, ...),
+// and methods that a path does not take, with problem details. GET routes answer HEAD too, but a
+// HEAD never starts anything. With Options.Info it serves the description at /api/openapi.json and
+// its viewer at /api/docs.
 //
-// A route that can't be right (a path parameter without a field, a tag nobody checks, two routes of one name) makes it
-// panic, as a wrong pattern makes chi: declarations are code.
+// A route that can't be right (a path parameter without a field, a tag nobody checks, two routes of
+// one name) makes it panic, as a wrong pattern makes chi: declarations are code.
 func Mount(r chi.Router, routes []Route, o Options) {
 	if err := Check(routes); err != nil {
 		panic("httpapi: " + err.Error())
@@ -91,7 +94,8 @@ func Mount(r chi.Router, routes []Route, o Options) {
 		r.Handle(root+"/*", unknown)
 	}
 	for _, route := range all {
-		// Every method first, so that other methods are told as such, and preflights reach the middleware of r.
+		// Every method first, so that other methods are told as such, and preflights reach the
+		// middleware of r.
 		r.Handle(route.Path, unknown)
 	}
 	for _, route := range all {
@@ -109,7 +113,8 @@ func Mount(r chi.Router, routes []Route, o Options) {
 	}
 }
 
-// roots returns the first segments of the routes' paths, and /api, as what lies below them is no page's.
+// roots returns the first segments of the routes' paths, and /api, as what lies below them is no
+// page's.
 func roots(routes []Route) []string {
 	all := []string{"/api"}
 	for _, route := range routes {
@@ -122,7 +127,8 @@ func roots(routes []Route) []string {
 	return slices.Compact(all)
 }
 
-// whole keeps addresses from h that leave a segment empty, as /a//b does for /a/{id}/b: no route has them.
+// whole keeps addresses from h that leave a segment empty, as /a//b does for /a/{id}/b: no route
+// has them.
 func whole(h, unknown http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if leavesOut(r) {

@@ -151,7 +151,8 @@ type observed struct {
 	metric string
 }
 
-// watch mounts routes and returns a function that sends a request and tells what was logged and measured of it.
+// watch mounts routes and returns a function that sends a request and tells what was logged and
+// measured of it.
 func watch(t *testing.T, routes []Route) (do func(*http.Request) observed, url string) {
 	t.Helper()
 	lines := make(chan string, 10)
@@ -428,7 +429,8 @@ func TestHeadNeverStartsAnything(t *testing.T) {
 	}
 }
 
-// TestCORSAsMiddleware mounts as a program does that keeps CORS to a group: preflights are answered on every path.
+// TestCORSAsMiddleware mounts as a program does that keeps CORS to a group: preflights are answered
+// on every path.
 func TestCORSAsMiddleware(t *testing.T) {
 	r := chi.NewRouter()
 	r.Group(func(r chi.Router) {

@@ -84,8 +84,8 @@ func encoded(v any) ([]byte, error) {
 
 var schemaRef = regexp.MustCompile(`"\$ref":"` + schemaPrefix + `([^"]+)"`)
 
-// schemas returns what paths refers to, directly or through other schemas. The inputs of GETs are parameters one by one
-// and need no schema of their own.
+// schemas returns what paths refers to, directly or through other schemas. The inputs of GETs are
+// parameters one by one and need no schema of their own.
 func (d *describer) schemas(paths m) (m, error) {
 	used := m{}
 	for open := []any{paths}; len(open) > 0; open = open[1:] {
@@ -168,7 +168,8 @@ func operationID(r Route) string {
 	return strings.ToLower(r.Method) + "-" + strings.Join(words, "-")
 }
 
-// inputs describes a route's input: parameters of path, query and headers, and the body of methods that have one.
+// inputs describes a route's input: parameters of path, query and headers, and the body of methods
+// that have one.
 func (d *describer) inputs(r Route) (params []m, body m) {
 	if r.In == nil {
 		for _, name := range r.PathParams() {

@@ -48,8 +48,8 @@ func describedFailure(e Envelope, status int) bool {
 
 func failureName(e Envelope, status int) string { return e.String() + "-" + strconv.Itoa(status) }
 
-// successResponse describes what a route answers when it did what it was asked. Where failures are 200 too, it describes
-// them beside.
+// successResponse describes what a route answers when it did what it was asked. Where failures are
+// 200 too, it describes them beside.
 func (d *describer) successResponse(r Route, status int) m {
 	response := m{"description": http.StatusText(status)}
 	if r.Out == nil {
@@ -125,8 +125,8 @@ var exportHeaders = m{
 	"Location":            m{"description": "已有任务未结束时，该任务的地址", "schema": m{"type": "string"}},
 }
 
-// failures describes every failure of every envelope, one response for each HTTP status, with examples made by the code
-// that answers.
+// failures describes every failure of every envelope, one response for each HTTP status, with
+// examples made by the code that answers.
 func (d *describer) failures() m {
 	all := m{}
 	for _, e := range Envelopes() {

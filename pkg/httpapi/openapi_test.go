@@ -396,7 +396,8 @@ func TestSchemaNamesTellPackagesApart(t *testing.T) {
 	}
 }
 
-// A total that is an estimate is told by a header, which the answers of lists are described with, and no others.
+// A total that is an estimate is told by a header, which the answers of lists are described with,
+// and no others.
 func TestListsDescribeTheirEstimatedTotals(t *testing.T) {
 	type listIn struct{ PagingD }
 	type oneIn struct {

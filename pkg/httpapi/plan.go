@@ -12,8 +12,8 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 )
 
-// plan is how one struct is filled: its fields with the schemas they are checked by. The schemas are the ones that go
-// into the OpenAPI description, so check and description can't part.
+// plan is how one struct is filled: its fields with the schemas they are checked by. The schemas
+// are the ones that go into the OpenAPI description, so check and description can't part.
 type plan struct {
 	fields []planField
 }
@@ -93,7 +93,8 @@ func makePlan(t reflect.Type) (p *plan, err error) {
 	return p, nil
 }
 
-// checkSamples holds a field's default and examples to its own rules, and keeps the default in the form of input.
+// checkSamples holds a field's default and examples to its own rules, and keeps the default in the
+// form of input.
 func (f *planField) checkSamples(t reflect.Type) error {
 	if f.schema.Default != nil {
 		b, err := json.Marshal(f.schema.Default)
@@ -124,7 +125,8 @@ var (
 	rawMessage      = reflect.TypeFor[json.RawMessage]()
 )
 
-// bindable reports whether the binder can fill t. Structs inside are planned in turn; a type may contain itself.
+// bindable reports whether the binder can fill t. Structs inside are planned in turn; a type may
+// contain itself.
 func bindable(t reflect.Type) error { return bindableIn(t, map[reflect.Type]bool{}) }
 
 func bindableIn(t reflect.Type, open map[reflect.Type]bool) error {
@@ -167,7 +169,8 @@ func bindableIn(t reflect.Type, open map[reflect.Type]bool) error {
 	return fmt.Errorf("%s can't be input", t)
 }
 
-// checkInput plans t and every struct inside it, so that a declaration that can't be right is found before any request.
+// checkInput plans t and every struct inside it, so that a declaration that can't be right is found
+// before any request.
 func checkInput(t reflect.Type) error {
 	open := map[reflect.Type]bool{}
 	var walk func(t reflect.Type) error

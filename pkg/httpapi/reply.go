@@ -6,18 +6,21 @@ import (
 	"strings"
 )
 
-// Reply is an output that says more than its data: the envelope's text, further top-level fields, or another HTTP status.
+// Reply is an output that says more than its data: the envelope's text, further top-level fields,
+// or another HTTP status.
 type Reply[T any] struct {
 	Data T
-	// Msg replaces the envelope's success text: remark in A, msg in B, D and E. Empty keeps the usual one; B shows none.
+	// Msg replaces the envelope's success text: remark in A, msg in B, D and E. Empty keeps the
+	// usual one; B shows none.
 	Msg string
-	// Key names the data key where a system's documents call it otherwise, as C's "date". Empty is the route's own, see
-	// WithDataKey.
+	// Key names the data key where a system's documents call it otherwise, as C's "date". Empty is
+	// the route's own, see WithDataKey.
 	Key string
-	// NoData leaves the data key out (B's saves, which answer a text only). Native then answers no body.
+	// NoData leaves the data key out (B's saves, which answer a text only). Native then answers no
+	// body.
 	NoData bool
-	// Top holds further top-level fields in order, such as B's page_info. Native has no top level beside its data and
-	// leaves them out.
+	// Top holds further top-level fields in order, such as B's page_info. Native has no top level
+	// beside its data and leaves them out.
 	Top []TopField
 	// Status is the HTTP status; 0 is the route's own, see WithStatus.
 	Status int
@@ -40,8 +43,8 @@ func (r Reply[T]) reply() reply {
 // replier is a Reply[T] of any T.
 type replier interface{ reply() reply }
 
-// Choice is data that is one of several shapes, such as a list's page or an export's ticket. It is written as Chosen, with
-// everything this package does for output.
+// Choice is data that is one of several shapes, such as a list's page or an export's ticket. It is
+// written as Chosen, with everything this package does for output.
 type Choice interface{ Chosen() any }
 
 // replyOf returns what a handler answered as a reply.
@@ -64,8 +67,8 @@ type TopField struct {
 
 type headerKey struct{}
 
-// SetHeader adds a header to the answer of the request that ctx belongs to. It works from anywhere below a handler, for
-// answers and errors alike, and does nothing outside a request.
+// SetHeader adds a header to the answer of the request that ctx belongs to. It works from anywhere
+// below a handler, for answers and errors alike, and does nothing outside a request.
 func SetHeader(ctx context.Context, name, value string) {
 	if h, ok := ctx.Value(headerKey{}).(http.Header); ok {
 		h.Set(name, value)
@@ -84,8 +87,9 @@ func WithHeader(ctx context.Context, h http.Header) context.Context {
 	return context.WithValue(ctx, headerKey{}, h)
 }
 
-// SetETag names the version of what is answered; quotes are put around it where they are missing. A Native GET that carries the same one in If-None-Match
-// is answered 304 without a body; caches keep such answers but ask every time.
+// SetETag names the version of what is answered; quotes are put around it where they are missing. A
+// Native GET that carries the same one in If-None-Match is answered 304 without a body; caches keep
+// such answers but ask every time.
 func SetETag(ctx context.Context, tag string) {
 	if !strings.HasSuffix(tag, `"`) {
 		tag = `"` + tag + `"`

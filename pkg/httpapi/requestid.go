@@ -15,7 +15,8 @@ func RequestID(ctx context.Context) string {
 	return id
 }
 
-// withRequestID returns the request's id: the one it carries, when that is safe to log and to answer, or a new one.
+// withRequestID returns the request's id: the one it carries, when that is safe to log and to
+// answer, or a new one.
 func withRequestID(r *http.Request) (context.Context, string) {
 	if id := RequestID(r.Context()); id != "" {
 		return r.Context(), id

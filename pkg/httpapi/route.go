@@ -6,19 +6,22 @@ import (
 	"reflect"
 )
 
-// Envelope names the shape in which a system answers. All five are kept for front ends that exist already; Native is
-// for what is new.
+// Envelope names the shape in which a system answers. All five are kept for front ends that exist
+// already; Native is for what is new.
 type Envelope uint8
 
 // The envelopes. What each answers for which kind of error is one table, in envelope.go.
 const (
-	// Native answers JSON as it is, with HTTP statuses that mean what they say and application/problem+json errors.
+	// Native answers JSON as it is, with HTTP statuses that mean what they say and
+	// application/problem+json errors.
 	Native Envelope = iota
-	// A answers {"code":0,"message":"success","remark":"成功","data":…}; failures are 200 with code -1.
+	// A answers {"code":0,"message":"success","remark":"成功","data":…}; failures are 200 with code
+	// -1.
 	A
 	// B answers {"status":0,…}; failures are 200 {"status":1,"msg":…}.
 	B
-	// C answers {"status":0,"data":…}; failures carry a status that means what it says and {"status":N,"error":…}.
+	// C answers {"status":0,"data":…}; failures carry a status that means what it says and
+	// {"status":N,"error":…}.
 	C
 	// D answers {"code":200,"msg":"success","data":…}; the code is the HTTP status.
 	D
@@ -54,8 +57,8 @@ type Doc struct {
 	Tag     string // the system it belongs to
 }
 
-// Route is one endpoint as data: what the router mounts, the decoder fills, the envelope wraps and the OpenAPI
-// description tells. Make one with Handle or HandleHTTP.
+// Route is one endpoint as data: what the router mounts, the decoder fills, the envelope wraps and
+// the OpenAPI description tells. Make one with Handle or HandleHTTP.
 type Route struct {
 	Method     string
 	Path       string // chi pattern: /api/things/{id}
@@ -64,8 +67,8 @@ type Route struct {
 	Doc        Doc
 	In         reflect.Type // nil when the route takes nothing
 	Out        reflect.Type // nil for HandleHTTP
-	// Starts names input fields whose presence makes a GET start or change something (export_format): such requests are
-	// held to the rules for requests that change things.
+	// Starts names input fields whose presence makes a GET start or change something
+	// (export_format): such requests are held to the rules for requests that change things.
 	Starts []string
 	// AlwaysStarts marks a GET that starts or changes something whatever its input.
 	AlwaysStarts bool
@@ -75,11 +78,12 @@ type Route struct {
 	DataKey string
 	// MaxBody is the largest request body in bytes; 0 is Options.MaxBody.
 	MaxBody int64
-	// Accepts lists the content types of the body for HandleHTTP routes that read it themselves, Produces those of the
-	// answer. Both are for the description; empty is what Handle takes and gives.
+	// Accepts lists the content types of the body for HandleHTTP routes that read it themselves,
+	// Produces those of the answer. Both are for the description; empty is what Handle takes and
+	// gives.
 	Accepts, Produces []string
-	// Answers lists the statuses beside success, for the description, where they are not those that every route of the
-	// envelope may give.
+	// Answers lists the statuses beside success, for the description, where they are not those that
+	// every route of the envelope may give.
 	Answers []int
 
 	takes bool // the input has fields, once mounted
@@ -99,7 +103,8 @@ func Starting() Option { return func(r *Route) { r.AlwaysStarts = true } }
 // WithStatus sets the HTTP status of success, such as 202.
 func WithStatus(status int) Option { return func(r *Route) { r.Status = status } }
 
-// WithDataKey names the envelope's key of the data where the documents call it otherwise, as C's "date".
+// WithDataKey names the envelope's key of the data where the documents call it otherwise, as C's
+// "date".
 func WithDataKey(key string) Option { return func(r *Route) { r.DataKey = key } }
 
 func (r Route) dataKey() string {
@@ -117,18 +122,19 @@ func Takes[In any](contentTypes ...string) Option {
 	return func(r *Route) { r.In, r.Accepts = reflect.TypeFor[In](), contentTypes }
 }
 
-// Answers names the statuses beside success, for a route that gives others than its envelope's usual ones; 500 and 503 go
-// without saying.
+// Answers names the statuses beside success, for a route that gives others than its envelope's
+// usual ones; 500 and 503 go without saying.
 func Answers(statuses ...int) Option { return func(r *Route) { r.Answers = statuses } }
 
 // Gives describes the content types a HandleHTTP route answers.
 func Gives(contentTypes ...string) Option { return func(r *Route) { r.Produces = contentTypes } }
 
-// Handle declares a route whose input is decoded into In and whose output is wrapped in the envelope.
+// Handle declares a route whose input is decoded into In and whose output is wrapped in the
+// envelope.
 //
-// In is a struct. Fields are filled by their json name from path, query and body alike (path wins, then body); see
-// decode.go for the accepted forms. Tags describe and check a field: required:"true", doc, minimum, maximum, minLength,
-// maxLength, enum, example, default.
+// In is a struct. Fields are filled by their json name from path, query and body alike (path wins,
+// then body); see decode.go for the accepted forms. Tags describe and check a field:
+// required:"true", doc, minimum, maximum, minLength, maxLength, enum, example, default.
 //
 // Out is the data of the envelope, or a Reply to say more than that.
 func Handle[In, Out any](method, path string, envelope Envelope, permission string, doc Doc,
@@ -144,8 +150,8 @@ func Handle[In, Out any](method, path string, envelope Envelope, permission stri
 	return r
 }
 
-// HandleHTTP declares a route that writes its own answer: a file, a redirect, a stream. An error it returns before
-// writing is answered in the envelope.
+// HandleHTTP declares a route that writes its own answer: a file, a redirect, a stream. An error it
+// returns before writing is answered in the envelope.
 func HandleHTTP(method, path string, envelope Envelope, permission string, doc Doc,
 	fn func(w http.ResponseWriter, r *http.Request) error, opts ...Option) Route {
 	r := Route{Method: method, Path: path, Envelope: envelope, Permission: permission, Doc: doc, http: fn}

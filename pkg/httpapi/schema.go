@@ -12,16 +12,17 @@ import (
 
 const schemaPrefix = "#/components/schemas/"
 
-// newInputSchemas and newOutputSchemas make registries whose schemas say what this package does: input ignores unknown
-// names and requires only what is tagged required, output has every key it declares.
+// newInputSchemas and newOutputSchemas make registries whose schemas say what this package does:
+// input ignores unknown names and requires only what is tagged required, output has every key it
+// declares.
 func newInputSchemas() huma.Registry {
 	return huma.NewMapRegistry(schemaPrefix, func(t reflect.Type, hint string) string { return schemaName(t, hint) + "Input" })
 }
 
 func newOutputSchemas() huma.Registry { return huma.NewMapRegistry(schemaPrefix, schemaName) }
 
-// schemaName names a type with its package, since every system has a type called Row: crm.Row is CrmRow, and
-// PageA[crm.Row] is PageACrmRow.
+// schemaName names a type with its package, since every system has a type called Row: crm.Row is
+// CrmRow, and PageA[crm.Row] is PageACrmRow.
 func schemaName(t reflect.Type, hint string) string {
 	for t.Kind() == reflect.Pointer {
 		t = t.Elem()
@@ -45,7 +46,8 @@ func schemaName(t reflect.Type, hint string) string {
 	return b.String()
 }
 
-// inputSchema returns the schema of the input struct t, with everything the registry collected for it corrected.
+// inputSchema returns the schema of the input struct t, with everything the registry collected for
+// it corrected.
 func inputSchema(r huma.Registry, t reflect.Type) *huma.Schema {
 	s := r.Schema(t, true, "Input")
 	for name, schema := range r.Map() {
@@ -124,7 +126,8 @@ func outputSchema(r huma.Registry, t reflect.Type) *huma.Schema {
 	return s
 }
 
-// fixArrays takes back that arrays may be null: none is, going in (null is absent) or out (nil is []).
+// fixArrays takes back that arrays may be null: none is, going in (null is absent) or out (nil is
+// []).
 func fixArrays(s *huma.Schema) {
 	for ; s != nil && s.Type == huma.TypeArray; s = s.Items {
 		s.Nullable = false
@@ -166,7 +169,8 @@ func inputFields(t reflect.Type) []inputField {
 	return out
 }
 
-// flattened reports whether every struct on the way to the field is embedded without a name of its own in JSON.
+// flattened reports whether every struct on the way to the field is embedded without a name of its
+// own in JSON.
 func flattened(t reflect.Type, index []int) bool {
 	for n := 1; n < len(index); n++ {
 		parent := t.FieldByIndex(index[:n])

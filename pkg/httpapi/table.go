@@ -7,8 +7,9 @@ import (
 	"text/tabwriter"
 )
 
-// RouteTable lists routes as text, one a line in order of path and method, for a golden file: method, path, envelope,
-// permission, and what makes it change or start something ("always" for a GET that always does).
+// RouteTable lists routes as text, one a line in order of path and method, for a golden file:
+// method, path, envelope, permission, and what makes it change or start something ("always" for a
+// GET that always does).
 func RouteTable(routes []Route) string {
 	sorted := slices.Clone(routes)
 	slices.SortStableFunc(sorted, func(a, b Route) int {

@@ -15,7 +15,8 @@ const (
 	LayoutD = "2006-01-02T15:04:05"
 )
 
-// TimeLayout returns the layout in which the envelope's system shows times; Native uses RFC 3339 with microseconds.
+// TimeLayout returns the layout in which the envelope's system shows times; Native uses RFC 3339
+// with microseconds.
 func (e Envelope) TimeLayout() string {
 	switch e {
 	case A:
@@ -30,12 +31,14 @@ func (e Envelope) TimeLayout() string {
 
 type locationKey struct{}
 
-// WithLocation returns a context whose times are shown and read in zone. Mount sets it for every request.
+// WithLocation returns a context whose times are shown and read in zone. Mount sets it for every
+// request.
 func WithLocation(ctx context.Context, zone *time.Location) context.Context {
 	return context.WithValue(ctx, locationKey{}, zone)
 }
 
-// Location returns the zone in which times are shown and local times are read; UTC when none was set.
+// Location returns the zone in which times are shown and local times are read; UTC when none was
+// set.
 func Location(ctx context.Context) *time.Location {
 	if zone, ok := ctx.Value(locationKey{}).(*time.Location); ok && zone != nil {
 		return zone
@@ -59,15 +62,16 @@ func NullTime(ctx context.Context, e Envelope, t time.Time) *string {
 
 // Bound is a date, a local time or an RFC 3339 time as input. The zero Bound is an absent one.
 //
-// As a lower bound it is From, as an upper one Until; both stand for everything the caller can see at the precision they
-// wrote: a date is the whole day, 10:00:00 the whole second.
+// As a lower bound it is From, as an upper one Until; both stand for everything the caller can see
+// at the precision they wrote: a date is the whole day, 10:00:00 the whole second.
 type Bound struct {
 	wall      time.Time     // as written; its zone is UTC unless zoned
 	precision time.Duration // of what was written; a day for dates
 	zoned     bool
 }
 
-// boundForms are the accepted forms. Go takes a fraction of a second after any of them that has seconds.
+// boundForms are the accepted forms. Go takes a fraction of a second after any of them that has
+// seconds.
 var boundForms = []struct {
 	layout    string
 	precision time.Duration
@@ -82,7 +86,8 @@ var boundForms = []struct {
 	{"2006-01-02T15:04", time.Minute, false},
 }
 
-// ParseBound reads a date, a local time (with a blank or T, to the minute, second or a fraction) or an RFC 3339 time.
+// ParseBound reads a date, a local time (with a blank or T, to the minute, second or a fraction) or
+// an RFC 3339 time.
 func ParseBound(s string) (Bound, error) {
 	s = strings.TrimSpace(s)
 	// The + of an offset that was put into a query without escaping arrives as a blank.
@@ -117,10 +122,12 @@ func (b Bound) IsZero() bool { return b.precision == 0 }
 // DateOnly reports whether a date without a time was written.
 func (b Bound) DateOnly() bool { return b.precision == 24*time.Hour }
 
-// From returns the first instant of what was written, read in zone: the instant itself for a full time.
+// From returns the first instant of what was written, read in zone: the instant itself for a full
+// time.
 func (b Bound) From(zone *time.Location) time.Time { return b.at(zone, 0) }
 
-// Until returns the first instant after what was written: rows of the bound's whole day, or whole second, are before it.
+// Until returns the first instant after what was written: rows of the bound's whole day, or whole
+// second, are before it.
 func (b Bound) Until(zone *time.Location) time.Time {
 	if b.DateOnly() {
 		return b.at(zone, 1)
@@ -145,7 +152,8 @@ func (b *Bound) UnmarshalText(s []byte) (err error) {
 	return err
 }
 
-// MarshalText writes the bound in one of the forms ParseBound reads, so that stored filters read back the same.
+// MarshalText writes the bound in one of the forms ParseBound reads, so that stored filters read
+// back the same.
 func (b Bound) MarshalText() ([]byte, error) {
 	if b.IsZero() {
 		return nil, nil

@@ -22,8 +22,9 @@ const (
 	maxParams = 10_000 // pairs in a query or form
 )
 
-// Input before it is typed is a tree of these and of nil, bool, json.Number, string, []any and map[string]any, which are
-// JSON's own. The types below come from queries, forms and paths, where everything is text and emptiness means absence.
+// Input before it is typed is a tree of these and of nil, bool, json.Number, string, []any and
+// map[string]any, which are JSON's own. The types below come from queries, forms and paths, where
+// everything is text and emptiness means absence.
 type (
 	text    string         // one value
 	texts   []string       // a repeated key: the last where one value is due
@@ -32,7 +33,8 @@ type (
 	refused string         // a key that can't be understood, with the reason; told only when the name is known
 )
 
-// invalidRune stands for bytes that are not UTF-8. It is a noncharacter, which no honest text holds.
+// invalidRune stands for bytes that are not UTF-8. It is a noncharacter, which no honest text
+// holds.
 const invalidRune = "\uFFFF"
 
 // branch is a form key's values while the form is read.
@@ -55,8 +57,8 @@ func (b *branch) kid(name string) *branch {
 	return k
 }
 
-// parseForm reads name=value pairs with nested names into a tree. It fails only on too many pairs; a pair that can't be
-// understood becomes a refused value under its name.
+// parseForm reads name=value pairs with nested names into a tree. It fails only on too many pairs;
+// a pair that can't be understood becomes a refused value under its name.
 func parseForm(raw string) (fields, error) {
 	root := &branch{}
 	for n := 0; raw != ""; n++ {
@@ -108,7 +110,8 @@ func (b *branch) add(key, value string, valueErr error) {
 	at.values = append(at.values, value)
 }
 
-// splitKey splits a[b][0][] into a and its parts b, 0 and "". Brackets that don't pair up belong to the name itself.
+// splitKey splits a[b][0][] into a and its parts b, 0 and "". Brackets that don't pair up belong to
+// the name itself.
 func splitKey(key string) (name string, path []string, bad string) {
 	open := strings.IndexByte(key, '[')
 	if open <= 0 || !strings.HasSuffix(key, "]") {
@@ -161,15 +164,15 @@ func (b *branch) value() any {
 	}
 }
 
-// isNothing reports whether v is k[] without any element: absent like every empty parameter, except where an array has to
-// hold something.
+// isNothing reports whether v is k[] without any element: absent like every empty parameter, except
+// where an array has to hold something.
 func isNothing(v any) bool {
 	l, is := v.(list)
 	return is && len(l) == 0
 }
 
-// elements returns the values of k[0], k[1], ... in order of their numbers, closing gaps; ok is false when a name is no
-// number.
+// elements returns the values of k[0], k[1], ... in order of their numbers, closing gaps; ok is
+// false when a name is no number.
 func (f fields) elements() (l []any, names []string, ok bool) {
 	names = make([]string, 0, len(f))
 	for name := range f {
@@ -211,7 +214,8 @@ func cleanUTF8(s string) string {
 
 var errTooDeep = errors.New("nested too deeply")
 
-// parseJSON reads one JSON value with numbers kept as written. Of a repeated key the last value counts.
+// parseJSON reads one JSON value with numbers kept as written. Of a repeated key the last value
+// counts.
 func parseJSON(data []byte) (any, error) {
 	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
 	if !utf8.Valid(data) {

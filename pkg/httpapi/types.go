@@ -9,15 +9,16 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 )
 
-// Reason is what a type's UnmarshalText returns to say in its own words what is wrong with a value. It is shown to the
-// caller after the field's name.
+// Reason is what a type's UnmarshalText returns to say in its own words what is wrong with a value.
+// It is shown to the caller after the field's name.
 type Reason string
 
 // Error returns the reason.
 func (r Reason) Error() string { return string(r) }
 
-// Opt is an input field that tells absent, null and value apart. Changes use it to touch only the fields they carry.
-// JSON "" is absent for anything but text, an empty query or form parameter always.
+// Opt is an input field that tells absent, null and value apart. Changes use it to touch only the
+// fields they carry. JSON "" is absent for anything but text, an empty query or form parameter
+// always.
 type Opt[T any] struct {
 	Value T    // the value carried, else the zero value
 	Set   bool // the field was there, as a value or as null
@@ -68,8 +69,9 @@ type optional interface {
 	mark(null bool)
 }
 
-// Cents is money as whole cents (fen). As input it takes yuan as text or number with at most two decimal places, without
-// going through a float; as output it is the same text with two places, "112.00".
+// Cents is money as whole cents (fen). As input it takes yuan as text or number with at most two
+// decimal places, without going through a float; as output it is the same text with two places,
+// "112.00".
 type Cents int64
 
 // maxYuanDigits keeps every sum of a realistic table inside an int64 of cents.

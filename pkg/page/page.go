@@ -1,5 +1,5 @@
-// Package page holds what every list shares: which page is asked for, and what came of it. It knows no envelope; httpapi's
-// callers shape Result into the paging fields their system documents.
+// Package page holds what every list shares: which page is asked for, and what came of it. It knows
+// no envelope; httpapi's callers shape Result into the paging fields their system documents.
 package page
 
 // MaxSize is the largest page; a larger size is clamped to it, and the answer shows the real one.
@@ -11,7 +11,8 @@ type Request struct {
 	Size   int
 }
 
-// Of returns a request with number and size brought into range; absent (non-positive) values take 1 and defaultSize.
+// Of returns a request with number and size brought into range; absent (non-positive) values take 1
+// and defaultSize.
 func Of(number, size, defaultSize int) Request {
 	if number < 1 {
 		number = 1
@@ -49,7 +50,8 @@ func (r Result[T]) Next() *int {
 	return nil
 }
 
-// Prev returns the number of the page before, or nil on the first. Past the end it is the last page there is.
+// Prev returns the number of the page before, or nil on the first. Past the end it is the last page
+// there is.
 func (r Result[T]) Prev() *int {
 	n := min(r.Request.Number-1, r.Pages())
 	if n < 1 {

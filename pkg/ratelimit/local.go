@@ -62,7 +62,8 @@ func (l *Local) Allow(_ context.Context, key string) (bool, time.Duration) {
 	return true, 0
 }
 
-// makeRoomLocked forgets keys that have nothing to be remembered for, and any one when there are none.
+// makeRoomLocked forgets keys that have nothing to be remembered for, and any one when there are
+// none.
 func (l *Local) makeRoomLocked(now time.Time) {
 	if len(l.ahead) < l.maxKeys {
 		return

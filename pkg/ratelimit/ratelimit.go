@@ -9,7 +9,8 @@ import (
 
 // Limiter counts what is done under a key.
 type Limiter interface {
-	// Allow reports whether it may be done once more now, and counts it if so; else after how long it may.
+	// Allow reports whether it may be done once more now, and counts it if so; else after how long
+	// it may.
 	Allow(ctx context.Context, key string) (ok bool, retryAfter time.Duration)
 }
 
@@ -19,8 +20,8 @@ type Options struct {
 	PerMinute int
 	// Name tells the keys of one Shared limiter from those of another in Redis; default "default".
 	Name string
-	// MaxKeys bounds the keys remembered in this process; default 100,000, about 10 MB. When there are more at once,
-	// some are forgotten and start anew.
+	// MaxKeys bounds the keys remembered in this process; default 100,000, about 10 MB. When there
+	// are more at once, some are forgotten and start anew.
 	MaxKeys int
 	// Timeout is how long Shared waits for Redis before it counts by itself; default 150 ms.
 	Timeout time.Duration

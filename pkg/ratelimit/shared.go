@@ -38,8 +38,8 @@ const (
 	maxInFlight = 256
 )
 
-// Shared counts in Redis, for all processes that use the same Redis and Options.Name. While Redis is away it counts
-// within this process; Allow never waits longer than Options.Timeout.
+// Shared counts in Redis, for all processes that use the same Redis and Options.Name. While Redis
+// is away it counts within this process; Allow never waits longer than Options.Timeout.
 type Shared struct {
 	rdb      redis.UniversalClient
 	local    *Local
@@ -58,7 +58,8 @@ type Shared struct {
 
 var _ Limiter = (*Shared)(nil)
 
-// NewShared makes a limiter that counts in Redis. The client stays the caller's, who closes the limiter before it.
+// NewShared makes a limiter that counts in Redis. The client stays the caller's, who closes the
+// limiter before it.
 func NewShared(rdb redis.UniversalClient, o Options) *Shared {
 	s := &Shared{
 		rdb: rdb, local: New(o), name: keyPrefix + cmp.Or(o.Name, "default") + ":", now: o.Now,
@@ -93,8 +94,8 @@ func (s *Shared) Allow(ctx context.Context, key string) (bool, time.Duration) {
 
 var errAway = errors.New("ratelimit: no answer from Redis in time")
 
-// ask runs the script. A client need not honour contexts while it reads (go-redis does so by option only), so the
-// question is put by a goroutine of its own; Close waits for those.
+// ask runs the script. A client need not honour contexts while it reads (go-redis does so by option
+// only), so the question is put by a goroutine of its own; Close waits for those.
 func (s *Shared) ask(ctx context.Context, key string) (time.Duration, error) {
 	if !s.depart() {
 		return 0, errAway
@@ -148,8 +149,8 @@ func (s *Shared) arrive() {
 	s.flights.Done()
 }
 
-// Close waits for the questions still put to Redis, as long as the client's own timeouts. A closed limiter counts within
-// the process. Closing twice is fine.
+// Close waits for the questions still put to Redis, as long as the client's own timeouts. A closed
+// limiter counts within the process. Closing twice is fine.
 func (s *Shared) Close() {
 	s.mu.Lock()
 	s.closed = true

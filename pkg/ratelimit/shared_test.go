@@ -156,7 +156,8 @@ func TestSharedWhileRedisIsAway(t *testing.T) {
 				t.Error("without Redis nobody counts")
 			}
 			proxy.Restore()
-			// Redis is left alone for a second after it failed, and then counts again: nothing there yet.
+			// Redis is left alone for a second after it failed, and then counts again: nothing
+			// there yet.
 			if ok, _ := s.Allow(t.Context(), "k"); ok {
 				t.Error("asked again at once")
 			}

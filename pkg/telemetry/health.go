@@ -22,7 +22,8 @@ type Health struct {
 	Checks []Check
 	// Timeout bounds each check; 0 is 2 s.
 	Timeout time.Duration
-	// Keep is how long an answer serves further requests, so that asking often costs nothing; 0 is 1 s.
+	// Keep is how long an answer serves further requests, so that asking often costs nothing; 0 is
+	// 1 s.
 	Keep time.Duration
 
 	mu    sync.Mutex
@@ -60,8 +61,8 @@ func (h *Health) Live(w http.ResponseWriter, _ *http.Request) {
 	writeHealth(w, http.StatusOK, map[string]any{"status": "ok"})
 }
 
-// Ready answers 200 while every required part answers, 503 otherwise. Parts that are not required turn the status into
-// "degraded" and keep the 200: work is still accepted.
+// Ready answers 200 while every required part answers, 503 otherwise. Parts that are not required
+// turn the status into "degraded" and keep the 200: work is still accepted.
 func (h *Health) Ready(w http.ResponseWriter, r *http.Request) {
 	states := h.states(r.Context())
 	status, overall, parts := http.StatusOK, "ok", map[string]string{}

@@ -18,7 +18,8 @@ type Metrics struct {
 	accepted *prometheus.CounterVec
 }
 
-// NewMetrics makes a registry with the program's figures, those of the Go runtime and of the process.
+// NewMetrics makes a registry with the program's figures, those of the Go runtime and of the
+// process.
 func NewMetrics() *Metrics {
 	m := &Metrics{
 		registry: prometheus.NewRegistry(),
