@@ -36,7 +36,7 @@ func dictionaries(p *wire.Parts) httpapi.Route {
 			all[d.Name] = d.Entries
 		}
 	}
-	return httpapi.Handle("GET", "/api/dictionaries", httpapi.D, httpapi.SignedIn,
+	return httpapi.Handle("GET", "/api/dictionaries", httpapi.CodeMsg, httpapi.SignedIn,
 		httpapi.Doc{Summary: "代码与名称对照", Tag: "公共", Detail: "页面和导出文件使用同一份对照。"},
 		func(context.Context, dictionariesIn) (map[string][]dataset.Entry, error) { return all, nil })
 }

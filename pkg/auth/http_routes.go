@@ -54,17 +54,17 @@ func said(msg string) saved { return saved{Msg: msg, NoData: true} }
 func (s *Service) Routes() []httpapi.Route {
 	const tag = "身份"
 	return []httpapi.Route{
-		httpapi.Handle("POST", "/api/access/token", httpapi.C, httpapi.Public,
+		httpapi.Handle("POST", "/api/access/token", httpapi.StatusError, httpapi.Public,
 			httpapi.Doc{Summary: "用账号密码换取令牌", Tag: tag}, s.handleToken),
-		httpapi.Handle("POST", pathRenew, httpapi.C, httpapi.SignedIn,
+		httpapi.Handle("POST", pathRenew, httpapi.StatusError, httpapi.SignedIn,
 			httpapi.Doc{Summary: "续期令牌", Detail: "原令牌在其到期前仍有效；用 Cookie 调用时同时更新 Cookie。", Tag: tag}, s.handleRenew),
-		httpapi.Handle("POST", "/api/user/login", httpapi.B, httpapi.Public,
+		httpapi.Handle("POST", "/api/user/login", httpapi.StatusMsg, httpapi.Public,
 			httpapi.Doc{Summary: "登录", Detail: "令牌放在 HttpOnly 的 Cookie 中。", Tag: tag}, s.handleLogin),
-		httpapi.Handle("POST", pathLogout, httpapi.B, httpapi.Public,
+		httpapi.Handle("POST", pathLogout, httpapi.StatusMsg, httpapi.Public,
 			httpapi.Doc{Summary: "登出", Detail: "结束调用者的令牌；参数被忽略。", Tag: tag}, s.handleLogout),
-		httpapi.Handle("POST", pathPassword, httpapi.B, httpapi.Public,
+		httpapi.Handle("POST", pathPassword, httpapi.StatusMsg, httpapi.Public,
 			httpapi.Doc{Summary: "修改密码", Detail: "凭旧密码，不需要令牌；该人员的全部令牌随即失效。", Tag: tag}, s.handlePassword),
-		httpapi.Handle("GET", pathMe, httpapi.B, httpapi.SignedIn,
+		httpapi.Handle("GET", pathMe, httpapi.StatusMsg, httpapi.SignedIn,
 			httpapi.Doc{Summary: "当前人员、权限与菜单", Tag: tag}, s.handleMe),
 	}
 }

@@ -45,10 +45,10 @@ func newWorld(t *testing.T, change ...func(*auth.Options)) *world {
 	mustPerson(t, w.service, "reader", "13800000003", auth.Correspondent)
 	list := func(ctx context.Context, _ listInput) (string, error) { return auth.From(ctx).Name, nil }
 	routes := append(w.service.Routes(),
-		httpapi.Handle("GET", "/api/list", httpapi.D, "invitation.read", httpapi.Doc{}, list, httpapi.StartsWith("export_format")),
-		httpapi.Handle("GET", "/api/export", httpapi.D, "invitation.export", httpapi.Doc{}, list, httpapi.Starting()),
-		httpapi.Handle("POST", "/api/approve", httpapi.D, "invitation.approve", httpapi.Doc{}, list),
-		httpapi.Handle("POST", "/api/save", httpapi.D, httpapi.SignedIn, httpapi.Doc{}, list),
+		httpapi.Handle("GET", "/api/list", httpapi.CodeMsg, "invitation.read", httpapi.Doc{}, list, httpapi.StartsWith("export_format")),
+		httpapi.Handle("GET", "/api/export", httpapi.CodeMsg, "invitation.export", httpapi.Doc{}, list, httpapi.Starting()),
+		httpapi.Handle("POST", "/api/approve", httpapi.CodeMsg, "invitation.approve", httpapi.Doc{}, list),
+		httpapi.Handle("POST", "/api/save", httpapi.CodeMsg, httpapi.SignedIn, httpapi.Doc{}, list),
 	)
 	r := chi.NewRouter()
 	httpapi.Mount(r, routes, httpapi.Options{

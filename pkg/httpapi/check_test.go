@@ -99,13 +99,13 @@ func TestDecodeOutsideItsRules(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := Decode(r, PagingA{}); err == nil || errs.Is(err, errs.Invalid) {
+	if err := Decode(r, PerPagePaging{}); err == nil || errs.Is(err, errs.Invalid) {
 		t.Errorf("a target that is no pointer: %v", err)
 	}
-	if err := Decode(r, &struct{ C chan int }{}); err == nil || errs.Is(err, errs.Invalid) {
+	if err := Decode(r, &struct{ StatusError chan int }{}); err == nil || errs.Is(err, errs.Invalid) {
 		t.Errorf("a target that can't be filled: %v", err)
 	}
-	var p PagingA
+	var p PerPagePaging
 	if err := Decode(r, &p); !errs.Is(err, errs.Invalid) {
 		t.Errorf("bad input: %v", err)
 	}

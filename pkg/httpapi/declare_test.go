@@ -16,41 +16,41 @@ func TestRoutesThatCantBeRight(t *testing.T) {
 	ok := func(context.Context, struct{}) (int, error) { return 0, nil }
 	raw := func(http.ResponseWriter, *http.Request) error { return nil }
 	for want, routes := range map[string][]Route{
-		"declared twice":                  {Handle("GET", "/a", A, Public, Doc{}, ok), Handle("GET", "/a", B, Public, Doc{}, ok)},
+		"declared twice":                  {Handle("GET", "/a", CodeRemark, Public, Doc{}, ok), Handle("GET", "/a", StatusMsg, Public, Doc{}, ok)},
 		"has no handler":                  {{Method: "GET", Path: "/a", Permission: Public}},
-		"must start with /":               {Handle("GET", "a", A, Public, Doc{}, ok)},
-		"who may call it":                 {Handle("GET", "/a", A, "", Doc{}, ok)},
+		"must start with /":               {Handle("GET", "a", CodeRemark, Public, Doc{}, ok)},
+		"who may call it":                 {Handle("GET", "/a", CodeRemark, "", Doc{}, ok)},
 		"no such envelope":                {Handle("GET", "/a", 77, Public, Doc{}, ok)},
-		`no field called "id"`:            {Handle("GET", "/a/{id:[0-9]+}", A, Public, Doc{}, ok)},
-		`no field called "export_format"`: {Handle("GET", "/a", A, Public, Doc{}, ok, StartsWith("export_format"))},
-		"but takes no input":              {HandleHTTP("GET", "/a", A, Public, Doc{}, raw, StartsWith("x"))},
+		`no field called "id"`:            {Handle("GET", "/a/{id:[0-9]+}", CodeRemark, Public, Doc{}, ok)},
+		`no field called "export_format"`: {Handle("GET", "/a", CodeRemark, Public, Doc{}, ok, StartsWith("export_format"))},
+		"but takes no input":              {HandleHTTP("GET", "/a", CodeRemark, Public, Doc{}, raw, StartsWith("x"))},
 		"must be a struct":                {handling[int]()},
 		"func() can't be input":           {handling[struct{ F func() }]()},
 		"use Bound":                       {handling[struct{ T time.Time }]()},
-		"[]uint8 can't be input":          {handling[struct{ B []byte }]()},
+		"[]uint8 can't be input":          {handling[struct{ StatusMsg []byte }]()},
 		"map[int]string can't be input":   {handling[struct{ M map[int]string }]()},
-		"[2]int can't be input":           {handling[struct{ A [2]int }]()},
-		"embed the struct itself":         {handling[struct{ *PagingA }]()},
+		"[2]int can't be input":           {handling[struct{ CodeRemark [2]int }]()},
+		"embed the struct itself":         {handling[struct{ *PerPagePaging }]()},
 		`two fields are called "page"`:    {handling[twice]()},
 		`format "ipv4" is not checked`: {handling[struct {
-			A string `json:"a" format:"ipv4"`
+			CodeRemark string `json:"a" format:"ipv4"`
 		}]()},
 		"a rule that is not checked": {handling[struct {
-			A int `json:"a" multipleOf:"5"`
+			CodeRemark int `json:"a" multipleOf:"5"`
 		}]()},
 		"example or default x: 只能是 a 之一": {handling[struct {
-			A string `json:"a" enum:"a" example:"x"`
+			CodeRemark string `json:"a" enum:"a" example:"x"`
 		}]()},
 		"example or default 0: 不能小于 1": {handling[struct {
-			A []struct {
-				B int `json:"b" minimum:"1" default:"0"`
+			CodeRemark []struct {
+				StatusMsg int `json:"b" minimum:"1" default:"0"`
 			} `json:"a"`
 		}]()},
 		"error parsing regexp": {handling[struct {
-			A string `json:"a" pattern:"("`
+			CodeRemark string `json:"a" pattern:"("`
 		}]()},
 		"invalid integer tag": {handling[struct {
-			A int `json:"a" default:"1.5"`
+			CodeRemark int `json:"a" default:"1.5"`
 		}]()},
 		`needs json:"-"`: {handling[struct {
 			A string `header:"A"`
@@ -76,12 +76,12 @@ func TestRoutesThatCantBeRight(t *testing.T) {
 }
 
 type twice struct {
-	PagingA
+	PerPagePaging
 	Other int `json:"x" alias:"page"`
 }
 
 func handling[In any]() Route {
-	return Handle("POST", "/a", A, Public, Doc{}, func(context.Context, In) (int, error) { return 0, nil })
+	return Handle("POST", "/a", CodeRemark, Public, Doc{}, func(context.Context, In) (int, error) { return 0, nil })
 }
 
 func TestCORS(t *testing.T) {
@@ -127,8 +127,8 @@ func TestCORS(t *testing.T) {
 
 func TestRouteTable(t *testing.T) {
 	got := RouteTable([]Route{
-		Handle("POST", "/api/things", A, "thing.write", Doc{}, echo),
-		Handle("GET", "/api/things", A, "thing.read", Doc{}, echo, StartsWith("export_format")),
+		Handle("POST", "/api/things", CodeRemark, "thing.write", Doc{}, echo),
+		Handle("GET", "/api/things", CodeRemark, "thing.read", Doc{}, echo, StartsWith("export_format")),
 		Handle("GET", "/api/a", Native, Public, Doc{}, echo, Starting()),
 	})
 	want := "GET   /api/a       native  public       always\n" +

@@ -23,7 +23,7 @@ type person struct {
 }
 
 type everything struct {
-	PagingA
+	PerPagePaging
 	ID       int64           `json:"id"`
 	Text     string          `json:"text"`
 	Status   string          `json:"status" enum:"applying,approved,rejected"`
@@ -147,7 +147,7 @@ func TestInputForms(t *testing.T) {
 		"alias":                  {query: "protent_id=4", want: everything{Potent: 4}},
 		"name before alias":      {query: "protent_id=4&potent_id=5", want: everything{Potent: 5}},
 		"default overridden":     {query: "kind=1", want: everything{Kind: 1}},
-		"embedded fields":        {query: "page=2&per_page=5000", want: everything{PagingA: PagingA{Page: 2, PerPage: 5000}}},
+		"embedded fields":        {query: "page=2&per_page=5000", want: everything{PerPagePaging: PerPagePaging{Page: 2, PerPage: 5000}}},
 		"checks that pass":       {query: "status=approved&uuid=3f2f7c1e-8a53-4b0e-9a59-0d6f7f5f1c11&code=AB&texts=a,b", want: everything{Status: "approved", UUID: "3f2f7c1e-8a53-4b0e-9a59-0d6f7f5f1c11", Code: "AB", Texts: []string{"a", "b"}}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -350,7 +350,7 @@ func TestManyProblemsAreBounded(t *testing.T) {
 
 func TestDecodeValues(t *testing.T) {
 	type filters struct {
-		PagingA
+		PerPagePaging
 		Status []string    `json:"status" enum:"applying,approved"`
 		Since  Bound       `json:"since"`
 		Note   Opt[string] `json:"note"`
@@ -360,7 +360,7 @@ func TestDecodeValues(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := filters{PagingA: PagingA{Page: 3}, Status: []string{"applying"}, Since: since, Note: Some("x"), ID: 5}
+	want := filters{PerPagePaging: PerPagePaging{Page: 3}, Status: []string{"applying"}, Since: since, Note: Some("x"), ID: 5}
 	for name, values := range map[string]any{
 		"map of json": map[string]any{"page": json.Number("3"), "status": []any{"applying"}, "since": "2026-01-31", "note": "x", "id": "5"},
 		"map of go":   map[string]any{"page": 3, "status": []string{"applying"}, "since": since, "note": "x", "id": int64(5)},

@@ -86,14 +86,14 @@ func fieldText(fields []errs.Field) string {
 func (f failure) status(e Envelope) int {
 	a := answers[f.kind]
 	switch {
-	case a.kept || e == D:
+	case a.kept || e == CodeMsg:
 		return a.status
 	case e == Native:
 		if f.kind == errs.Invalid {
 			return http.StatusUnprocessableEntity
 		}
 		return a.status
-	case e == C:
+	case e == StatusError:
 		return a.inC
 	}
 	return http.StatusOK
@@ -104,7 +104,7 @@ func (f failure) body(e Envelope) (*object, error) {
 	a := answers[f.kind]
 	o := &object{}
 	switch e {
-	case A:
+	case CodeRemark:
 		message := "failure"
 		if a.numA == http.StatusUnauthorized {
 			message = f.text // the documented answer says it twice
@@ -114,10 +114,10 @@ func (f failure) body(e Envelope) (*object, error) {
 		o.add("remark", f.text)
 		o.add("error", a.errA)
 		o.addFields(f.fields)
-	case B:
+	case StatusMsg:
 		o.add("status", 1)
 		o.add("msg", f.text)
-	case C:
+	case StatusError:
 		number, ok := numbersC[f.code]
 		if !ok {
 			number = a.numC
@@ -125,12 +125,12 @@ func (f failure) body(e Envelope) (*object, error) {
 		o.add("status", number)
 		o.add("error", f.text)
 		o.addFields(f.fields)
-	case D:
+	case CodeMsg:
 		o.add("code", a.status)
 		o.add("msg", f.text)
 		o.add("data", nil)
 		o.addFields(f.fields)
-	case E:
+	case ResultMsg:
 		o.add("result", 0)
 		o.add("msg", f.text)
 		o.add("data", []any{})
@@ -196,21 +196,21 @@ func success(e Envelope, r reply, status int) (*object, error) {
 		return usual
 	}
 	switch e {
-	case A:
+	case CodeRemark:
 		o.add("code", 0)
 		o.add("message", "success")
 		o.add("remark", msg("成功"))
-	case B:
+	case StatusMsg:
 		o.add("status", 0)
 		if r.msg != "" {
 			o.add("msg", r.msg)
 		}
-	case C:
+	case StatusError:
 		o.add("status", 0)
-	case D:
+	case CodeMsg:
 		o.add("code", status)
 		o.add("msg", msg("success"))
-	case E:
+	case ResultMsg:
 		o.add("result", 1)
 		o.add("msg", msg("list"))
 	default:

@@ -146,13 +146,13 @@ func TestSuccessesInEveryEnvelope(t *testing.T) {
 			return r
 		}},
 		{"status", answering(Reply[thing]{Status: 202})},
-		{"list A", answering(ListA(pageOf))},
-		{"list A, estimated", answering(Reply[PageA[thing]]{Data: ListA(guess)})},
-		{"list A, empty", answering(ListA(nothing))},
-		{"list B", answering(ListB(pageOf))},
-		{"list B, estimated", answering(ListB(guess))},
-		{"list D", answering(ListD(nothing))},
-		{"choice", answering(either{ListA(guess)})},
+		{"list A", answering(ModelsList(pageOf))},
+		{"list A, estimated", answering(Reply[ModelsPage[thing]]{Data: ModelsList(guess)})},
+		{"list A, empty", answering(ModelsList(nothing))},
+		{"list B", answering(PageInfoList(pageOf))},
+		{"list B, estimated", answering(PageInfoList(guess))},
+		{"list D", answering(ResultsList(nothing))},
+		{"choice", answering(either{ModelsList(guess)})},
 	}
 	var b strings.Builder
 	for _, c := range kinds {

@@ -35,7 +35,7 @@ func rename(_ context.Context, in renameIn) (renameOut, error) {
 func ExampleMount() {
 	router := chi.NewRouter()
 	httpapi.Mount(router, []httpapi.Route{
-		httpapi.Handle("PUT", "/api/exhibitions/{id}", httpapi.A, httpapi.Public, httpapi.Doc{Summary: "改名"}, rename),
+		httpapi.Handle("PUT", "/api/exhibitions/{id}", httpapi.CodeRemark, httpapi.Public, httpapi.Doc{Summary: "改名"}, rename),
 	}, httpapi.Options{Logger: slog.New(slog.DiscardHandler)})
 
 	for _, request := range []struct{ path, body string }{
@@ -46,10 +46,12 @@ func ExampleMount() {
 		w := httptest.NewRecorder()
 		router.ServeHTTP(w, r)
 		body, _ := io.ReadAll(w.Body)
-		fmt.Printf("%d %s\n", w.Code, body)
+		// The long one on two lines.
+		fmt.Printf("%d %s\n", w.Code, strings.Replace(string(body), `,"errors":`, ",\n\"errors\":", 1))
 	}
-	// Output: 200 {"code":0,"message":"success","remark":"成功","data":{"id":7,"name":"春季展"}} 200
-	// {"code":404,"message":"failure","remark":"没有这个展会","error":"errors/not_found_error"} 200
-	// {"code":-1,"message":"failure","remark":"id 应为整数；name
-	// 不能为空","error":"errors/parameter_error","errors":{"id":"应为整数","name":"不能为空"}}
+	// Output:
+	// 200 {"code":0,"message":"success","remark":"成功","data":{"id":7,"name":"春季展"}}
+	// 200 {"code":404,"message":"failure","remark":"没有这个展会","error":"errors/not_found_error"}
+	// 200 {"code":-1,"message":"failure","remark":"id 应为整数；name 不能为空","error":"errors/parameter_error",
+	// "errors":{"id":"应为整数","name":"不能为空"}}
 }

@@ -8,55 +8,55 @@ import (
 	"exporthub/pkg/page"
 )
 
-// PagingA is how A asks for a page: page from 1, per_page 15. Embed it in an input.
-type PagingA struct {
+// PerPagePaging is how A asks for a page: page from 1, per_page 15. Embed it in an input.
+type PerPagePaging struct {
 	Page    int `json:"page" doc:"页码，从 1 开始" minimum:"1" maximum:"2147483647" example:"1"`
 	PerPage int `json:"per_page" doc:"每页的数量，默认 15，最多 1000" minimum:"1" maximum:"2147483647" example:"15"`
 }
 
 // PageRequest returns the page asked for, in range.
-func (p PagingA) PageRequest() page.Request { return page.Of(p.Page, p.PerPage, 15) }
+func (p PerPagePaging) PageRequest() page.Request { return page.Of(p.Page, p.PerPage, 15) }
 
-// PagingB is how B asks for a page: page from 1, count 20.
-type PagingB struct {
+// CountPaging is how B asks for a page: page from 1, count 20.
+type CountPaging struct {
 	Page  int `json:"page" doc:"页码，从 1 开始" minimum:"1" maximum:"2147483647" example:"1"`
 	Count int `json:"count" doc:"每页的数量，默认 20，最多 1000" minimum:"1" maximum:"2147483647" example:"20"`
 }
 
 // PageRequest returns the page asked for, in range.
-func (p PagingB) PageRequest() page.Request { return page.Of(p.Page, p.Count, 20) }
+func (p CountPaging) PageRequest() page.Request { return page.Of(p.Page, p.Count, 20) }
 
-// PagingC is how C asks for a page: page from 1, and limit.
-type PagingC struct {
+// LimitPaging is how C asks for a page: page from 1, and limit.
+type LimitPaging struct {
 	Page  int `json:"page" doc:"页码，从 1 开始" minimum:"1" maximum:"2147483647" example:"1"`
 	Limit int `json:"limit" doc:"每页的数量，最多 1000" minimum:"1" maximum:"2147483647" example:"20"`
 }
 
 // PageRequest returns the page asked for, in range; defaultSize is 20, or 10 where the endpoint
 // says so.
-func (p PagingC) PageRequest(defaultSize int) page.Request {
+func (p LimitPaging) PageRequest(defaultSize int) page.Request {
 	return page.Of(p.Page, p.Limit, defaultSize)
 }
 
 // Sent reports whether any paging was asked for, for lists that are whole without it.
-func (p PagingC) Sent() bool { return p.Page != 0 || p.Limit != 0 }
+func (p LimitPaging) Sent() bool { return p.Page != 0 || p.Limit != 0 }
 
-// PagingD is how D asks for a page: page from 1, page_size 10.
-type PagingD struct {
+// PageSizePaging is how D asks for a page: page from 1, page_size 10.
+type PageSizePaging struct {
 	Page     int `json:"page" doc:"页码，从 1 开始" minimum:"1" maximum:"2147483647" example:"1"`
 	PageSize int `json:"page_size" doc:"每页的数量，默认 10，最多 1000" minimum:"1" maximum:"2147483647" example:"10"`
 }
 
 // PageRequest returns the page asked for, in range.
-func (p PagingD) PageRequest() page.Request { return page.Of(p.Page, p.PageSize, 10) }
+func (p PageSizePaging) PageRequest() page.Request { return page.Of(p.Page, p.PageSize, 10) }
 
-// PagingE is how E asks for a page: page from 1, always 20 rows.
-type PagingE struct {
+// LaravelPaging is how E asks for a page: page from 1, always 20 rows.
+type LaravelPaging struct {
 	Page int `json:"page" doc:"页码，从 1 开始" minimum:"1" maximum:"2147483647" example:"1"`
 }
 
 // PageRequest returns the page asked for, in range.
-func (p PagingE) PageRequest() page.Request { return page.Of(p.Page, 0, 20) }
+func (p LaravelPaging) PageRequest() page.Request { return page.Of(p.Page, 0, 20) }
 
 // ExportParams are the parameters that make any list an export. Embed it in a list's input and
 // declare the route with StartsWith("export_format").
@@ -69,8 +69,8 @@ type ExportParams struct {
 // Exporting reports whether the request is for a file instead of a page.
 func (p ExportParams) Exporting() bool { return p.ExportFormat != "" }
 
-// PageA is one page of a list as A shows it.
-type PageA[T any] struct {
+// ModelsPage is one page of a list as A shows it.
+type ModelsPage[T any] struct {
 	TotalCount  int  `json:"total_count" doc:"总数"`
 	TotalPages  int  `json:"total_pages" doc:"总页数"`
 	NextPage    *int `json:"next_page" doc:"下一页，没有则为 null"`
@@ -82,10 +82,10 @@ type PageA[T any] struct {
 	estimate
 }
 
-// ListA shapes one page of a list as A shows it. The header X-Total-Estimated says that the total
+// ModelsList shapes one page of a list as A shows it. The header X-Total-Estimated says that the total
 // is about so many.
-func ListA[T any](r page.Result[T]) PageA[T] {
-	return PageA[T]{
+func ModelsList[T any](r page.Result[T]) ModelsPage[T] {
+	return ModelsPage[T]{
 		TotalCount: r.Total, TotalPages: r.Pages(), NextPage: r.Next(), PrevPage: r.Prev(),
 		CurrentPage: r.Request.Number, PerPage: r.Request.Size, Page: r.Request.Number,
 		Models: some(r.Items), estimate: estimate(r.Estimated),
@@ -100,14 +100,14 @@ type PageInfo struct {
 	estimate
 }
 
-// ListB shapes one page of a list as B shows it: the rows as data, page_info beside them.
-func ListB[T any](r page.Result[T]) Reply[[]T] {
+// PageInfoList shapes one page of a list as B shows it: the rows as data, page_info beside them.
+func PageInfoList[T any](r page.Result[T]) Reply[[]T] {
 	info := PageInfo{Total: r.Total, Page: r.Request.Number, Count: r.Request.Size, estimate: estimate(r.Estimated)}
 	return Reply[[]T]{Data: some(r.Items), Top: []TopField{{Name: "page_info", Value: info}}}
 }
 
-// PageD is one page of a list as D shows it.
-type PageD[T any] struct {
+// ResultsPage is one page of a list as D shows it.
+type ResultsPage[T any] struct {
 	Total    int `json:"total"`
 	Page     int `json:"page"`
 	PageSize int `json:"page_size"`
@@ -115,14 +115,14 @@ type PageD[T any] struct {
 	estimate
 }
 
-// ListD shapes one page of a list as D shows it.
-func ListD[T any](r page.Result[T]) PageD[T] {
-	return PageD[T]{Total: r.Total, Page: r.Request.Number, PageSize: r.Request.Size, Results: some(r.Items),
+// ResultsList shapes one page of a list as D shows it.
+func ResultsList[T any](r page.Result[T]) ResultsPage[T] {
+	return ResultsPage[T]{Total: r.Total, Page: r.Request.Number, PageSize: r.Request.Size, Results: some(r.Items),
 		estimate: estimate(r.Estimated)}
 }
 
-// PageE is one page of a list as E shows it: Laravel's paginator.
-type PageE[T any] struct {
+// LaravelPage is one page of a list as E shows it: Laravel's paginator.
+type LaravelPage[T any] struct {
 	CurrentPage  int     `json:"current_page" doc:"当前页"`
 	Data         []T     `json:"data"`
 	FirstPageURL string  `json:"first_page_url"`
@@ -138,9 +138,9 @@ type PageE[T any] struct {
 	estimate
 }
 
-// ListE shapes one page of a list as E shows it. path is the list's own absolute address; query is
+// LaravelList shapes one page of a list as E shows it. path is the list's own absolute address; query is
 // what its pages' addresses carry beside their number, such as the filters.
-func ListE[T any](r page.Result[T], path string, query url.Values) PageE[T] {
+func LaravelList[T any](r page.Result[T], path string, query url.Values) LaravelPage[T] {
 	address := func(number int) string {
 		q := url.Values{}
 		maps.Copy(q, query)
@@ -159,7 +159,7 @@ func ListE[T any](r page.Result[T], path string, query url.Values) PageE[T] {
 		return &a
 	}
 	number, last := r.Request.Number, max(r.Pages(), 1)
-	p := PageE[T]{
+	p := LaravelPage[T]{
 		CurrentPage: number, Data: some(r.Items), FirstPageURL: address(1), LastPage: last, LastPageURL: address(last),
 		NextPageURL: optional(number+1, number < last), Path: path, PerPage: r.Request.Size,
 		PrevPageURL: optional(number-1, number > 1), Total: r.Total, estimate: estimate(r.Estimated),

@@ -41,7 +41,7 @@ func TestListE(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, err := json.Marshal(httpapi.ListE(c.result, path, c.query))
+			got, err := json.Marshal(httpapi.LaravelList(c.result, path, c.query))
 			if err != nil {
 				t.Fatal(err)
 			}

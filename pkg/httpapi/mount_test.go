@@ -57,11 +57,11 @@ func echo(ctx context.Context, in thingIn) (map[string]string, error) {
 func TestWhoMayCallWhat(t *testing.T) {
 	g := &gate{}
 	s := serve(t, []Route{
-		Handle("GET", "/api/open", A, Public, Doc{}, echo),
-		Handle("GET", "/api/mine", B, SignedIn, Doc{}, echo),
-		Handle("GET", "/api/things", A, "thing.read", Doc{}, echo, StartsWith("export_format")),
-		Handle("POST", "/api/things", A, "thing.write", Doc{}, echo),
-		Handle("GET", "/api/copy", C, "thing.read", Doc{}, echo, Starting()),
+		Handle("GET", "/api/open", CodeRemark, Public, Doc{}, echo),
+		Handle("GET", "/api/mine", StatusMsg, SignedIn, Doc{}, echo),
+		Handle("GET", "/api/things", CodeRemark, "thing.read", Doc{}, echo, StartsWith("export_format")),
+		Handle("POST", "/api/things", CodeRemark, "thing.write", Doc{}, echo),
+		Handle("GET", "/api/copy", StatusError, "thing.read", Doc{}, echo, Starting()),
 	}, Options{Authorize: g.authorize, Logger: quiet()})
 	for _, c := range []struct {
 		name, method, target, token, prefetch string
@@ -100,7 +100,7 @@ func TestWhoMayCallWhat(t *testing.T) {
 }
 
 func TestWithoutAuthorizeOnlyPublicRoutesAnswer(t *testing.T) {
-	s := serve(t, []Route{Handle("GET", "/api/open", A, Public, Doc{}, echo), Handle("GET", "/api/mine", D, SignedIn, Doc{}, echo)}, Options{Logger: quiet()})
+	s := serve(t, []Route{Handle("GET", "/api/open", CodeRemark, Public, Doc{}, echo), Handle("GET", "/api/mine", CodeMsg, SignedIn, Doc{}, echo)}, Options{Logger: quiet()})
 	if status, _ := call(t, s, "GET", "/api/open", "", ""); status != 200 {
 		t.Errorf("public: %d", status)
 	}
@@ -129,7 +129,7 @@ func TestHandlersSeeTheirRequest(t *testing.T) {
 }
 
 func TestRequestIDs(t *testing.T) {
-	s := serve(t, []Route{Handle("GET", "/api/open", A, Public, Doc{}, echo)}, Options{Logger: quiet()})
+	s := serve(t, []Route{Handle("GET", "/api/open", CodeRemark, Public, Doc{}, echo)}, Options{Logger: quiet()})
 	for sent, kept := range map[string]bool{
 		"": false, "3f2f7c1e-8a53-4b0e": true, "short": false, strings.Repeat("a", 65): false, "has blank 1": false, `quote"12345`: false, "a.b_c-12": true,
 	} {
@@ -199,14 +199,14 @@ func receive(t *testing.T, c <-chan string) string {
 func TestOneLineForEachRequest(t *testing.T) {
 	entered := make(chan struct{}, 1)
 	do, url := watch(t, []Route{
-		Handle("GET", "/api/things/{id}", A, "thing.read", Doc{}, echo),
-		Handle("GET", "/api/broken", A, SignedIn, Doc{}, func(context.Context, struct{}) (int, error) { return 0, errors.New("disk on fire") }),
-		Handle("GET", "/api/away", A, SignedIn, Doc{}, func(context.Context, struct{}) (int, error) {
+		Handle("GET", "/api/things/{id}", CodeRemark, "thing.read", Doc{}, echo),
+		Handle("GET", "/api/broken", CodeRemark, SignedIn, Doc{}, func(context.Context, struct{}) (int, error) { return 0, errors.New("disk on fire") }),
+		Handle("GET", "/api/away", CodeRemark, SignedIn, Doc{}, func(context.Context, struct{}) (int, error) {
 			return 0, errs.Wrap(errs.Unavailable, "", errors.New("no route to database"))
 		}),
-		Handle("GET", "/api/unencodable", A, SignedIn, Doc{}, func(context.Context, struct{}) (any, error) { return func() {}, nil }),
-		Handle("GET", "/api/panics", A, SignedIn, Doc{}, func(context.Context, struct{}) (int, error) { panic("bug") }),
-		Handle("GET", "/api/waits", A, SignedIn, Doc{}, func(ctx context.Context, _ struct{}) (int, error) {
+		Handle("GET", "/api/unencodable", CodeRemark, SignedIn, Doc{}, func(context.Context, struct{}) (any, error) { return func() {}, nil }),
+		Handle("GET", "/api/panics", CodeRemark, SignedIn, Doc{}, func(context.Context, struct{}) (int, error) { panic("bug") }),
+		Handle("GET", "/api/waits", CodeRemark, SignedIn, Doc{}, func(ctx context.Context, _ struct{}) (int, error) {
 			entered <- struct{}{}
 			<-ctx.Done()
 			return 0, ctx.Err()
@@ -267,9 +267,9 @@ func TestOneLineForEachRequest(t *testing.T) {
 
 func TestPathsNobodyDeclared(t *testing.T) {
 	s := serve(t, []Route{
-		Handle("GET", "/api/things/{id}", A, Public, Doc{}, echo),
-		Handle("PUT", "/api/things/{id}", A, Public, Doc{}, echo),
-		Handle("GET", "/admin/message", E, Public, Doc{}, echo),
+		Handle("GET", "/api/things/{id}", CodeRemark, Public, Doc{}, echo),
+		Handle("PUT", "/api/things/{id}", CodeRemark, Public, Doc{}, echo),
+		Handle("GET", "/admin/message", ResultMsg, Public, Doc{}, echo),
 	}, Options{Logger: quiet(), Info: Info{Title: "x"}})
 	for _, c := range []struct{ method, target, want string }{
 		{"GET", "/api/nothing", `404 {"type":"about:blank","title":"Not Found","status":404,"code":"not_found","detail":"没有这个接口","request_id":"test-request-1"}` + "\n  Content-Type: application/problem+json\n"},
@@ -292,7 +292,7 @@ func TestHTTPRoutes(t *testing.T) {
 		File string `json:"file"`
 	}
 	s := serve(t, []Route{
-		HandleHTTP("GET", "/api/file/{name}", D, Public, Doc{}, func(w http.ResponseWriter, r *http.Request) error {
+		HandleHTTP("GET", "/api/file/{name}", CodeMsg, Public, Doc{}, func(w http.ResponseWriter, r *http.Request) error {
 			var v in
 			if err := Decode(r, &v); err != nil {
 				return err
@@ -308,7 +308,7 @@ func TestHTTPRoutes(t *testing.T) {
 			}
 			return err
 		}, Takes[in](), Gives("text/plain")),
-		HandleHTTP("POST", "/api/upload", D, Public, Doc{}, func(w http.ResponseWriter, r *http.Request) error {
+		HandleHTTP("POST", "/api/upload", CodeMsg, Public, Doc{}, func(w http.ResponseWriter, r *http.Request) error {
 			n, err := io.Copy(io.Discard, r.Body)
 			if err != nil {
 				return bodyError(err)
@@ -316,7 +316,7 @@ func TestHTTPRoutes(t *testing.T) {
 			_, err = io.WriteString(w, time.Duration(n).String())
 			return err
 		}, WithMaxBody(2<<20), Takes[in]("multipart/form-data")),
-		HandleHTTP("GET", "/api/cut", D, Public, Doc{}, func(http.ResponseWriter, *http.Request) error { panic(http.ErrAbortHandler) }),
+		HandleHTTP("GET", "/api/cut", CodeMsg, Public, Doc{}, func(http.ResponseWriter, *http.Request) error { panic(http.ErrAbortHandler) }),
 	}, Options{Logger: quiet()})
 	for target, want := range map[string]string{
 		"/api/file/a":       "200 bytes of a\n  Content-Type: text/plain; charset=utf-8\n",
@@ -358,7 +358,7 @@ func TestConditionalGet(t *testing.T) {
 }
 
 func TestHeadersAndCookiesFromHandlers(t *testing.T) {
-	route := Handle("GET", "/api/x", A, Public, Doc{}, func(ctx context.Context, in thingIn) (int, error) {
+	route := Handle("GET", "/api/x", CodeRemark, Public, Doc{}, func(ctx context.Context, in thingIn) (int, error) {
 		SetHeader(ctx, "RateLimit-Remaining", "3")
 		AddCookie(ctx, &http.Cookie{Name: "a", Value: "1", HttpOnly: true})
 		if in.Name == "fail" {
@@ -381,7 +381,7 @@ func TestHeadersAndCookiesFromHandlers(t *testing.T) {
 }
 
 func TestARouteThatTakesNothingReadsNothing(t *testing.T) {
-	route := Handle("POST", "/api/logout", B, Public, Doc{}, func(context.Context, struct{}) (Reply[struct{}], error) {
+	route := Handle("POST", "/api/logout", StatusMsg, Public, Doc{}, func(context.Context, struct{}) (Reply[struct{}], error) {
 		return Reply[struct{}]{Msg: "登出成功", NoData: true}, nil
 	})
 	s := serve(t, []Route{route}, Options{Logger: quiet()})
@@ -394,7 +394,7 @@ func TestARouteThatTakesNothingReadsNothing(t *testing.T) {
 
 func TestTheLogNamesWhoWasRefused(t *testing.T) {
 	lines := make(chan string, 1)
-	s := serve(t, []Route{Handle("GET", "/api/x", A, "secret.read", Doc{}, echo)}, Options{
+	s := serve(t, []Route{Handle("GET", "/api/x", CodeRemark, "secret.read", Doc{}, echo)}, Options{
 		Authorize: func(r *http.Request, _ string, _ bool) (context.Context, error) {
 			return context.WithValue(r.Context(), who{}, "42"), errs.New(errs.Forbidden, "")
 		},
@@ -411,8 +411,8 @@ func TestHeadNeverStartsAnything(t *testing.T) {
 	calls := 0
 	fn := func(context.Context, thingIn) (int, error) { calls++; return 1, nil }
 	s := serve(t, []Route{
-		Handle("GET", "/api/things", A, Public, Doc{}, fn, StartsWith("export_format")),
-		Handle("GET", "/api/copy", A, Public, Doc{}, fn, Starting()),
+		Handle("GET", "/api/things", CodeRemark, Public, Doc{}, fn, StartsWith("export_format")),
+		Handle("GET", "/api/copy", CodeRemark, Public, Doc{}, fn, Starting()),
 	}, Options{Logger: quiet()})
 	for _, c := range []struct {
 		target        string
@@ -436,7 +436,7 @@ func TestCORSAsMiddleware(t *testing.T) {
 	r.Group(func(r chi.Router) {
 		r.Use(CORS([]string{"https://admin.example.com"}))
 		Mount(r, []Route{
-			Handle("POST", "/api/things/{id}", A, Public, Doc{}, echo), Handle("GET", "/business/{id}/admin/message", E, Public, Doc{}, echo),
+			Handle("POST", "/api/things/{id}", CodeRemark, Public, Doc{}, echo), Handle("GET", "/business/{id}/admin/message", ResultMsg, Public, Doc{}, echo),
 		}, Options{Logger: quiet()})
 	})
 	s := httptest.NewServer(r)

@@ -73,7 +73,7 @@ func (d *describer) successResponse(r Route, status int) m {
 		response["headers"] = headers
 	}
 	schema := d.wrapped(r, status)
-	if r.Envelope == A || r.Envelope == B || r.Envelope == E {
+	if r.Envelope == CodeRemark || r.Envelope == StatusMsg || r.Envelope == ResultMsg {
 		schema = m{"oneOf": []any{schema, failureSchema(r.Envelope)}}
 	}
 	response["content"] = m{"application/json": m{"schema": schema}}
@@ -106,7 +106,7 @@ func (d *describer) wrapped(r Route, status int) any {
 		}
 		required = append(required, name)
 	}
-	if whole && r.Envelope == B {
+	if whole && r.Envelope == StatusMsg {
 		properties["msg"] = m{"type": "string"}
 		if t.Kind() == reflect.Struct && t.NumField() == 0 { // a text is all it says
 			delete(properties, r.dataKey())
@@ -178,19 +178,19 @@ func failureSchema(e Envelope) m {
 		}
 	}
 	switch e {
-	case A:
+	case CodeRemark:
 		var codes []int
 		for _, a := range answers {
 			codes = append(codes, a.numA)
 		}
 		slices.Sort(codes)
 		properties["code"] = m{"enum": slices.Compact(codes)}
-	case B:
+	case StatusMsg:
 		properties["status"] = m{"const": 1}
-	case E:
+	case ResultMsg:
 		properties["result"] = m{"const": 0}
 	}
-	if e == A || e == C || e == D {
+	if e == CodeRemark || e == StatusError || e == CodeMsg {
 		properties["errors"] = m{"type": "object", "additionalProperties": m{"type": "string"}, "description": "字段及其问题"}
 	}
 	properties["request_id"] = m{"type": "string", "description": "请求编号"}

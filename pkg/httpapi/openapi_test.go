@@ -18,7 +18,7 @@ import (
 )
 
 type describedIn struct {
-	PagingA
+	PerPagePaging
 	ExportParams
 	ID      int64       `json:"id" minimum:"1" doc:"编号"`
 	Name    string      `json:"name" required:"true" maxLength:"20" doc:"名称" example:"张三"`
@@ -47,8 +47,8 @@ type leaf struct {
 
 // described has a route of every sort.
 func described() []Route {
-	list := func(context.Context, describedIn) (PageA[describedOut], error) {
-		return ListA(page.Result[describedOut]{Items: []describedOut{{}}, Request: page.Of(0, 0, 15)}), nil
+	list := func(context.Context, describedIn) (ModelsPage[describedOut], error) {
+		return ModelsList(page.Result[describedOut]{Items: []describedOut{{}}, Request: page.Of(0, 0, 15)}), nil
 	}
 	save := func(_ context.Context, in describedIn) (Reply[describedOut], error) {
 		if in.Name == "conflict" {
@@ -384,11 +384,11 @@ func TestTheViewerNeedsNobodyElse(t *testing.T) {
 
 func TestSchemaNamesTellPackagesApart(t *testing.T) {
 	for got, want := range map[string]string{
-		schemaName(reflect.TypeFor[leaf](), ""):                "Leaf",
-		schemaName(reflect.TypeFor[*errs.Field](), ""):         "ErrsField",
-		schemaName(reflect.TypeFor[PageA[errs.Field]](), ""):   "PageAErrsField",
-		schemaName(reflect.TypeFor[PageA[page.Request]](), ""): "PageAPageRequest",
-		schemaName(reflect.TypeFor[struct{}](), "Hint"):        "Hint",
+		schemaName(reflect.TypeFor[leaf](), ""):                     "Leaf",
+		schemaName(reflect.TypeFor[*errs.Field](), ""):              "ErrsField",
+		schemaName(reflect.TypeFor[ModelsPage[errs.Field]](), ""):   "PageAErrsField",
+		schemaName(reflect.TypeFor[ModelsPage[page.Request]](), ""): "PageAPageRequest",
+		schemaName(reflect.TypeFor[struct{}](), "Hint"):             "Hint",
 	} {
 		if got != want {
 			t.Errorf("got %s, want %s", got, want)
@@ -399,13 +399,13 @@ func TestSchemaNamesTellPackagesApart(t *testing.T) {
 // A total that is an estimate is told by a header, which the answers of lists are described with,
 // and no others.
 func TestListsDescribeTheirEstimatedTotals(t *testing.T) {
-	type listIn struct{ PagingD }
+	type listIn struct{ PageSizePaging }
 	type oneIn struct {
 		ID int64 `json:"id"`
 	}
 	d := describe(t, []Route{
-		Handle("GET", "/api/list", D, Public, Doc{Summary: "列表", Tag: "一"}, func(context.Context, listIn) (PageD[string], error) { return PageD[string]{}, nil }),
-		Handle("GET", "/api/list/{id}", D, Public, Doc{Summary: "一条", Tag: "一"}, func(context.Context, oneIn) (string, error) { return "", nil }),
+		Handle("GET", "/api/list", CodeMsg, Public, Doc{Summary: "列表", Tag: "一"}, func(context.Context, listIn) (ResultsPage[string], error) { return ResultsPage[string]{}, nil }),
+		Handle("GET", "/api/list/{id}", CodeMsg, Public, Doc{Summary: "一条", Tag: "一"}, func(context.Context, oneIn) (string, error) { return "", nil }),
 	})
 	for path, want := range map[string]bool{"/api/list": true, "/api/list/{id}": false} {
 		told := at(map[string]any(d), "paths", path, "get", "responses", "200", "headers", "X-Total-Estimated") != nil

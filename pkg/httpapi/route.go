@@ -8,6 +8,10 @@ import (
 
 // Envelope names the shape in which a system answers. All five are kept for front ends that exist
 // already; Native is for what is new.
+//
+// The constants are named after the two keys by which the shape is known. The letters A to E are
+// what the documents, the route table and the OpenAPI description (x-envelope) call them; String
+// returns those.
 type Envelope uint8
 
 // The envelopes. What each answers for which kind of error is one table, in envelope.go.
@@ -15,18 +19,18 @@ const (
 	// Native answers JSON as it is, with HTTP statuses that mean what they say and
 	// application/problem+json errors.
 	Native Envelope = iota
-	// A answers {"code":0,"message":"success","remark":"成功","data":…}; failures are 200 with code
+	// CodeRemark (A) answers {"code":0,"message":"success","remark":"成功","data":…}; failures are 200 with code
 	// -1.
-	A
-	// B answers {"status":0,…}; failures are 200 {"status":1,"msg":…}.
-	B
-	// C answers {"status":0,"data":…}; failures carry a status that means what it says and
+	CodeRemark
+	// StatusMsg (B) answers {"status":0,…}; failures are 200 {"status":1,"msg":…}.
+	StatusMsg
+	// StatusError (C) answers {"status":0,"data":…}; failures carry a status that means what it says and
 	// {"status":N,"error":…}.
-	C
-	// D answers {"code":200,"msg":"success","data":…}; the code is the HTTP status.
-	D
-	// E answers {"result":1,"msg":"list","data":…}; failures are 200 {"result":0,…}.
-	E
+	StatusError
+	// CodeMsg (D) answers {"code":200,"msg":"success","data":…}; the code is the HTTP status.
+	CodeMsg
+	// ResultMsg (E) answers {"result":1,"msg":"list","data":…}; failures are 200 {"result":0,…}.
+	ResultMsg
 )
 
 // Access says who may call a route at all. Anything finer is the handler's.
@@ -37,7 +41,8 @@ const (
 	SignedIn = "signed-in"
 )
 
-// String returns the envelope's name: native, A, B, C, D or E.
+// String returns the envelope's published name: native, A, B, C, D or E. Descriptions of the API that
+// others have generated code from hold these names, so they don't follow the constants'.
 func (e Envelope) String() string {
 	if int(e) < len(envelopeNames) {
 		return envelopeNames[e]
@@ -48,7 +53,9 @@ func (e Envelope) String() string {
 var envelopeNames = [...]string{"native", "A", "B", "C", "D", "E"}
 
 // Envelopes lists every envelope, so that tables can be tested for completeness.
-func Envelopes() []Envelope { return []Envelope{Native, A, B, C, D, E} }
+func Envelopes() []Envelope {
+	return []Envelope{Native, CodeRemark, StatusMsg, StatusError, CodeMsg, ResultMsg}
+}
 
 // Doc describes a route for the OpenAPI description.
 type Doc struct {
@@ -142,6 +149,8 @@ func Handle[In, Out any](method, path string, envelope Envelope, permission stri
 	r := Route{
 		Method: method, Path: path, Envelope: envelope, Permission: permission, Doc: doc,
 		In: reflect.TypeFor[In](), Out: reflect.TypeFor[Out](),
+		// The closure is the one place that knows both types: everything else reflects over In and
+		// Out, and the compiler still holds the handler to what the route declares.
 		call: func(ctx context.Context, in any) (any, error) { return fn(ctx, *in.(*In)) },
 	}
 	for _, o := range opts {

@@ -21,13 +21,18 @@ func newInputSchemas() huma.Registry {
 
 func newOutputSchemas() huma.Registry { return huma.NewMapRegistry(schemaPrefix, schemaName) }
 
+// publishedNames are the names under which the pages of lists stand in the description, by the
+// letters of their envelopes. Integrators generate code from the description, so these names stay
+// when the Go types get better ones.
+var publishedNames = strings.NewReplacer("ModelsPage[", "PageA[", "ResultsPage[", "PageD[", "LaravelPage[", "PageE[")
+
 // schemaName names a type with its package, since every system has a type called Row: crm.Row is
-// CrmRow, and PageA[crm.Row] is PageACrmRow.
+// CrmRow, and ModelsPage[crm.Row] is PageACrmRow.
 func schemaName(t reflect.Type, hint string) string {
 	for t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
-	name := t.Name()
+	name := publishedNames.Replace(t.Name())
 	if name == "" {
 		name = hint
 	} else if t.PkgPath() != "" {

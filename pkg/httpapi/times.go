@@ -8,23 +8,23 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 )
 
-// Layouts in which the systems show times. C mixes LayoutB with Unix seconds, field by field.
+// Layouts in which the systems show times. C mixes LayoutSpaced with Unix seconds, field by field.
 const (
-	LayoutA = "2006-01-02T15:04:05.000-07:00"
-	LayoutB = "2006-01-02 15:04:05"
-	LayoutD = "2006-01-02T15:04:05"
+	LayoutMillis  = "2006-01-02T15:04:05.000-07:00"
+	LayoutSpaced  = "2006-01-02 15:04:05"
+	LayoutSeconds = "2006-01-02T15:04:05"
 )
 
 // TimeLayout returns the layout in which the envelope's system shows times; Native uses RFC 3339
 // with microseconds.
 func (e Envelope) TimeLayout() string {
 	switch e {
-	case A:
-		return LayoutA
-	case B, C, E:
-		return LayoutB
-	case D:
-		return LayoutD
+	case CodeRemark:
+		return LayoutMillis
+	case StatusMsg, StatusError, ResultMsg:
+		return LayoutSpaced
+	case CodeMsg:
+		return LayoutSeconds
 	}
 	return "2006-01-02T15:04:05.000000Z07:00"
 }
@@ -163,7 +163,7 @@ func (b Bound) MarshalText() ([]byte, error) {
 	case b.precision == time.Minute:
 		layout = "2006-01-02T15:04"
 	case b.precision <= time.Second:
-		layout = LayoutD
+		layout = LayoutSeconds
 		if b.precision < time.Second {
 			layout += "." + strings.Repeat("0", places(b.precision))
 		}

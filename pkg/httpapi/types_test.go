@@ -95,8 +95,8 @@ func TestTimesAsEachSystemShowsThem(t *testing.T) {
 	ctx := WithLocation(t.Context(), time.FixedZone("UTC+8", 8*3600))
 	at := time.Date(2026, 1, 31, 2, 0, 0, 913_456_000, time.UTC)
 	for e, want := range map[Envelope]string{
-		A: "2026-01-31T10:00:00.913+08:00", B: "2026-01-31 10:00:00", C: "2026-01-31 10:00:00", D: "2026-01-31T10:00:00",
-		E: "2026-01-31 10:00:00", Native: "2026-01-31T10:00:00.913456+08:00",
+		CodeRemark: "2026-01-31T10:00:00.913+08:00", StatusMsg: "2026-01-31 10:00:00", StatusError: "2026-01-31 10:00:00", CodeMsg: "2026-01-31T10:00:00",
+		ResultMsg: "2026-01-31 10:00:00", Native: "2026-01-31T10:00:00.913456+08:00",
 	} {
 		if got := FormatTime(ctx, e, at); got != want {
 			t.Errorf("%v: %s, want %s", e, got, want)
@@ -125,9 +125,9 @@ func TestOpt(t *testing.T) {
 		t.Errorf("some: %+v", some)
 	}
 	b, err := json.Marshal(struct {
-		A Opt[int] `json:"a,omitzero"`
-		B Opt[int] `json:"b,omitzero"`
-		C Opt[int] `json:"c,omitzero"`
+		CodeRemark  Opt[int] `json:"a,omitzero"`
+		StatusMsg   Opt[int] `json:"b,omitzero"`
+		StatusError Opt[int] `json:"c,omitzero"`
 	}{absent, null, some})
 	if err != nil || string(b) != `{"b":null,"c":5}` {
 		t.Errorf("as JSON: %s, %v", b, err)
@@ -136,17 +136,17 @@ func TestOpt(t *testing.T) {
 
 func TestPagingDefaultsAndClamps(t *testing.T) {
 	for name, c := range map[string]struct{ number, size, wantNumber, wantSize int }{
-		"A": {PagingA{}.PageRequest().Number, PagingA{}.PageRequest().Size, 1, 15},
-		"B": {PagingB{}.PageRequest().Number, PagingB{}.PageRequest().Size, 1, 20},
-		"C": {PagingC{Page: 3}.PageRequest(10).Number, PagingC{}.PageRequest(10).Size, 3, 10},
-		"D": {PagingD{}.PageRequest().Number, PagingD{PageSize: 5000}.PageRequest().Size, 1, 1000},
-		"E": {PagingE{Page: -1}.PageRequest().Number, PagingE{}.PageRequest().Size, 1, 20},
+		"A": {PerPagePaging{}.PageRequest().Number, PerPagePaging{}.PageRequest().Size, 1, 15},
+		"B": {CountPaging{}.PageRequest().Number, CountPaging{}.PageRequest().Size, 1, 20},
+		"C": {LimitPaging{Page: 3}.PageRequest(10).Number, LimitPaging{}.PageRequest(10).Size, 3, 10},
+		"D": {PageSizePaging{}.PageRequest().Number, PageSizePaging{PageSize: 5000}.PageRequest().Size, 1, 1000},
+		"E": {LaravelPaging{Page: -1}.PageRequest().Number, LaravelPaging{}.PageRequest().Size, 1, 20},
 	} {
 		if c.number != c.wantNumber || c.size != c.wantSize {
 			t.Errorf("%s: page %d of %d, want %d of %d", name, c.number, c.size, c.wantNumber, c.wantSize)
 		}
 	}
-	if (PagingC{}).Sent() || !(PagingC{Limit: 1}).Sent() || (ExportParams{}).Exporting() || !(ExportParams{ExportFormat: "csv"}).Exporting() {
+	if (LimitPaging{}).Sent() || !(LimitPaging{Limit: 1}).Sent() || (ExportParams{}).Exporting() || !(ExportParams{ExportFormat: "csv"}).Exporting() {
 		t.Error("what was sent is told wrongly")
 	}
 }

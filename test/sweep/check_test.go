@@ -110,15 +110,15 @@ func (e *enveloped) number(key string) (n int)  { e.get(key, &n); return n }
 // reading tells the outcome; what does not fit the envelope becomes e.err.
 func (e *enveloped) reading(r httpapi.Route) reading {
 	switch r.Envelope {
-	case httpapi.A:
+	case httpapi.CodeRemark:
 		return e.readA()
-	case httpapi.B:
+	case httpapi.StatusMsg:
 		return e.readBody(e.number("status") == 0, "msg")
-	case httpapi.C:
+	case httpapi.StatusError:
 		return e.readC()
-	case httpapi.D:
+	case httpapi.CodeMsg:
 		return e.readD()
-	case httpapi.E:
+	case httpapi.ResultMsg:
 		return e.readBody(e.number("result") == 1, "msg")
 	}
 	got := reading{outcome: byStatus(e.status), why: e.text("detail"), fields: e.listedFields()}
@@ -269,7 +269,7 @@ func (p probe) judge(res program.Answer) error {
 	if p.want == "" {
 		return nil // any clear answer
 	}
-	oneShape := p.route.Envelope == httpapi.B || p.route.Envelope == httpapi.E
+	oneShape := p.route.Envelope == httpapi.StatusMsg || p.route.Envelope == httpapi.ResultMsg
 	if got.outcome != p.want && !(oneShape && got.outcome == meansRefused && kept[res.Status] == "") &&
 		!(p.want == meansRefused && got.outcome != meansSuccess) {
 		return fmt.Errorf("it says %s (%s), want %s", got.outcome, got.why, p.want)
@@ -292,11 +292,11 @@ func TestTheSweepFindsWhatIsWrong(t *testing.T) {
 		return probe{route: httpapi.Route{Envelope: e}, want: meansInvalid, field: "page"}
 	}
 	good := map[httpapi.Envelope]program.Answer{
-		httpapi.A: answer(200, id, []byte(`{"code":-1,"message":"failure","remark":"page 应为整数","error":"errors/parameter_error","errors":{"page":"应为整数"}}`)),
-		httpapi.B: answer(200, id, []byte(`{"status":1,"msg":"page 应为整数"}`)),
-		httpapi.C: answer(400, id, []byte(`{"status":1,"error":"page 应为整数","errors":{"page":"应为整数"}}`)),
-		httpapi.D: answer(400, id, []byte(`{"code":400,"msg":"page 应为整数","data":null,"errors":{"page":"应为整数"}}`)),
-		httpapi.E: answer(200, id, []byte(`{"result":0,"msg":"page 应为整数","data":[]}`)),
+		httpapi.CodeRemark:  answer(200, id, []byte(`{"code":-1,"message":"failure","remark":"page 应为整数","error":"errors/parameter_error","errors":{"page":"应为整数"}}`)),
+		httpapi.StatusMsg:   answer(200, id, []byte(`{"status":1,"msg":"page 应为整数"}`)),
+		httpapi.StatusError: answer(400, id, []byte(`{"status":1,"error":"page 应为整数","errors":{"page":"应为整数"}}`)),
+		httpapi.CodeMsg:     answer(400, id, []byte(`{"code":400,"msg":"page 应为整数","data":null,"errors":{"page":"应为整数"}}`)),
+		httpapi.ResultMsg:   answer(200, id, []byte(`{"result":0,"msg":"page 应为整数","data":[]}`)),
 		httpapi.Native: answer(422, problem, []byte(`{"type":"about:blank","title":"t","status":422,"code":"invalid","detail":"page 应为整数","request_id":"1",`+
 			`"errors":[{"field":"page","reason":"应为整数"}]}`)),
 	}

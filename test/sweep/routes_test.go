@@ -39,6 +39,6 @@ func declared(t *testing.T) []httpapi.Route {
 // dictionaries is the one route that cmd/api declares itself.
 func dictionaries() httpapi.Route {
 	type in struct{}
-	return httpapi.Handle("GET", "/api/dictionaries", httpapi.D, httpapi.SignedIn, httpapi.Doc{},
+	return httpapi.Handle("GET", "/api/dictionaries", httpapi.CodeMsg, httpapi.SignedIn, httpapi.Doc{},
 		func(context.Context, in) (map[string]string, error) { return nil, nil })
 }

@@ -20,29 +20,29 @@ const tag = listTitle
 // routes are the documented two of 003 and ours: create, change, delete, import.
 func (s *service) routes() []httpapi.Route {
 	return []httpapi.Route{
-		httpapi.Handle("GET", "/api/contacts", httpapi.D, permissionRead, httpapi.Doc{
+		httpapi.Handle("GET", "/api/contacts", httpapi.CodeMsg, permissionRead, httpapi.Doc{
 			Summary: "联系记录列表",
 			Tag:     tag,
 			Detail: "带 export_format 时不返回列表，而是把全部匹配的记录加入导出队列，返回任务的 uuid 和 channel。" +
 				"没有 contact.read_notes 权限的人在列表中看不到备注，导出文件没有这一列。",
 		}, s.handleList, httpapi.StartsWith("export_format")),
-		httpapi.Handle("GET", "/api/contacts/export", httpapi.D, permissionRead, httpapi.Doc{
+		httpapi.Handle("GET", "/api/contacts/export", httpapi.CodeMsg, permissionRead, httpapi.Doc{
 			Summary: "导出联系记录为 Excel",
 			Tag:     tag,
 			Detail: "加入导出队列并等待完成(EXPORT_WAIT)。被接受的导出总是返回 200 和下载链接:届时还没有完成的，" +
 				"链接会等到文件生成;total_records 是目前所知的记录数。",
 		}, s.handleExport, httpapi.Starting()),
-		httpapi.Handle("POST", "/api/contacts", httpapi.D, permissionWrite, httpapi.Doc{
+		httpapi.Handle("POST", "/api/contacts", httpapi.CodeMsg, permissionWrite, httpapi.Doc{
 			Summary: "新建联系记录",
 			Tag:     tag,
 			Detail:  "同一账号下同一联系方式只有一条记录，重复时返回 409。",
 		}, s.handleCreate),
-		httpapi.Handle("PUT", "/api/contacts/{id}", httpapi.D, permissionWrite, httpapi.Doc{
+		httpapi.Handle("PUT", "/api/contacts/{id}", httpapi.CodeMsg, permissionWrite, httpapi.Doc{
 			Summary: "修改联系记录",
 			Tag:     tag,
 			Detail:  "只修改请求中出现的字段，null 表示清空。看不到备注的人不能修改备注。带 version 或 If-Match 时，记录已被修改过则返回 409。",
 		}, s.handleChange),
-		httpapi.Handle("DELETE", "/api/contacts/{id}", httpapi.D, permissionWrite, httpapi.Doc{
+		httpapi.Handle("DELETE", "/api/contacts/{id}", httpapi.CodeMsg, permissionWrite, httpapi.Doc{
 			Summary: "删除联系记录",
 			Tag:     tag,
 			Detail:  "带 If-Match 时，记录已被修改过则返回 409。",
@@ -54,7 +54,7 @@ func (s *service) routes() []httpapi.Route {
 // listIn is the request of the list, which is also the request of its export.
 type listIn struct {
 	Filter
-	httpapi.PagingD
+	httpapi.PageSizePaging
 	httpapi.ExportParams
 }
 
@@ -85,8 +85,8 @@ func newRow(ctx context.Context, view dataset.View, v Contact) row {
 		WechatExchanged: v.WechatExchanged,
 		Notes:           view.Text(notes, v.Notes),
 		Version:         v.Version,
-		ContactedAt:     httpapi.NullTime(ctx, httpapi.D, v.ContactedAt),
-		CreatedAt:       httpapi.FormatTime(ctx, httpapi.D, v.CreatedAt),
+		ContactedAt:     httpapi.NullTime(ctx, httpapi.CodeMsg, v.ContactedAt),
+		CreatedAt:       httpapi.FormatTime(ctx, httpapi.CodeMsg, v.CreatedAt),
 	}
 	if v.AccountID != 0 {
 		r.AccountID = &v.AccountID
@@ -98,14 +98,14 @@ func newRow(ctx context.Context, view dataset.View, v Contact) row {
 }
 
 // handleList answers with a page of records, or with the ticket of an export.
-func (s *service) handleList(ctx context.Context, in listIn) (httpapi.Reply[admin.ListOrTicket[httpapi.PageD[row]]], error) {
-	return admin.List(ctx, s.Exports, DatasetName, &in.Filter, in.ExportParams, func() (httpapi.PageD[row], error) {
+func (s *service) handleList(ctx context.Context, in listIn) (httpapi.Reply[admin.ListOrTicket[httpapi.ResultsPage[row]]], error) {
+	return admin.List(ctx, s.Exports, DatasetName, &in.Filter, in.ExportParams, func() (httpapi.ResultsPage[row], error) {
 		result, err := s.list(ctx, in.Filter, in.PageRequest())
 		if err != nil {
-			return httpapi.PageD[row]{}, err
+			return httpapi.ResultsPage[row]{}, err
 		}
 		view := s.view(ctx)
-		return httpapi.ListD(page.Map(result, func(v Contact) row { return newRow(ctx, view, v) })), nil
+		return httpapi.ResultsList(page.Map(result, func(v Contact) row { return newRow(ctx, view, v) })), nil
 	})
 }
 

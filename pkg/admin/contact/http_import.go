@@ -36,7 +36,7 @@ var linesTypes = []string{
 // importRoute is a plain HTTP handler: httpapi's typed handlers read a whole body into memory
 // first, and this one may have 20 MiB.
 func (s *service) importRoute() httpapi.Route {
-	return httpapi.HandleHTTP("POST", "/api/contacts/import", httpapi.D, permissionWrite, httpapi.Doc{
+	return httpapi.HandleHTTP("POST", "/api/contacts/import", httpapi.CodeMsg, permissionWrite, httpapi.Doc{
 		Summary: "批量导入联系记录",
 		Tag:     tag,
 		Detail: "JSON Lines:每行一个对象，字段与新建相同，另可带 created_at。account_id(没有时算作无账号)与 contact 都相同的是同一条" +

@@ -16,18 +16,18 @@ const tag = "邀请"
 // decisions.
 func (s *service) routes() []httpapi.Route {
 	return append([]httpapi.Route{
-		httpapi.Handle("GET", "/api/admin/invitations", httpapi.A, permissionRead, httpapi.Doc{
+		httpapi.Handle("GET", "/api/admin/invitations", httpapi.CodeRemark, permissionRead, httpapi.Doc{
 			Summary: "邀请记录列表",
 			Tag:     tag,
 			Detail: "带 export_format 时不返回列表，而是把全部匹配的记录加入导出队列，返回任务的 uuid 和 channel。" +
 				"没有 invitation.read_phone 权限的人在列表和导出文件中看到的手机号中间都是 ****。",
 		}, s.handleList, httpapi.StartsWith("export_format")),
-		httpapi.Handle("POST", "/api/admin/invitations", httpapi.A, permissionWrite, httpapi.Doc{
+		httpapi.Handle("POST", "/api/admin/invitations", httpapi.CodeRemark, permissionWrite, httpapi.Doc{
 			Summary: "新建邀请",
 			Tag:     tag,
 			Detail:  "按手机号查找用户;没有的用户会新建，已有的用户保持原有资料。",
 		}, s.handleCreate),
-		httpapi.Handle("GET", "/api/admin/exhibitions", httpapi.A, permissionRead, httpapi.Doc{
+		httpapi.Handle("GET", "/api/admin/exhibitions", httpapi.CodeRemark, permissionRead, httpapi.Doc{
 			Summary: "展会列表",
 			Tag:     tag,
 			Detail:  "供邀请列表的筛选使用。带 export_format 时不返回列表，而是加入导出队列。",
@@ -38,7 +38,7 @@ func (s *service) routes() []httpapi.Route {
 // listIn is the request of the list, which is also the request of its export.
 type listIn struct {
 	Filter
-	httpapi.PagingA
+	httpapi.PerPagePaging
 	httpapi.ExportParams
 }
 
@@ -87,7 +87,7 @@ type exhibitionRow struct {
 func newRow(ctx context.Context, view dataset.View, v Invitation) row {
 	r := row{
 		ID:                 v.ID,
-		CreatedAt:          httpapi.FormatTime(ctx, httpapi.A, v.CreatedAt),
+		CreatedAt:          httpapi.FormatTime(ctx, httpapi.CodeRemark, v.CreatedAt),
 		ApproveStatus:      v.Status,
 		ApproveDescription: orNull(v.ApproveDescription),
 		User: userRow{
@@ -101,7 +101,7 @@ func newRow(ctx context.Context, view dataset.View, v Invitation) row {
 		RecommendUser: recommendRow{ID: v.RecommendUser.ID, Phone: view.Text(recommendUserPhone, v.RecommendUser.Phone)},
 		Exhibition:    exhibitionRow{ID: v.Exhibition.ID, Name: v.Exhibition.Name},
 		Decision:      orNull(string(v.Decision)),
-		DecidedAt:     httpapi.NullTime(ctx, httpapi.A, v.DecidedAt),
+		DecidedAt:     httpapi.NullTime(ctx, httpapi.CodeRemark, v.DecidedAt),
 	}
 	if v.DecidedBy.ID != 0 {
 		r.DecidedBy = &deciderRow{ID: v.DecidedBy.ID, Name: v.DecidedBy.Name}
@@ -118,14 +118,14 @@ func orNull(s string) *string {
 }
 
 // handleList answers with a page of invitations, or with the ticket of an export.
-func (s *service) handleList(ctx context.Context, in listIn) (httpapi.Reply[admin.ListOrTicket[httpapi.PageA[row]]], error) {
-	return admin.List(ctx, s.Exports, DatasetName, &in.Filter, in.ExportParams, func() (httpapi.PageA[row], error) {
+func (s *service) handleList(ctx context.Context, in listIn) (httpapi.Reply[admin.ListOrTicket[httpapi.ModelsPage[row]]], error) {
+	return admin.List(ctx, s.Exports, DatasetName, &in.Filter, in.ExportParams, func() (httpapi.ModelsPage[row], error) {
 		result, err := s.list(ctx, in.Filter, in.PageRequest())
 		if err != nil {
-			return httpapi.PageA[row]{}, err
+			return httpapi.ModelsPage[row]{}, err
 		}
 		view := s.view(ctx)
-		return httpapi.ListA(page.Map(result, func(v Invitation) row { return newRow(ctx, view, v) })), nil
+		return httpapi.ModelsList(page.Map(result, func(v Invitation) row { return newRow(ctx, view, v) })), nil
 	})
 }
 
@@ -163,17 +163,17 @@ func (s *service) handleCreate(ctx context.Context, in createIn) (row, error) {
 // exhibitionsIn is the request of the list of exhibitions, which the page's filter uses too.
 type exhibitionsIn struct {
 	ExhibitionFilter
-	httpapi.PagingA
+	httpapi.PerPagePaging
 	httpapi.ExportParams
 }
 
 // handleExhibitions answers with a page of exhibitions, or with the ticket of an export.
-func (s *service) handleExhibitions(ctx context.Context, in exhibitionsIn) (httpapi.Reply[admin.ListOrTicket[httpapi.PageA[exhibitionRow]]], error) {
-	return admin.List(ctx, s.Exports, exhibitionDataset, &in.ExhibitionFilter, in.ExportParams, func() (httpapi.PageA[exhibitionRow], error) {
+func (s *service) handleExhibitions(ctx context.Context, in exhibitionsIn) (httpapi.Reply[admin.ListOrTicket[httpapi.ModelsPage[exhibitionRow]]], error) {
+	return admin.List(ctx, s.Exports, exhibitionDataset, &in.ExhibitionFilter, in.ExportParams, func() (httpapi.ModelsPage[exhibitionRow], error) {
 		result, err := s.listExhibitions(ctx, in.ExhibitionFilter, in.PageRequest())
 		if err != nil {
-			return httpapi.PageA[exhibitionRow]{}, err
+			return httpapi.ModelsPage[exhibitionRow]{}, err
 		}
-		return httpapi.ListA(page.Map(result, func(e Exhibition) exhibitionRow { return exhibitionRow(e) })), nil
+		return httpapi.ModelsList(page.Map(result, func(e Exhibition) exhibitionRow { return exhibitionRow(e) })), nil
 	})
 }

@@ -24,12 +24,12 @@ func (s *service) approvalRoutes() []httpapi.Route {
 	var routes []httpapi.Route
 	for _, d := range decidingPaths {
 		routes = append(routes,
-			httpapi.Handle("PUT", "/api/admin/invitations/{id}/"+d.path, httpapi.A, permissionApprove, httpapi.Doc{
+			httpapi.Handle("PUT", "/api/admin/invitations/{id}/"+d.path, httpapi.CodeRemark, permissionApprove, httpapi.Doc{
 				Summary: d.title,
 				Tag:     tag,
 				Detail:  "返回的邀请仍是 applying:决定由任务执行，完成后推送到 /approval/<用户 id>。已审批的返回 code -1。",
 			}, func(ctx context.Context, in decideIn) (row, error) { return s.handleDecide(ctx, d.status, in) }),
-			httpapi.Handle("PUT", "/api/admin/invitations/"+d.path, httpapi.A, permissionApprove, httpapi.Doc{
+			httpapi.Handle("PUT", "/api/admin/invitations/"+d.path, httpapi.CodeRemark, permissionApprove, httpapi.Doc{
 				Summary: "批量" + d.title,
 				Tag:     tag,
 				Detail:  "作为一个任务执行，进度推送到 /approval/<用户 id>;not_claimed 是已审批或不存在的邀请。",

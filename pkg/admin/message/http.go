@@ -29,7 +29,7 @@ func (s *service) routes() []httpapi.Route {
 	var routes []httpapi.Route
 	for _, base := range bases {
 		for _, l := range lists {
-			routes = append(routes, httpapi.Handle("GET", base+"/"+l.path, httpapi.E, permissionRead, httpapi.Doc{
+			routes = append(routes, httpapi.Handle("GET", base+"/"+l.path, httpapi.ResultMsg, permissionRead, httpapi.Doc{
 				Summary: l.title + "列表",
 				Tag:     tag,
 				Detail:  "只有本人的消息。带 export_format 时不返回列表，而是把全部匹配的消息加入导出队列。",
@@ -38,11 +38,11 @@ func (s *service) routes() []httpapi.Route {
 			}, httpapi.StartsWith("export_format")))
 		}
 		routes = append(routes,
-			httpapi.Handle("POST", base+"/{id}/read", httpapi.E, permissionRead,
+			httpapi.Handle("POST", base+"/{id}/read", httpapi.ResultMsg, permissionRead,
 				httpapi.Doc{Summary: "标为已读", Tag: tag}, s.handleChange(markRead)),
-			httpapi.Handle("POST", base+"/{id}/handle", httpapi.E, permissionRead,
+			httpapi.Handle("POST", base+"/{id}/handle", httpapi.ResultMsg, permissionRead,
 				httpapi.Doc{Summary: "标为已处理", Tag: tag}, s.handleChange(markHandled)),
-			httpapi.Handle("POST", base+"/read-all", httpapi.E, permissionRead,
+			httpapi.Handle("POST", base+"/read-all", httpapi.ResultMsg, permissionRead,
 				httpapi.Doc{Summary: "全部标为已读", Tag: tag}, s.handleReadAll),
 		)
 	}
@@ -52,7 +52,7 @@ func (s *service) routes() []httpapi.Route {
 // listIn is the request of a list, which is also the request of its export.
 type listIn struct {
 	Filter
-	httpapi.PagingE
+	httpapi.LaravelPaging
 	httpapi.ExportParams
 	BusinessID int64 `json:"business_id" minimum:"1" doc:"商户id:原样返回"`
 }
@@ -125,7 +125,7 @@ func (s Sender) name() string {
 
 // newRow renders a message in the documented shape for pages of a business.
 func newRow(ctx context.Context, m Message, business int64) row {
-	at := httpapi.FormatTime(ctx, httpapi.E, m.CreatedAt)
+	at := httpapi.FormatTime(ctx, httpapi.ResultMsg, m.CreatedAt)
 	return row{
 		ID:           m.ID,
 		Uniacid:      uniacid,
@@ -161,7 +161,7 @@ func number(b bool) int {
 
 // pageOut is a page of a list followed by the counts. The key unreadMum is the document's spelling.
 type pageOut struct {
-	httpapi.PageE[row]
+	httpapi.LaravelPage[row]
 	UnreadMum     int `json:"unreadMum" doc:"消息未读数量"`
 	WaitHandleNum int `json:"waitHandleNum" doc:"消息待处理数量"`
 }
@@ -178,7 +178,7 @@ func (s *service) handleList(ctx context.Context, base string, l list, in listIn
 		path := s.PublicURL + strings.ReplaceAll(base, "{business_id}", strconv.FormatInt(business, 10)) + "/" + l.path
 		rows := page.Map(result, func(m Message) row { return newRow(ctx, m, business) })
 		return pageOut{
-			PageE:         httpapi.ListE(rows, path, in.query()),
+			LaravelPage:   httpapi.LaravelList(rows, path, in.query()),
 			UnreadMum:     counts.Unread,
 			WaitHandleNum: counts.Awaits,
 		}, nil

@@ -12,7 +12,7 @@ import (
 
 // waitRoute serves the links that wait for their file.
 func (h *handlers) waitRoute() httpapi.Route {
-	return httpapi.HandleHTTP("GET", delivery.WaitPath+"{name}", httpapi.D, httpapi.Public, httpapi.Doc{
+	return httpapi.HandleHTTP("GET", delivery.WaitPath+"{name}", httpapi.CodeMsg, httpapi.Public, httpapi.Doc{
 		Summary: "下载导出文件(等待生成)", Tag: tag,
 		Detail: "链接自带签名(参数 s)。文件还没有生成时等待，最长 10 分钟;仍未完成返回 503，导出失败或取消返回 502 和原因，" +
 			"过了保留期返回 410。",
