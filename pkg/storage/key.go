@@ -43,6 +43,8 @@ func CheckPrefix(prefix string) error {
 		return refuse(prefix, "不是有效的 UTF-8")
 	}
 	for _, r := range prefix {
+		// A backslash separates folders on Windows. Invisible characters would make two different
+		// keys look alike in logs and in the store's own console.
 		if r == '\\' || !unicode.IsPrint(r) {
 			return refuse(prefix, "含有不允许的字符 %q", r)
 		}
@@ -50,6 +52,8 @@ func CheckPrefix(prefix string) error {
 	segments := strings.Split(prefix, "/")
 	for i, s := range segments {
 		switch {
+		// The last segment of a prefix may be empty: "export/" is a prefix of keys, and no key
+		// itself.
 		case s == "" && i < len(segments)-1:
 			return refuse(prefix, "有空的路径段")
 		case strings.HasPrefix(s, "."):
@@ -61,7 +65,9 @@ func CheckPrefix(prefix string) error {
 	return nil
 }
 
+// refuse names the key in the error's field, so that a form can show it beside the input.
 func refuse(key, format string, args ...any) error {
+	// The key comes from outside and may be long; the message goes into answers and logs.
 	if len(key) > 100 {
 		key = strings.ToValidUTF8(key[:100], "") + "…"
 	}
@@ -99,6 +105,7 @@ func ParseObjectKey(key string) (unix int64, uuid, ext string, err error) {
 	if !found {
 		return invalid()
 	}
+	// A missing extension is caught below: ObjectKey refuses an empty one.
 	uuid, ext, _ = strings.Cut(rest, ".")
 	if unix, err = strconv.ParseInt(seconds, 10, 64); err != nil {
 		return invalid()
@@ -110,6 +117,8 @@ func ParseObjectKey(key string) (unix int64, uuid, ext string, err error) {
 	return unix, uuid, ext, nil
 }
 
+// isUUID accepts the canonical form only, so that one job has one spelling and one key. Parsers of
+// libraries also take upper case, braces and urn: prefixes.
 func isUUID(s string) bool {
 	if len(s) != 36 {
 		return false
@@ -127,6 +136,7 @@ func isUUID(s string) bool {
 	return true
 }
 
+// isExtension keeps formats' names harmless in file names and in the Content-Disposition header.
 func isExtension(s string) bool {
 	for i := range len(s) {
 		if b := s[i]; !('0' <= b && b <= '9' || 'a' <= b && b <= 'z') {

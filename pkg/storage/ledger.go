@@ -7,7 +7,7 @@ import (
 
 // Ledger is where a store writes down the uploads it has begun and not ended, for other processes:
 // some stores can't be asked what is unfinished in them. It is safe for concurrent use, and keeps
-// an upload until it is told that it is over.
+// an upload until Over is called for it.
 type Ledger interface {
 	// Begun writes an upload down. What is sent in it is sent after Begun has returned nil.
 	Begun(ctx context.Context, u Unfinished) error
@@ -15,7 +15,8 @@ type Ledger interface {
 	Over(ctx context.Context, u Unfinished) error
 }
 
-// Unfinished names an upload that was begun and has not become an object.
+// Unfinished names an upload that was begun and has not become an object. It holds all that another
+// process, perhaps with other settings, needs to end it.
 type Unfinished struct {
 	ID      string // the store's name for it
 	Bucket  string

@@ -35,6 +35,7 @@ func NewSigner(keys [][]byte) (*Signer, error) {
 		if len(key) < minSecret {
 			return nil, fmt.Errorf("storage: signing key %d has %d bytes, want at least %d", i+1, len(key), minSecret)
 		}
+		// Cloned, since the caller may wipe its copy after start.
 		s.keys = append(s.keys, slices.Clone(key))
 	}
 	return s, nil
@@ -65,6 +66,8 @@ func (s *Signer) Verify(path, signature string, now time.Time) error {
 		return errs.New(errs.Forbidden, "链接的签名无效")
 	}
 	expiry, given := signed[:expiryBytes], signed[expiryBytes:]
+	// All keys are tried, also after one fits: the time an answer takes must not say which key
+	// signed.
 	ours := false
 	for _, key := range s.keys {
 		ours = hmac.Equal(given, sum(key, expiry, path)) || ours
@@ -72,6 +75,7 @@ func (s *Signer) Verify(path, signature string, now time.Time) error {
 	if !ours {
 		return errs.New(errs.Forbidden, "链接的签名无效")
 	}
+	// After the signature: an expiry that was changed must read as forged, not as expired.
 	if now.Unix() >= int64(binary.BigEndian.Uint64(expiry)) {
 		return errs.New(errs.Gone, "链接已过期，文件不再保留")
 	}

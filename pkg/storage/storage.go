@@ -16,7 +16,7 @@ type Store interface {
 	Put(ctx context.Context, key string, src io.ReaderAt, size int64, o PutOptions) error
 	// Open reads an object. The caller closes it.
 	Open(ctx context.Context, key string) (io.ReadSeekCloser, Info, error)
-	// Stat tells of an object without reading it.
+	// Stat describes an object without reading it.
 	Stat(ctx context.Context, key string) (Info, error)
 	// Link returns a short-lived URL at which the store itself serves the object, or "" when it
 	// must be served through Open (disk).
@@ -32,18 +32,18 @@ type Store interface {
 	Check(ctx context.Context) error
 }
 
-// Info tells of a stored object.
+// Info describes a stored object.
 type Info struct {
 	Key      string
 	Size     int64
 	Modified time.Time // UTC
 }
 
-// PutOptions says how an object is stored.
+// PutOptions says how an object is stored. The zero value is fine.
 type PutOptions struct {
 	ContentType string
-	// Progress, when set, is told how many bytes have been sent, at most every 100 ms and once at
-	// the end.
+	// Progress, when set, is called with how many bytes have been sent, at most every 100 ms and
+	// once at the end.
 	Progress func(sent int64)
 }
 
@@ -62,7 +62,7 @@ type IncrementalUploader interface {
 	// needs no Ahead to have worked.
 	//
 	// What was sent is kept, also when ctx ends, until a Put of the key has worked, or Delete gives
-	// it up: one of the two has to follow. Options are those of the Put to come; Progress is told
-	// nothing.
+	// it up: one of the two has to follow. Options are those of the Put to come; Progress is
+	// not called.
 	Ahead(ctx context.Context, key string, src io.ReaderAt, size int64, o PutOptions) error
 }

@@ -137,7 +137,7 @@ func TestLargeExportsOnQiniu(t *testing.T) {
 	fail := func(faults ...fake.Fault) {
 		t.Helper()
 		k.Heal()
-		k.Forget()
+		k.ClearRequests()
 		if err := k.Fail(faults...); err != nil {
 			t.Fatal(err)
 		}

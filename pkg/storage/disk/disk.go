@@ -54,7 +54,7 @@ func Open(dir string) (*Store, error) {
 	return s, nil
 }
 
-// Close lets go of the folder.
+// Close releases the folder. Calls that are running then fail.
 func (s *Store) Close() error { return s.root.Close() }
 
 // ready is what every call checks first.
@@ -93,6 +93,7 @@ func (s *Store) open(ctx context.Context, key string) (*os.File, storage.Info, e
 	if err != nil {
 		return nil, storage.Info{}, classify("open", key, err)
 	}
+	// Of the open file, not of the name: a Put may have replaced the object since.
 	stat, err := f.Stat()
 	if err != nil {
 		f.Close()
@@ -101,12 +102,15 @@ func (s *Store) open(ctx context.Context, key string) (*os.File, storage.Info, e
 	return f, infoOf(key, stat), nil
 }
 
-// Stat tells of an object.
+// Stat describes an object.
 func (s *Store) Stat(ctx context.Context, key string) (storage.Info, error) {
 	if err := ready(ctx, key); err != nil {
 		return storage.Info{}, err
 	}
 	stat, err := s.root.Lstat(key)
+	// What can't be an object isn't one: a folder, a symbolic link, a key below a file, and a name
+	// longer than the file system takes. Callers ask for keys that others made up, and get
+	// NotFound.
 	if err == nil && !stat.Mode().IsRegular() || errors.Is(err, syscall.ENOTDIR) || errors.Is(err, syscall.ENAMETOOLONG) {
 		err = fs.ErrNotExist
 	}
@@ -116,6 +120,8 @@ func (s *Store) Stat(ctx context.Context, key string) (storage.Info, error) {
 	return infoOf(key, stat), nil
 }
 
+// infoOf describes a file as an object. Times are UTC, since hosts that share a disk may not share
+// a zone.
 func infoOf(key string, stat fs.FileInfo) storage.Info {
 	return storage.Info{Key: key, Size: stat.Size(), Modified: stat.ModTime().UTC()}
 }
@@ -135,6 +141,7 @@ func (s *Store) Copy(ctx context.Context, from, to string) error {
 		return err
 	}
 	defer src.Close()
+	// Only after open: copying what is not there onto itself has to fail as on other stores.
 	if from == to {
 		return nil
 	}
@@ -145,6 +152,7 @@ func (s *Store) Copy(ctx context.Context, from, to string) error {
 func (s *Store) Delete(ctx context.Context, key string) error {
 	_, err := s.Stat(ctx, key)
 	if err == nil {
+		// Empty folders stay. Removing them would race with a Put that has just made one.
 		if err = s.root.Remove(key); err == nil {
 			return s.syncDir(path.Dir(key))
 		}
@@ -175,14 +183,17 @@ const leavesRoot = "path escapes from parent"
 
 // classify says what kind of failure an error of the file system is.
 func classify(action, key string, err error) error {
+	// The cause has the path and goes to logs; the message beside it is shown to people.
 	cause := fmt.Errorf("storage: %s %s: %w", action, key, err)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return errs.Wrap(errs.NotFound, "文件不存在", cause)
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		return errs.Wrap(errs.Unavailable, "存储空间不足，请稍后再试或联系管理员", cause)
+	// The file system's own limit, such as 4 GiB on FAT; no other try mends it.
 	case errors.Is(err, syscall.EFBIG):
 		return errs.Wrap(errs.TooLarge, "文件超过存储允许的大小", cause)
+	// Forbidden and not Unavailable: an operator has to change rights or the mount first.
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS), strings.Contains(err.Error(), leavesRoot):
 		return errs.Wrap(errs.Forbidden, "存储目录不可写，请联系管理员", cause)
 	case errors.Is(err, syscall.ENOTDIR), errors.Is(err, syscall.EISDIR), errors.Is(err, fs.ErrExist),

@@ -298,15 +298,15 @@ func TestProgressIsThrottled(t *testing.T) {
 	s := open(t, t.TempDir())
 	clock := time.Now()
 	s.now = func() time.Time { clock = clock.Add(40 * time.Millisecond); return clock }
-	var told []int64
-	o := storage.PutOptions{Progress: func(n int64) { told = append(told, n) }}
+	var reported []int64
+	o := storage.PutOptions{Progress: func(n int64) { reported = append(reported, n) }}
 	const chunks = 10
 	if err := s.Put(t.Context(), "a", bytes.NewReader(make([]byte, chunks*chunkBytes)), chunks*chunkBytes, o); err != nil {
 		t.Fatal(err)
 	}
 	want := []int64{3 * chunkBytes, 6 * chunkBytes, 9 * chunkBytes, 10 * chunkBytes}
-	if fmt.Sprint(told) != fmt.Sprint(want) {
-		t.Errorf("progress %v, want %v", told, want)
+	if fmt.Sprint(reported) != fmt.Sprint(want) {
+		t.Errorf("progress %v, want %v", reported, want)
 	}
 }
 

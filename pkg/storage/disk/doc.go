@@ -2,7 +2,7 @@
 // mount.
 //
 // An object is a file named after its key. Put writes a temporary file beside it (.tmp-...),
-// flushes it to the disk, renames it and flushes the folder: whoever opens the key sees the old
+// flushes it to the disk, renames it and flushes the folder: a reader of the key sees the old
 // object or the new one, whole, also after a power cut. What a crashed Put leaves is removed by
 // Sweep. Folders are made with mode 0700, files with 0600.
 //

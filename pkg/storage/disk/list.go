@@ -28,6 +28,7 @@ func (s *Store) List(ctx context.Context, prefix, marker string, limit int) ([]s
 	if limit <= 0 {
 		return nil, "", errs.Newf(errs.Invalid, "每页数量 %d 无效", limit)
 	}
+	// The marker need not exist any more: a caller that deletes what it lists goes on after it.
 	l := &listing{ctx: ctx, fsys: s.root.FS(), prefix: prefix, marker: marker, limit: min(limit, maxList)}
 	if err := l.walk("."); err != nil {
 		return nil, "", err
@@ -39,7 +40,8 @@ func (s *Store) List(ctx context.Context, prefix, marker string, limit int) ([]s
 	return page, page[l.limit-1].Key, nil
 }
 
-// listing collects one object more than the limit, which tells whether there is a next page.
+// listing collects one object more than the limit, which shows whether there is a next page. It
+// enters only folders that can hold keys of the prefix after the marker.
 type listing struct {
 	ctx            context.Context
 	fsys           fs.FS
@@ -59,6 +61,8 @@ func (l *listing) walk(dir string) error {
 	if err := ended(l.ctx); err != nil {
 		return err
 	}
+	// A whole folder is read and sorted for each page. Export folders are cleaned by age and stay
+	// small enough; a directory handle kept between pages could not be shared by replicas.
 	names, err := fs.ReadDir(l.fsys, dir)
 	if err != nil {
 		if errors.Is(err, fs.ErrNotExist) {

@@ -17,11 +17,13 @@ import (
 
 const (
 	tmpPrefix     = ".tmp-"
-	chunkBytes    = 256 << 10 // written between two looks at the context
+	chunkBytes    = 256 << 10 // written between two checks of the context
 	progressEvery = 100 * time.Millisecond
 )
 
-// Put stores an object.
+// Put stores an object. It holds chunkBytes of memory, however large the object is. Where the disk
+// is full nothing of the object stays, and the error is Unavailable: space may be freed by the
+// clean-up of old files.
 func (s *Store) Put(ctx context.Context, key string, src io.ReaderAt, size int64, o storage.PutOptions) (err error) {
 	if err := ready(ctx, key); err != nil {
 		return err
@@ -42,6 +44,7 @@ func (s *Store) Put(ctx context.Context, key string, src io.ReaderAt, size int64
 	if err := s.fill(ctx, tmp, key, src, size, o.Progress); err != nil {
 		return err
 	}
+	// The last chance to cancel: once renamed, the object is there and Put has to report success.
 	if err := ended(ctx); err != nil {
 		return err
 	}
@@ -59,6 +62,7 @@ func (s *Store) makeDir(dir string) error {
 	if err := s.root.MkdirAll(dir, dirMode); err != nil {
 		return classify("put", dir, err)
 	}
+	// A new folder's name lasts when the folder above it is flushed, so all of them are.
 	for dir != "." {
 		dir = path.Dir(dir)
 		if err := s.syncDir(dir); err != nil {
@@ -80,6 +84,7 @@ func (s *Store) fill(ctx context.Context, name, key string, src io.ReaderAt, siz
 			err = classify("put", key, err)
 		}
 	}
+	// Network file systems may report a full disk only here.
 	if e := f.Close(); err == nil && e != nil {
 		err = classify("put", key, e)
 	}
@@ -91,7 +96,7 @@ func (s *Store) fill(ctx context.Context, name, key string, src io.ReaderAt, siz
 
 func (s *Store) copyAll(ctx context.Context, f io.Writer, key string, src io.ReaderAt, size int64, progress func(int64)) error {
 	buf := make([]byte, min(size, chunkBytes))
-	told := s.now()
+	reported := s.now()
 	for sent := int64(0); sent < size; {
 		if err := ended(ctx); err != nil {
 			return err
@@ -105,8 +110,8 @@ func (s *Store) copyAll(ctx context.Context, f io.Writer, key string, src io.Rea
 			return classify("put", key, or(err, io.ErrShortWrite))
 		}
 		sent += int64(len(part))
-		if now := s.now(); progress != nil && sent < size && now.Sub(told) >= progressEvery {
-			told = now
+		if now := s.now(); progress != nil && sent < size && now.Sub(reported) >= progressEvery {
+			reported = now
 			progress(sent)
 		}
 	}
@@ -134,6 +139,8 @@ func (s *Store) Check(ctx context.Context) error {
 	if err := ended(ctx); err != nil {
 		return err
 	}
+	// Under the prefix of unfinished files, so that a check that is killed is swept like them and
+	// never listed. Random, since several processes may check a shared disk at once.
 	name := tmpPrefix + "check-" + rand.Text()
 	defer s.root.Remove(name)
 	return s.fill(ctx, name, name, strings.NewReader("ok"), 2, nil)
@@ -142,7 +149,9 @@ func (s *Store) Check(ctx context.Context) error {
 // Sweep removes what Puts that crashed have left and that has not been written to for longer than
 // olderThan. It returns how many files it removed, and goes on after those it can't remove.
 func (s *Store) Sweep(ctx context.Context, olderThan time.Duration) (removed int, err error) {
+	// A Put that is running writes all the time, so its file is never older than olderThan.
 	before := s.now().Add(-olderThan)
+	// One folder without rights must not keep all others from being swept.
 	var failed error
 	err = fs.WalkDir(s.root.FS(), ".", func(name string, d fs.DirEntry, err error) error {
 		if err := ended(ctx); err != nil {

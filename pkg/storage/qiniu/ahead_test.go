@@ -45,10 +45,10 @@ func TestAheadSendsFullPartsAndPutTheRest(t *testing.T) {
 	if n := len(k.Objects(private)); n != 0 {
 		t.Errorf("%d objects are there before Put", n)
 	}
-	k.Forget()
-	var told []int64
+	k.ClearRequests()
+	var reported []int64
 	err := s.Put(t.Context(), key, bytes.NewReader(data), int64(len(data)), storage.PutOptions{
-		ContentType: "text/plain", Progress: func(sent int64) { told = append(told, sent) },
+		ContentType: "text/plain", Progress: func(sent int64) { reported = append(reported, sent) },
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -57,8 +57,8 @@ func TestAheadSendsFullPartsAndPutTheRest(t *testing.T) {
 	if got := sentParts(k); !slices.Equal(got, []int{6, 7}) || len(k.Requests(fake.OpInit)) != 0 {
 		t.Errorf("Put sent %v in %d new uploads, want 6 and 7 in the one there was", got, len(k.Requests(fake.OpInit)))
 	}
-	if len(told) == 0 || told[len(told)-1] != int64(len(data)) {
-		t.Errorf("told %v of %d bytes", told, len(data))
+	if len(reported) == 0 || reported[len(reported)-1] != int64(len(data)) {
+		t.Errorf("reported %v of %d bytes", reported, len(data))
 	}
 	noUploads(t, k)
 }
@@ -72,8 +72,8 @@ func TestAheadOfNothingToSend(t *testing.T) {
 	if err := s.Ahead(t.Context(), "../x", bytes.NewReader(nil), 0, storage.PutOptions{}); !errs.Is(err, errs.Invalid) {
 		t.Errorf("a bad key: %v", err)
 	}
-	// What has outgrown parts of the usual size begins anew in Put, so sending more of it is for
-	// nothing.
+	// What is too large for parts of the usual size begins anew in Put, so sending more of it is
+	// for nothing.
 	if err := s.Ahead(t.Context(), key, bytes.NewReader(nil), maxParts*block+1, storage.PutOptions{}); err != nil {
 		t.Error(err)
 	}
@@ -94,7 +94,7 @@ func TestPutHealsWhatAheadCouldNot(t *testing.T) {
 		"a part is away":   {fake.Fault{Op: fake.OpPart, Part: 3, Kind: fake.Refuse, Status: 503}, errs.Unavailable},
 		"a part breaks":    {fake.Fault{Op: fake.OpPart, Part: 2, Kind: fake.Drop}, errs.Unavailable},
 		"a part is bad":    {fake.Fault{Op: fake.OpPart, Part: 2, Kind: fake.Refuse, Status: 403}, errs.Forbidden},
-		"Kodo forgot":      {fake.Fault{Op: fake.OpPart, Part: 2, Kind: fake.Refuse, Status: 612}, errs.Unavailable},
+		"Kodo dropped it":  {fake.Fault{Op: fake.OpPart, Part: 2, Kind: fake.Refuse, Status: 612}, errs.Unavailable},
 		"refused entirely": {fake.Fault{Op: fake.OpInit, Kind: fake.Refuse, Status: 401}, errs.Forbidden},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -111,7 +111,7 @@ func TestPutHealsWhatAheadCouldNot(t *testing.T) {
 					arrived[n] = true
 				}
 			}
-			k.Forget()
+			k.ClearRequests()
 			if err := put(t.Context(), s, data); err != nil {
 				t.Fatal(err)
 			}
@@ -159,7 +159,7 @@ func TestAheadThatIsCancelled(t *testing.T) {
 	reason := errors.New("the file is complete")
 	for name, after := range map[string]func(t *testing.T, k *fake.Running, s *Store){
 		"then put": func(t *testing.T, k *fake.Running, s *Store) {
-			k.Forget()
+			k.ClearRequests()
 			if err := put(t.Context(), s, data); err != nil {
 				t.Fatal(err)
 			}
@@ -225,7 +225,7 @@ func TestAheadOfAnUploadAboutToExpire(t *testing.T) {
 		t.Fatal(err)
 	}
 	clock.Advance(30 * 24 * time.Hour)
-	k.Forget()
+	k.ClearRequests()
 	if err := ahead(t.Context(), s, data, 3*block); err != nil {
 		t.Fatal(err)
 	}

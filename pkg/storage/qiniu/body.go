@@ -11,21 +11,22 @@ import (
 	"time"
 )
 
-// meter tells the caller of Put how much has been sent: at most every 100 ms, never less than
+// meter reports to the caller of Put how much has been sent: at most every 100 ms, never less than
 // before, and nothing any more once it is stopped.
 type meter struct {
-	mu         sync.Mutex
-	tell       func(int64)
-	now        func() time.Time
-	sent, told int64
-	size       int64
-	last       time.Time
+	mu       sync.Mutex
+	report   func(int64)
+	now      func() time.Time
+	sent     int64 // less than reported while a failed part is sent again
+	reported int64
+	size     int64
+	last     time.Time
 }
 
 const progressEvery = 100 * time.Millisecond
 
-func newMeter(size int64, tell func(int64), now func() time.Time) *meter {
-	return &meter{tell: tell, now: now, size: size, last: now()}
+func newMeter(size int64, report func(int64), now func() time.Time) *meter {
+	return &meter{report: report, now: now, size: size, last: now()}
 }
 
 // add counts n bytes as sent, or takes back those of a try that failed.
@@ -33,28 +34,32 @@ func (m *meter) add(n int64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.sent += n
-	if m.tell == nil || m.sent <= m.told || m.sent >= m.size {
+	// The size itself is reported by done only: before it the object is not confirmed.
+	if m.report == nil || m.sent <= m.reported || m.sent >= m.size {
 		return
 	}
 	if now := m.now(); now.Sub(m.last) >= progressEvery {
-		m.last, m.told = now, m.sent
-		m.tell(m.sent)
+		m.last, m.reported = now, m.sent
+		// Under the lock, so that two parts can't report in the wrong order.
+		m.report(m.sent)
 	}
 }
 
-// done tells that everything has been sent.
+// done reports that everything has been sent.
 func (m *meter) done() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.tell != nil {
-		m.tell(m.size)
+	if m.report != nil {
+		m.report(m.size)
 	}
 }
 
+// stop ends the reports. The transport may read a body a little longer than its request lives, and
+// the caller of Put must not be called after Put has returned.
 func (m *meter) stop() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.tell = nil
+	m.report = nil
 }
 
 // body is a part of the source on its way out, in one try. The transport may read it after the
@@ -83,10 +88,13 @@ func (b *body) Read(p []byte) (int, error) {
 	}
 	n, err := b.section.Read(p)
 	b.at += int64(n)
+	// A body that is read again after a change of connections counts once.
 	if b.at > b.far {
 		b.meter.add(b.at - b.far)
 		b.far = b.at
 	}
+	// The source was cut short while it was read. Passed on as io.EOF, the request would end with
+	// fewer bytes than announced and look like a fault of the network.
 	if err == io.EOF && b.at < b.section.Size() {
 		err = io.ErrUnexpectedEOF
 	}
@@ -121,16 +129,19 @@ func (b *body) stop(worked bool) error {
 	return b.failed
 }
 
-// digest is what the bytes of a part are known by.
+// digest is what the bytes of a part are known by: the MD5 that Kodo checks and answers, and the
+// SHA-1s of which the hash of the whole object is made.
 type digest struct {
 	md5    [md5.Size]byte
 	blocks [][sha1.Size]byte // of each 4 MiB
 }
 
-// digestOf reads a part of the source.
+// digestOf reads a part of the source. It is read once more when it is sent: keeping it would hold
+// a whole part in memory for each one under way, and the file is in the page cache.
 func digestOf(src io.ReaderAt, offset, length int64) (digest, error) {
 	var d digest
 	whole, buf := md5.New(), make([]byte, 64<<10)
+	// An empty object has one empty block, as Kodo counts.
 	for done := int64(0); done < length || length == 0 && done == 0 && d.blocks == nil; {
 		n := min(length-done, block)
 		h := sha1.New()
@@ -157,7 +168,8 @@ const (
 	hashLarge = 0x96 // the SHA-1 of the SHA-1s of each 4 MiB
 )
 
-// etag is Kodo's hash of an object made of these blocks.
+// etag is Kodo's hash of an object made of these blocks
+// (https://developer.qiniu.com/kodo/1231/appendix).
 func etag(blocks [][sha1.Size]byte) string {
 	if len(blocks) == 1 {
 		return base64.URLEncoding.EncodeToString(append([]byte{hashSmall}, blocks[0][:]...))

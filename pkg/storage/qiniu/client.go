@@ -38,8 +38,10 @@ func newHosts(urls ...*url.URL) *hosts {
 	return h
 }
 
-// pick returns the host to ask now and a function that says it failed.
+// pick returns the host to ask now and a function that says it failed. All requests of the Store
+// share the choice, so that a dead host costs one timeout and not one for each object.
 func (h *hosts) pick() (host string, failed func()) {
+	// Two requests that fail at the same host move on by one host, not by two.
 	n := h.first.Load()
 	return h.all[int(n)%len(h.all)], func() { h.first.CompareAndSwap(n, n+1) }
 }
@@ -65,12 +67,15 @@ type client struct {
 	allowed     map[string]bool // addresses that may be dialed
 }
 
+// newClient connects the SDK's generated layer to our transport and hosts. Nothing is dialed yet.
 func newClient(o Options) (*client, error) {
 	c := &client{o: o, credentials: credentials.NewCredentials(o.AccessKey, o.SecretKey), scrub: newScrubber(o.AccessKey, o.SecretKey)}
 	all, err := c.setHosts()
 	if err != nil {
 		return nil, err
 	}
+	// The dialer asks this list, so that neither a redirect nor a region query of the SDK can lead
+	// elsewhere.
 	c.allowed = map[string]bool{}
 	for _, u := range all {
 		c.allowed[address(u)] = true
@@ -83,13 +88,15 @@ func newClient(o Options) (*client, error) {
 			TLSHandshakeTimeout: o.DialTimeout,
 			DisableCompression:  true,
 		},
+		// A redirect would carry the Authorization header to a host that we did not choose.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	silence()
 	c.api = apis.NewStorage(&http_client.Options{
 		BasicHTTPClient: c.http,
 		Credentials:     c.credentials,
-		Resolver:        resolver.NewEmptyResolver(),
+		// The SDK's resolver caches addresses in a file below the home directory.
+		Resolver: resolver.NewEmptyResolver(),
 		Regions: &region.Region{
 			Up:     endpoints(c.up),
 			Rs:     endpoints(c.rs),
@@ -99,6 +106,7 @@ func newClient(o Options) (*client, error) {
 			IoSrc:  endpoints(c.rs),
 			Bucket: endpoints(c.rs),
 		},
+		// Tries are counted in do; the SDK's own would multiply them.
 		HostRetryConfig:  &http_client.RetryConfig{Retrier: retrier.NewNeverRetrier()},
 		HostsRetryConfig: &http_client.RetryConfig{Retrier: retrier.NewNeverRetrier()},
 	})
@@ -118,6 +126,8 @@ func (c *client) setHosts() ([]*url.URL, error) {
 		ups = append(ups, u)
 	}
 	c.up = newHosts(ups...)
+	// Several upload hosts are one service behind several addresses; objects managed by one are
+	// seen by all.
 	all := ups
 	if c.o.RSHost != "" {
 		rs, err := base("RSHost", c.o.RSHost)
@@ -148,11 +158,13 @@ func (c *client) setHosts() ([]*url.URL, error) {
 	return append(all, domain), nil
 }
 
-// dial opens a connection to a configured host; every other address is refused, whoever asks.
+// dial opens a connection to a configured host; every other address is refused, for the
+// SDK's own requests too.
 func (c *client) dial(ctx context.Context, network, addr string) (net.Conn, error) {
 	if !c.allowed[addr] {
 		return nil, fmt.Errorf("qiniu: %s is none of the configured hosts", addr)
 	}
+	// Also with a Dialer from outside, which may know no timeout.
 	ctx, cancel := context.WithTimeout(ctx, c.o.DialTimeout)
 	defer cancel()
 	conn, err := c.o.Dial(ctx, network, addr)
@@ -177,6 +189,7 @@ func (c *movingConn) Read(p []byte) (int, error) {
 }
 
 func (c *movingConn) Write(p []byte) (int, error) {
+	// Both directions: while a large part goes out, nothing comes in, and that is no silence.
 	if err := c.SetDeadline(time.Now().Add(c.idle)); err != nil {
 		return 0, err
 	}
@@ -188,7 +201,8 @@ type errPermanent struct{ error }
 
 func (e errPermanent) Unwrap() error { return e.error }
 
-// request is one request, in as many tries as it takes.
+// request is one request, in as many tries as it takes. action, bucket and key are for errors and
+// logs.
 type request struct {
 	action, bucket, key string
 	hosts               *hosts
@@ -212,6 +226,7 @@ func (c *client) do(ctx context.Context, r request) error {
 		if err == nil {
 			return nil
 		}
+		// The caller's own end first: the error would be reported as one of the network.
 		if ctx.Err() != nil {
 			return ended(ctx)
 		}
@@ -222,6 +237,8 @@ func (c *client) do(ctx context.Context, r request) error {
 		if !r.mends(code) {
 			return c.classify(r, err)
 		}
+		// The next try goes to another host, if there is one, also after a 5xx: a host that is
+		// being taken out of service answers, and badly.
 		failed()
 		if try >= c.o.Tries {
 			return c.classify(r, err)
@@ -234,6 +251,8 @@ func (c *client) do(ctx context.Context, r request) error {
 	}
 }
 
+// once makes one try. The SDK retries by itself where it can choose among hosts; with one host and
+// without its retrier it does not.
 func (c *client) once(ctx context.Context, r request, host string) error {
 	ctx, cancel := context.WithTimeout(ctx, r.timeout)
 	defer cancel()

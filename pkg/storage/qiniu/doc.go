@@ -7,7 +7,7 @@
 // (Unavailable), the parts that arrived are kept at Kodo and remembered here: the next Put of that
 // key, by this Store, checks them against its source and sends the missing ones only. When it gives
 // up for good, is cancelled, or the key is deleted, the unfinished upload is aborted; one that
-// could not be aborted, or that nobody came back for, is aborted by Sweep and Close. Kodo does not
+// could not be aborted, or that no Put has resumed, is aborted by Sweep and Close. Kodo does not
 // list what is unfinished: what a killed process leaves is known to others by Options.Ledger, and
 // ended by their Abort. Ahead begins such an upload while the object is still being written
 // (storage.IncrementalUploader): it sends the parts that are full, and leaves the rest to Put.

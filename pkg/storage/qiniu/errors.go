@@ -24,7 +24,8 @@ const (
 	codeFrozenAccount   = 419
 )
 
-// codeOf is the status of an answer, or 0 for an error that is none.
+// codeOf is the status of an answer, or 0 for an error that is none: the network's, or the SDK's
+// own.
 func codeOf(err error) int {
 	var info *sdk.ErrorInfo
 	if errors.As(err, &info) {
@@ -39,9 +40,11 @@ func mendable(code int) bool {
 	switch code {
 	case 0, http.StatusRequestTimeout, http.StatusNotAcceptable, http.StatusTooManyRequests, codeTooManyRequests:
 		return true
+	// 579: the object is stored, and the callback that its policy names failed. We name none.
 	case http.StatusNotImplemented, codeCallbackFailed:
 		return false
 	}
+	// From 608 on Kodo's codes are about the object or the bucket, which waiting does not change.
 	return code >= 500 && code < 608
 }
 
@@ -53,6 +56,7 @@ func mendableData(code int) bool { return code == http.StatusBadRequest || menda
 func (c *client) classify(r request, err error) error {
 	code := codeOf(err)
 	kind, message, advice := meaning(code)
+	// Its data was damaged on each of the tries; the next attempt may use another network.
 	if code == http.StatusBadRequest && r.mends(code) {
 		kind, message = errs.Unavailable, messageUnavailable
 	}
@@ -60,6 +64,7 @@ func (c *client) classify(r request, err error) error {
 	if advice != "" {
 		text += "; " + advice
 	}
+	// Bucket and key as Kodo's own tools write them, so that an operator can paste them.
 	at := r.bucket
 	if r.key != "" {
 		at += ":" + r.key
@@ -76,7 +81,8 @@ const codeBucket = "no_bucket"
 
 const messageUnavailable = "存储暂时不可用，请稍后再试"
 
-// meaning is what a status says to the person who waits for the file, and to the operator.
+// meaning is what a status says to the person who waits for the file, and to the operator. What is
+// not in the list is taken for a failure that passes.
 func meaning(code int) (kind errs.Kind, message, advice string) {
 	const refused = "存储拒绝了访问，请联系管理员检查存储的密钥、空间和权限"
 	switch code {
@@ -102,7 +108,8 @@ func meaning(code int) (kind errs.Kind, message, advice string) {
 	return errs.Unavailable, messageUnavailable, ""
 }
 
-// scrubber turns errors into text that holds no credential, token or signed URL.
+// scrubber turns errors into text that holds no credential, token or signed URL. Errors of the SDK
+// and of net/http quote URLs and headers freely, and error texts reach logs and job records.
 type scrubber struct{ secrets *regexp.Regexp }
 
 // newScrubber hides both keys, and what follows the access key in a token.
@@ -128,13 +135,14 @@ func (s scrubber) text(err error) string {
 		text = err.Error()
 	}
 	text = s.secrets.ReplaceAllString(text, "(secret)")
+	// What answers may be a proxy with a page of HTML.
 	if len(text) > maxErrorText {
 		text = text[:maxErrorText] + "…"
 	}
 	return strings.ToValidUTF8(strings.Map(printable, text), "")
 }
 
-// printable keeps an answer's line breaks out of logs.
+// printable keeps an answer's line breaks out of logs, where they could forge lines.
 func printable(r rune) rune {
 	if r < ' ' {
 		return ' '

@@ -50,7 +50,7 @@ func withObject(t *testing.T) (*fake.Running, *Store) {
 	if err := s.Put(t.Context(), "there", strings.NewReader("there"), 5, storage.PutOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	k.Forget()
+	k.ClearRequests()
 	return k, s
 }
 
@@ -174,7 +174,7 @@ func TestTheAnswerToTheLastRequestIsLost(t *testing.T) {
 	}
 }
 
-func TestAPartThatBreaksOffIsSentAgainByItself(t *testing.T) {
+func TestAPartThatIsCutOffIsSentAgainByItself(t *testing.T) {
 	k := kodo(t)
 	s := open(t, options(k))
 	fail(t, k, fake.Fault{Op: fake.OpPart, Part: 3, Kind: fake.Cut, Times: 2})

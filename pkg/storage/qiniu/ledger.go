@@ -18,8 +18,9 @@ func (s *Store) begin(ctx context.Context, key string, partSize int64) (*upload,
 		return u, err
 	}
 	if err := s.o.Ledger.Begun(ctx, s.unfinished(u)); err != nil {
-		u.noted = true // for all we know
+		u.noted = true // the ledger may have it all the same: its answer was lost
 		s.abort(ctx, u)
+		// A cancelled job is not a broken ledger.
 		if ctx.Err() != nil {
 			return nil, ended(ctx)
 		}
@@ -29,6 +30,8 @@ func (s *Store) begin(ctx context.Context, key string, partSize int64) (*upload,
 	return u, nil
 }
 
+// unfinished is an upload as the ledger and other processes know it. Expires is Kodo's own date,
+// after which it drops the parts by itself.
 func (s *Store) unfinished(u *upload) storage.Unfinished {
 	found := storage.Unfinished{ID: u.id, Bucket: s.bucket, Key: u.key}
 	if u.expires > 0 {
@@ -37,12 +40,14 @@ func (s *Store) unfinished(u *upload) storage.Unfinished {
 	return found
 }
 
-// over strikes out an upload that has ended at Kodo. One that can't be struck out now is found
-// ended by whoever comes to abort it.
+// over strikes out an upload that has ended at Kodo. One that can't be struck out now is struck out
+// by the clean-up, whose Abort finds it ended.
 func (s *Store) over(ctx context.Context, u *upload) {
 	if !u.noted {
 		return
 	}
+	// Also when the job is cancelled or the worker shuts down: otherwise the clean-up of every such
+	// job would ask Kodo once more.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), abortTimeout)
 	defer cancel()
 	if err := s.o.Ledger.Over(ctx, s.unfinished(u)); err != nil {

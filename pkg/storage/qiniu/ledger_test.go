@@ -20,7 +20,7 @@ type book struct {
 	begun   int
 	refuse  error                    // what Begun answers
 	keep    error                    // what Over answers
-	write   func(storage.Unfinished) // told of each Begun
+	write   func(storage.Unfinished) // called for each Begun
 }
 
 func (b *book) Begun(_ context.Context, u storage.Unfinished) error {
@@ -166,7 +166,7 @@ func TestAnEntryThatCantBeStruckOutFailsNothing(t *testing.T) {
 	if len(left) != 1 {
 		t.Fatalf("%d in the book, want 1", len(left))
 	}
-	if err := s.Abort(t.Context(), left[0]); err != nil { // whoever cleans up finds it over
+	if err := s.Abort(t.Context(), left[0]); err != nil { // the clean-up finds it over
 		t.Error(err)
 	}
 	holds(t, k, data)

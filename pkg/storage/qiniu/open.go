@@ -24,7 +24,7 @@ const (
 )
 
 // escape spells text for a URL, path or query, with a blank as %20, which every reader of either
-// takes for one.
+// takes for one; a plus is a blank in a query only.
 func escape(text string) string { return strings.ReplaceAll(url.QueryEscape(text), "+", "%20") }
 
 func escapeKey(key string) string { return strings.ReplaceAll(escape(key), "%2F", "/") }
@@ -46,6 +46,7 @@ func (s *Store) link(key string, o storage.LinkOptions) string {
 		link += "?attname=" + escape(o.Filename)
 		mark = "&"
 	}
+	// The order matters: what is signed is the text up to the token, which has to come last.
 	link += fmt.Sprintf("%se=%d", mark, s.o.Now().Add(o.TTL).Unix())
 	return link + "&token=" + s.credentials.Sign([]byte(link))
 }
@@ -73,11 +74,13 @@ func (s *Store) UploadToken(ctx context.Context, o storage.TokenOptions) (storag
 	if o.Public {
 		bucket = s.o.Bucket
 	}
+	// A token counts in whole seconds; what we return must not be later than what it says.
 	expires := s.o.Now().Add(o.TTL).Truncate(time.Second).UTC()
 	policy, err := uptoken.NewPutPolicyWithKeyPrefix(bucket, o.Prefix, expires)
 	if err != nil {
 		return storage.Token{}, fmt.Errorf("storage: qiniu: upload token: %w", err)
 	}
+	// Without it a holder could replace the files of others under the same prefix.
 	policy.SetInsertOnly(1)
 	if o.MaxSize > 0 {
 		policy.SetFsizeLimit(o.MaxSize)
@@ -86,12 +89,13 @@ func (s *Store) UploadToken(ctx context.Context, o storage.TokenOptions) (storag
 	if err != nil {
 		return storage.Token{}, fmt.Errorf("storage: qiniu: upload token: %w", err)
 	}
+	// The host that worked last for us. A browser has one address and can't try the others.
 	host, _ := s.up.pick()
 	return storage.Token{Token: text, URL: host, Prefix: o.Prefix, Expires: expires}, nil
 }
 
-// Open reads an object over signed links; ctx is that of the reads too. A connection that breaks
-// off is taken up where it broke. Reads fail when the object is replaced meanwhile.
+// Open reads an object over signed links; ctx is that of the reads too. A broken connection is
+// resumed where it broke. Reads fail when the object is replaced meanwhile.
 func (s *Store) Open(ctx context.Context, key string) (io.ReadSeekCloser, storage.Info, error) {
 	if err := ready(ctx, key); err != nil {
 		return nil, storage.Info{}, err
@@ -123,6 +127,8 @@ func (r *reader) Seek(offset int64, whence int) (int64, error) {
 	if offset < 0 {
 		return 0, errors.New("storage: seek before the beginning")
 	}
+	// The next read asks for the rest from here. A stream begins with the first read, so the seeks
+	// by which http.ServeContent learns the size cost no request.
 	if offset != r.at {
 		_ = r.Close()
 		r.at = offset
@@ -158,12 +164,14 @@ func (r *reader) Read(p []byte) (int, error) {
 		}
 		n, err := r.stream.Read(p[:min(int64(len(p)), r.size-r.at)])
 		r.at += int64(n)
+		// A link that breaks again and again and still brings something is gone on with for ever.
 		if n > 0 {
 			r.broken = 0
 		}
 		if err != nil {
 			_ = r.Close()
 		}
+		// The error, if any, is met again by the next Read, which asks for the rest.
 		if n > 0 {
 			return n, nil
 		}
@@ -176,7 +184,8 @@ func (r *reader) Read(p []byte) (int, error) {
 	}
 }
 
-// fetch begins a stream where the reader stands.
+// fetch begins a stream where the reader stands. Each time it signs a new link, so that a download
+// that takes hours does not fail when the first one expires.
 func (r *reader) fetch() error {
 	return r.s.do(r.ctx, request{
 		action:  "read",
@@ -189,6 +198,8 @@ func (r *reader) fetch() error {
 			if err != nil {
 				return err
 			}
+			// The beginning is asked for without a range: a cache in front of the bucket that
+			// ignores ranges can still serve whole objects.
 			if r.at > 0 {
 				req.Header.Set("Range", fmt.Sprintf("bytes=%d-", r.at))
 			}
@@ -206,10 +217,11 @@ func (r *reader) fetch() error {
 	})
 }
 
-// readTimeout is none: a stream lives as long as it moves.
+// readTimeout is in fact none: a stream lives as long as it moves, which movingConn watches.
 const readTimeout = 24 * time.Hour
 
-// accept checks that an answer is the rest of the object that was opened.
+// accept checks that an answer is the rest of the object that was opened. Bytes of another object,
+// or from another place, would be a broken file that looks whole.
 func (r *reader) accept(res *http.Response) error {
 	if res.StatusCode/100 != 2 {
 		return sdk.ResponseError(res)

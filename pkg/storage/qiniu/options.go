@@ -14,11 +14,11 @@ import (
 	"exporthub/pkg/storage"
 )
 
-// Dialer opens connections.
+// Dialer opens connections, as (*net.Dialer).DialContext does. Tests count and break them here.
 type Dialer func(ctx context.Context, network, address string) (net.Conn, error)
 
 // Options say where the buckets are and how to talk to them. The zero value of what is not required
-// means its default.
+// means its default, which stands behind each field.
 type Options struct {
 	AccessKey, SecretKey string // required
 
@@ -72,6 +72,7 @@ func (o *Options) setDefaults() {
 	setDefault(&o.DialTimeout, 5*time.Second)
 	setDefault(&o.IdleTimeout, 30*time.Second)
 	setDefault(&o.RequestTimeout, time.Minute)
+	// Each host is tried once at least, or the last ones of a long list would never be.
 	o.Tries = max(o.Tries, len(o.UpHosts))
 	if o.Now == nil {
 		o.Now = time.Now
@@ -90,7 +91,8 @@ func setDefault[T int | int64 | time.Duration](value *T, otherwise T) {
 	}
 }
 
-// check reports everything that is wrong with the options, without their secrets.
+// check reports everything that is wrong with the options at once, without their secrets: a start
+// that fails five times, for one setting each, costs an operator an hour.
 func (o *Options) check() error {
 	var problems []error
 	for name, value := range map[string]string{
@@ -108,6 +110,7 @@ func (o *Options) check() error {
 	if len(o.UpHosts) == 0 {
 		problems = append(problems, errors.New("qiniu: UpHosts is required"))
 	}
+	// Exported files would be public under names that can be guessed.
 	if o.Bucket != "" && o.Bucket == o.PrivateBucket {
 		problems = append(problems, fmt.Errorf("qiniu: bucket %q can't be both public and private", o.Bucket))
 	}
@@ -124,15 +127,18 @@ func (o *Options) check() error {
 			problems = append(problems, fmt.Errorf("qiniu: %s %d is not %d to %d", n.name, n.n, n.min, n.to))
 		}
 	}
+	// Kodo's hash of an object is made of blocks of 4 MiB. Parts of other sizes give it a hash that
+	// depends on the parts, and that could not be compared with the source's.
 	if o.PartSize%block != 0 {
 		problems = append(problems, fmt.Errorf("qiniu: PartSize %d is no multiple of 4 MiB", o.PartSize))
 	}
 	return errors.Join(problems...)
 }
 
-// base is a host or domain as the beginning of a URL: scheme, host and perhaps a path, without a
-// slash at the end.
+// base is a setting that names a host or domain as the beginning of a URL: scheme, host and perhaps
+// a path, without a slash at the end.
 func base(name, text string) (*url.URL, error) {
+	// Qiniu's console shows domains without a scheme.
 	if !strings.Contains(text, "://") {
 		text = "https://" + text
 	}
@@ -143,7 +149,8 @@ func base(name, text string) (*url.URL, error) {
 	return u, nil
 }
 
-// address is what a connection to u is dialed with.
+// address is what a connection to u is dialed with, in the spelling of net/http: the dialer's list
+// of allowed addresses is compared with it as text.
 func address(u *url.URL) string {
 	port := u.Port()
 	if port == "" {
@@ -157,7 +164,8 @@ func address(u *url.URL) string {
 
 var regionHost = regexp.MustCompile(`^up(?:load)?(?:-([a-z0-9-]+))?\.qiniup\.com$`)
 
-// regionOf is the public cloud's region that an upload host belongs to.
+// regionOf is the public cloud's region that an upload host belongs to. The names are Qiniu's own
+// (https://developer.qiniu.com/kodo/1671/region-endpoint-fq); East China, the first, is in none.
 func regionOf(upHost *url.URL) (string, bool) {
 	found := regionHost.FindStringSubmatch(upHost.Hostname())
 	switch {

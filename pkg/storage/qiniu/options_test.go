@@ -218,8 +218,8 @@ func TestMemoryIsBounded(t *testing.T) {
 
 func TestProgressIsThrottled(t *testing.T) {
 	clock := time.Now()
-	var told []int64
-	m := newMeter(1000, func(n int64) { told = append(told, n) }, func() time.Time { clock = clock.Add(40 * time.Millisecond); return clock })
+	var reported []int64
+	m := newMeter(1000, func(n int64) { reported = append(reported, n) }, func() time.Time { clock = clock.Add(40 * time.Millisecond); return clock })
 	for range 8 {
 		m.add(100)
 	}
@@ -232,7 +232,7 @@ func TestProgressIsThrottled(t *testing.T) {
 	m.stop()
 	m.add(1)
 	m.done()
-	if fmt.Sprint(told) != "[300 600 700 1000]" {
-		t.Errorf("told %v", told)
+	if fmt.Sprint(reported) != "[300 600 700 1000]" {
+		t.Errorf("reported %v", reported)
 	}
 }

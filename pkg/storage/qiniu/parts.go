@@ -35,12 +35,14 @@ func (s *Store) putParts(ctx context.Context, obj object) (err error) {
 	return s.complete(ctx, u, obj)
 }
 
-// partSize is large enough for an object to have as many parts as may be.
+// partSize is the size of an object's parts: the configured one, or for an object that would have
+// more than maxParts, the least multiple of 4 MiB that needs no more.
 func (s *Store) partSize(size int64) int64 {
 	least := (size + maxParts - 1) / maxParts
 	return max(s.o.PartSize, (least+block-1)/block*block)
 }
 
+// initiate begins an upload at Kodo. Nothing is remembered of it yet; see begin.
 func (s *Store) initiate(ctx context.Context, key string, partSize int64) (*upload, error) {
 	var got *apis.ResumableUploadV2InitiateMultipartUploadResponse
 	err := s.do(ctx, request{
@@ -75,9 +77,11 @@ func (s *Store) initiate(ctx context.Context, key string, partSize int64) (*uplo
 }
 
 // sendParts sends what is missing, several parts at a time. After a failure no other part is begun.
+// Its goroutines have ended when it returns.
 func (s *Store) sendParts(ctx context.Context, u *upload, obj object) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	// Before the goroutines start: they add to the parts that missing reads without the lock.
 	missing := u.missing(obj.size)
 	var group sync.WaitGroup
 	var mu sync.Mutex
@@ -101,7 +105,8 @@ func (s *Store) sendParts(ctx context.Context, u *upload, obj object) error {
 						failed = err
 					}
 					mu.Unlock()
-					// else the others' work is for the next try
+					// Parts under way are ended when no other try can help. Otherwise they may
+					// finish: the next try does not send them again.
 					if !errs.Is(err, errs.Unavailable) {
 						cancel(err)
 					}
@@ -114,7 +119,8 @@ func (s *Store) sendParts(ctx context.Context, u *upload, obj object) error {
 	return failed
 }
 
-// sendPart sends part n, counted from 1.
+// sendPart sends part n, counted from 1. The part is read twice, for its sums and for the request;
+// see digestOf.
 func (s *Store) sendPart(ctx context.Context, u *upload, n int64, obj object) error {
 	if err := ended(ctx); err != nil {
 		return err
@@ -124,6 +130,7 @@ func (s *Store) sendPart(ctx context.Context, u *upload, n int64, obj object) er
 	if err != nil {
 		return readError(obj.key, err)
 	}
+	// Kodo compares it and refuses a part that was damaged on its way.
 	sum := hex.EncodeToString(d.md5[:])
 	var got *apis.ResumableUploadV2UploadPartResponse
 	err = s.do(ctx, request{
@@ -151,6 +158,7 @@ func (s *Store) sendPart(ctx context.Context, u *upload, n int64, obj object) er
 			if err == nil && (!strings.EqualFold(got.Md5, sum) || got.Etag == "") {
 				err = fmt.Errorf("the answer's MD5 is %.40q, the part's %s", got.Md5, sum)
 			}
+			// The source's own error first: the transport has wrapped it as one of the network.
 			if broken := b.stop(err == nil); broken != nil {
 				return errPermanent{readError(obj.key, broken)}
 			}
@@ -164,8 +172,10 @@ func (s *Store) sendPart(ctx context.Context, u *upload, n int64, obj object) er
 	return nil
 }
 
-// complete makes the parts an object.
+// complete makes the parts an object. It decides by what is stored, and not by the answer alone: an
+// answer may be lost, and a success may be a lie of something in between.
 func (s *Store) complete(ctx context.Context, u *upload, obj object) error {
+	// All parts have arrived here; a source that shrank since is refused by its size in confirm.
 	var parts []resumable_upload_v2_complete_multipart_upload.PartInfo
 	var blocks [][sha1.Size]byte
 	for n := int64(1); n <= u.count(obj.size); n++ {
@@ -208,8 +218,8 @@ func (s *Store) complete(ctx context.Context, u *upload, obj object) error {
 	if err != nil && !damaged && !missingKey(err) && !errs.Is(err, errs.Unavailable) {
 		return err
 	}
-	// An answer may be lost when the work is done: then a second try is told that there is no such
-	// upload, and the object is what tells.
+	// An answer may be lost when the work is done: then a second try is answered that there is no
+	// such upload, and only the object shows what happened.
 	confirmed := s.confirm(ctx, obj, got, etag(blocks), u.partSize == block)
 	if confirmed == nil || err == nil {
 		u.completed = true
@@ -222,7 +232,7 @@ func (s *Store) complete(ctx context.Context, u *upload, obj object) error {
 	return u.gone(err)
 }
 
-// Errors that end an upload at Kodo are told as Unavailable: another try begins anew.
+// gone turns an error that ends an upload at Kodo into Unavailable: another try begins anew.
 func (u *upload) gone(err error) error {
 	if !missingKey(err) {
 		return err

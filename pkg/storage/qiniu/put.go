@@ -16,7 +16,9 @@ import (
 	"exporthub/pkg/storage"
 )
 
-// Put stores an object. Simultaneous Puts of a key happen one after the other.
+// Put stores an object. Simultaneous Puts of a key happen one after the other. It returns when Kodo
+// has confirmed the object's size and hash; see the package's comment for what it keeps when it
+// fails.
 func (s *Store) Put(ctx context.Context, key string, src io.ReaderAt, size int64, o storage.PutOptions) error {
 	if err := ready(ctx, key); err != nil {
 		return err
@@ -31,6 +33,7 @@ func (s *Store) Put(ctx context.Context, key string, src io.ReaderAt, size int64
 	defer unlock()
 	m := newMeter(size, o.Progress, s.o.Now)
 	defer m.stop()
+	// A form is one request instead of three and more, which counts for the many small files.
 	put := s.putForm
 	if size > s.o.Threshold {
 		put = s.putParts
@@ -42,7 +45,7 @@ func (s *Store) Put(ctx context.Context, key string, src io.ReaderAt, size int64
 	return nil
 }
 
-// object is what a Put stores.
+// object is what a Put stores: the arguments of Put, with the meter in place of the callback.
 type object struct {
 	key         string
 	src         io.ReaderAt
@@ -51,13 +54,14 @@ type object struct {
 	meter       *meter
 }
 
-// stored is how Kodo answers a finished upload.
+// stored is how Kodo answers a finished upload. An empty Hash is possible: then only the object's
+// own, asked for afterwards, is compared.
 type stored struct {
 	Key  string `json:"key"`
 	Hash string `json:"hash"`
 }
 
-// putForm sends a small object in one request.
+// putForm sends a small object in one request. It holds the object in memory, at most Threshold.
 func (s *Store) putForm(ctx context.Context, obj object) error {
 	// Read first, since the SDK ends a form as if it were complete when its file can't be read.
 	data := make([]byte, obj.size)
@@ -68,6 +72,8 @@ func (s *Store) putForm(ctx context.Context, obj object) error {
 	if err != nil {
 		return err
 	}
+	// Set, because Kodo would guess one from the content, and a guess decides whether a browser
+	// shows or saves the file.
 	contentType := obj.contentType
 	if contentType == "" {
 		contentType = "application/octet-stream"
@@ -104,6 +110,7 @@ func (s *Store) putForm(ctx context.Context, obj object) error {
 	return s.confirm(ctx, obj, got, etag(d.blocks), true)
 }
 
+// short is the error of a read that gave too little.
 func short(err error) error {
 	if err == nil || err == io.EOF {
 		return io.ErrUnexpectedEOF
@@ -112,8 +119,10 @@ func short(err error) error {
 }
 
 // confirm asks for an object that was stored, and compares what Kodo says it has with what was
-// sent.
+// sent. strict is whether the hash has to be one that etag makes; objects in parts of another size
+// have one of another kind, and only their size is compared.
 func (s *Store) confirm(ctx context.Context, obj object, got stored, hash string, strict bool) error {
+	// Unavailable: the next try replaces what is there.
 	wrong := func(what string) error {
 		return errs.Wrap(errs.Unavailable, "存储返回的文件校验不一致，请稍后再试",
 			fmt.Errorf("storage: qiniu: put %s:%s: %s", s.bucket, obj.key, what))

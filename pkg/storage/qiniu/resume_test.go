@@ -26,7 +26,7 @@ func TestResumeSendsOnlyTheMissingParts(t *testing.T) {
 		t.Fatalf("parts %v have arrived", arrived)
 	}
 	k.Heal()
-	k.Forget()
+	k.ClearRequests()
 	if err := put(t.Context(), s, data); err != nil {
 		t.Fatal(err)
 	}
@@ -69,7 +69,7 @@ func TestResumeOfAnotherSource(t *testing.T) {
 	}
 }
 
-func TestAnUploadThatKodoForgotBeginsAnew(t *testing.T) {
+func TestAnUploadThatKodoDroppedBeginsAnew(t *testing.T) {
 	k := kodo(t)
 	s := open(t, options(k))
 	data := content(3*block, 1)

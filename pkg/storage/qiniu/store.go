@@ -10,7 +10,8 @@ import (
 	"exporthub/pkg/storage"
 )
 
-// Store keeps objects in a private bucket of Kodo.
+// Store keeps objects in a private bucket of Kodo. Its methods make requests with the tries and
+// timeouts of Options, and report a failure with the kinds that storage.Store documents.
 type Store struct {
 	*client
 	bucket  string // the private one
@@ -26,7 +27,7 @@ var (
 	_ storage.Aborter             = (*Store)(nil)
 )
 
-// New returns a Store. It connects to nothing yet; Check tells whether the options work. Close it
+// New returns a Store. It connects to nothing yet; Check shows whether the options work. Close it
 // when no call is running any more.
 func New(o Options) (*Store, error) {
 	o.setDefaults()
@@ -54,7 +55,8 @@ func New(o Options) (*Store, error) {
 	}, nil
 }
 
-// Close aborts the uploads that nobody came back for, within 5 s, and closes idle connections.
+// Close aborts the uploads that no Put has resumed, within 5 s, and closes idle connections. What
+// can't be aborted in time is left to the ledger's readers.
 func (s *Store) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), abortTimeout)
 	defer cancel()
@@ -63,7 +65,7 @@ func (s *Store) Close() error {
 	return err
 }
 
-// ready is what every call checks first.
+// ready is what every call checks first: the keys, and that the caller has not given up.
 func ready(ctx context.Context, keys ...string) error {
 	for _, key := range keys {
 		if err := storage.CheckKey(key); err != nil {
@@ -73,7 +75,7 @@ func ready(ctx context.Context, keys ...string) error {
 	return ended(ctx)
 }
 
-// Stat tells of an object.
+// Stat describes an object.
 func (s *Store) Stat(ctx context.Context, key string) (storage.Info, error) {
 	if err := ready(ctx, key); err != nil {
 		return storage.Info{}, err
@@ -82,7 +84,7 @@ func (s *Store) Stat(ctx context.Context, key string) (storage.Info, error) {
 	return info, err
 }
 
-// stat also returns the object's hash.
+// stat also returns the object's hash, by which Open and Put recognise what they mean.
 func (s *Store) stat(ctx context.Context, key string) (storage.Info, string, error) {
 	var got *apis.StatObjectResponse
 	err := s.do(ctx, request{
@@ -101,7 +103,7 @@ func (s *Store) stat(ctx context.Context, key string) (storage.Info, string, err
 	return storage.Info{Key: key, Size: got.Size, Modified: modified(got.PutTime)}, got.Hash, nil
 }
 
-// modified is Kodo's time, in units of 100 ns since 1970.
+// modified is Kodo's time, in units of 100 ns since 1970, as a time in UTC.
 func modified(putTime int64) time.Time { return time.Unix(0, putTime*100).UTC() }
 
 // Copy makes the object of from also available under to.
@@ -109,6 +111,7 @@ func (s *Store) Copy(ctx context.Context, from, to string) error {
 	if err := ready(ctx, from, to); err != nil {
 		return err
 	}
+	// Kodo refuses a copy onto itself, which other stores take.
 	if from == to {
 		_, _, err := s.stat(ctx, from)
 		return err
@@ -116,7 +119,8 @@ func (s *Store) Copy(ctx context.Context, from, to string) error {
 	return s.copy(ctx, s.bucket, from, to)
 }
 
-// CopyToPrivate copies an object of the public bucket into the private one.
+// CopyToPrivate copies an object of the public bucket into the private one. Kodo does it without
+// the bytes passing through us, however large the object is.
 func (s *Store) CopyToPrivate(ctx context.Context, from, to string) error {
 	if err := ready(ctx, from, to); err != nil {
 		return err
@@ -146,6 +150,7 @@ func (s *Store) Delete(ctx context.Context, key string) error {
 	if err := ready(ctx, key); err != nil {
 		return err
 	}
+	// First the upload: in the other order it could still become the object that was deleted.
 	if u := s.uploads.take(key); u != nil {
 		s.abort(ctx, u)
 	}
@@ -156,6 +161,7 @@ func (s *Store) Delete(ctx context.Context, key string) error {
 		hosts:  s.rs,
 		call: func(ctx context.Context, o *apis.Options) error {
 			_, err := s.api.DeleteObject(ctx, &apis.DeleteObjectRequest{Entry: s.bucket + ":" + key}, o)
+			// Deleted before, or by a try of ours whose answer was lost.
 			if codeOf(err) == codeNoSuchKey {
 				return nil
 			}
@@ -218,6 +224,7 @@ func (s *Store) Check(ctx context.Context) error {
 	if err := ended(ctx); err != nil {
 		return err
 	}
+	// Not begin: the ledger is for uploads that hold something, and checks are frequent.
 	u, err := s.initiate(ctx, checkKey, 0)
 	if err != nil {
 		return err

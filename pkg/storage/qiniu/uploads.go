@@ -11,7 +11,8 @@ import (
 	"exporthub/pkg/errs"
 )
 
-// upload is an unfinished upload in parts.
+// upload is an unfinished upload in parts. It belongs to one call at a time: the one that holds its
+// key. Only parts and lost are shared among that call's goroutines, under mu.
 type upload struct {
 	key, id  string
 	expires  int64 // seconds since 1970, as Kodo said
@@ -20,12 +21,13 @@ type upload struct {
 
 	mu        sync.Mutex
 	parts     map[int64]sentPart
-	lost      bool // Kodo knows it no more, or not all of it
+	lost      bool // Kodo has dropped it, or a part of it
 	completed bool
 	noted     bool // the ledger has it
 }
 
-// sentPart is a part that has arrived.
+// sentPart is a part that has arrived: what it was made of here, and Kodo's name for it, which the
+// completion has to repeat.
 type sentPart struct {
 	digest
 	etag string
@@ -46,7 +48,7 @@ func (u *upload) extent(n, size int64) (offset, length int64) {
 	return offset, min(u.partSize, size-offset)
 }
 
-// missing lists the parts that have not arrived.
+// missing lists the parts that have not arrived, counted from 1.
 func (u *upload) missing(size int64) (all []int64) {
 	for n := int64(1); n <= u.count(size); n++ {
 		if _, sent := u.parts[n]; !sent {
@@ -65,8 +67,8 @@ type uploads struct {
 	busy   map[string]chan struct{} // closed when the Put of a key that is under way has ended
 }
 
-// maxUploads is how many of each are remembered; the oldest are forgotten, and left to the ledger's
-// readers.
+// maxUploads is how many of each are remembered. The oldest are dropped from memory, and left to
+// the ledger's readers.
 const maxUploads = 256
 
 func newUploads() *uploads {
@@ -74,7 +76,7 @@ func newUploads() *uploads {
 }
 
 // lock waits for the other Puts of a key: otherwise each would find another's object where it looks
-// for its own. (Puts of other processes are not waited for; one that finds another object tells so,
+// for its own. (Puts of other processes are not waited for; one that finds another object says so,
 // and can be tried again.)
 func (us *uploads) lock(ctx context.Context, key string) (unlock func(), err error) {
 	for {
@@ -115,6 +117,7 @@ func (us *uploads) pause(u *upload) (out *upload) {
 	defer us.mu.Unlock()
 	out = us.paused[u.key]
 	us.paused[u.key] = u
+	// Full: the one that was touched longest ago has the least chance of being resumed.
 	if out == nil && len(us.paused) > maxUploads {
 		for _, other := range us.paused {
 			if other != u && (out == nil || other.touched.Before(out.touched)) {
@@ -126,6 +129,8 @@ func (us *uploads) pause(u *upload) (out *upload) {
 	return out
 }
 
+// strays keeps an upload that is to be aborted until the next Sweep. When there are too many the
+// oldest is dropped: Kodo removes it after days, and the ledger still has it.
 func (us *uploads) strays(u *upload) {
 	us.mu.Lock()
 	defer us.mu.Unlock()
@@ -157,6 +162,7 @@ func (s *Store) takeUp(key string, partSize int64) *upload {
 		return nil
 	}
 	// An upload about to expire would be gone before it is complete.
+	// Parts of another size would be in the wrong places.
 	if u.partSize != partSize || u.expires > 0 && s.o.Now().Add(dataTimeoutsFor*s.o.RequestTimeout).Unix() >= u.expires {
 		s.uploads.strays(u)
 		return nil
@@ -165,7 +171,8 @@ func (s *Store) takeUp(key string, partSize int64) *upload {
 }
 
 // resume returns the upload that an earlier call left of the key, with the parts in it that are the
-// source's, or nil.
+// source's, or nil. Each part is compared by its MD5: a later attempt writes its file anew, and
+// rows may have changed.
 func (s *Store) resume(obj object, partSize int64) (*upload, error) {
 	u := s.takeUp(obj.key, partSize)
 	if u == nil {
@@ -192,7 +199,9 @@ func (s *Store) resume(obj object, partSize int64) (*upload, error) {
 	return u, nil
 }
 
-// leave keeps or aborts the upload of a Put that has ended with err.
+// leave keeps or aborts the upload of a Put that has ended with err: it keeps what another try
+// would go on with, and nothing when no other try comes (a cancelled job, a refusal, a source that
+// failed).
 func (s *Store) leave(ctx context.Context, u *upload, err error) {
 	switch {
 	case u.completed:
@@ -223,7 +232,9 @@ func (s *Store) abort(ctx context.Context, u *upload) {
 	}
 }
 
+// tryAbort ends an upload at Kodo and strikes it out of the ledger, within abortTimeout.
 func (s *Store) tryAbort(ctx context.Context, u *upload) error {
+	// Often called because ctx has ended.
 	bound, cancel := context.WithTimeout(context.WithoutCancel(ctx), abortTimeout)
 	defer cancel()
 	if err := s.abortAt(bound, s.bucket, u.key, u.id); err != nil {
@@ -233,6 +244,7 @@ func (s *Store) tryAbort(ctx context.Context, u *upload) error {
 	return nil
 }
 
+// abortAt ends any upload by its names, also one of another process. One that is over is no error.
 func (s *Store) abortAt(ctx context.Context, bucket, key, id string) error {
 	return s.do(ctx, request{
 		action: "abort",
@@ -258,12 +270,13 @@ func (s *Store) abortAt(ctx context.Context, bucket, key, id string) error {
 	})
 }
 
-// Sweep aborts the uploads that could not be aborted before, and those that nobody came back for
+// Sweep aborts the uploads that could not be aborted before, and those that no Put has resumed
 // within olderThan. It returns how many it aborted, and goes on after those it can't.
 func (s *Store) Sweep(ctx context.Context, olderThan time.Duration) (removed int, err error) {
 	all := s.uploads.since(s.o.Now().Add(-olderThan))
 	for i, u := range all {
 		if err := ended(ctx); err != nil {
+			// They were taken out of the lists above and would be lost.
 			for _, rest := range all[i:] {
 				s.uploads.strays(rest)
 			}

@@ -13,20 +13,27 @@ import (
 	"exporthub/pkg/storage"
 )
 
+// missing: what is only the beginning of a key, or a key and more, is not there; stores on file
+// systems would find folders.
 func missing(t *testing.T, s storage.Store) {
+	// In an empty store, whose folders are not made yet, and in one that has the neighbour.
 	absent(t, s, key)
 	put(t, s, key, content(10, 1))
 	for _, other := range []string{"export", "export/1763726400_a.xls", key + "x", key + "/x", "exports/" + key} {
 		absent(t, s, other)
 	}
+	// A copy of nothing must not leave an empty object.
 	if err := s.Copy(t.Context(), "nothing", "b"); !errs.Is(err, errs.NotFound) {
 		t.Errorf("copy of nothing: %v, want not found", err)
 	}
 	absent(t, s, "b")
 }
 
+// badKeys: every method refuses them by itself. A store is also called with keys from outside, such
+// as those of uploads.
 func badKeys(t *testing.T, s storage.Store) {
 	ctx := t.Context()
+	// With an object in place, so that "a" below it is a path through a file.
 	put(t, s, key, content(10, 1))
 	for _, bad := range []string{"", "/", "/a", "a/", "a//b", "../a", "a/../../b", ".", ".hidden", "a/.tmp-1", `a\b`, "a\x00b", "a\xff", strings.Repeat("a", 600)} {
 		_, _, open := s.Open(ctx, bad)
@@ -48,6 +55,8 @@ func badKeys(t *testing.T, s storage.Store) {
 	}
 }
 
+// badSizes: a size that the source does not have fails and leaves the old object; a smaller one
+// takes the first bytes, which is how the file that is still written is sent ahead.
 func badSizes(t *testing.T, s storage.Store) {
 	old := content(10, 1)
 	put(t, s, key, old)
@@ -64,7 +73,8 @@ func badSizes(t *testing.T, s storage.Store) {
 	holds(t, s, key, data[:600])
 }
 
-// source reads data and calls before ahead of each read.
+// source reads data and calls before ahead of each read: a source that fails, or ends the context,
+// at a certain byte.
 type source struct {
 	*bytes.Reader
 	before func(offset int64) error
@@ -77,15 +87,19 @@ func (s source) ReadAt(p []byte, offset int64) (int, error) {
 	return s.Reader.ReadAt(p, offset)
 }
 
+// failingSource: the spool's disk fails in the middle. Its error is returned as it is, since
+// another try of the upload can't mend it, and nothing half stored is found.
 func failingSource(t *testing.T, s storage.Store) {
 	old, broken := content(10, 1), errors.New("disk read error")
 	put(t, s, key, old)
 	src := source{bytes.NewReader(content(9<<20, 2)), func(offset int64) error {
+		// Behind the first part, so that something has been sent by then.
 		if offset > 5<<20 {
 			return broken
 		}
 		return nil
 	}}
+	// Over an object that is there, and where there is none.
 	for _, k := range []string{key, "new/object"} {
 		if err := s.Put(t.Context(), k, src, src.Size(), storage.PutOptions{}); !errors.Is(err, broken) {
 			t.Errorf("put %s: %v, want the source's error", k, err)
@@ -96,7 +110,8 @@ func failingSource(t *testing.T, s storage.Store) {
 	onlyKeys(t, s, key)
 }
 
-// onlyKeys fails the test unless the store lists exactly these keys.
+// onlyKeys fails the test unless the store lists exactly these keys: nothing half written may be
+// seen.
 func onlyKeys(t *testing.T, s storage.Store, want ...string) {
 	t.Helper()
 	infos, _, err := s.List(t.Context(), "", "", 100)
@@ -112,6 +127,8 @@ func onlyKeys(t *testing.T, s storage.Store, want ...string) {
 	}
 }
 
+// cancelled: no method does anything with a context that has ended, however quick it would have
+// been.
 func cancelled(t *testing.T, s storage.Store) {
 	put(t, s, key, content(10, 1))
 	reason := errors.New("the job was cancelled")
@@ -133,10 +150,13 @@ func cancelled(t *testing.T, s storage.Store) {
 			t.Errorf("%s ran with a cancelled context", action)
 		}
 	}
+	// Nothing was written and nothing deleted.
 	absent(t, s, "new")
 	holds(t, s, key, content(10, 1))
 }
 
+// cancelledMidway: a job that is cancelled while its file is sent leaves the old object, and the
+// error gives the reason, by which the engine tells a cancellation from a shutdown.
 func cancelledMidway(t *testing.T, s storage.Store) {
 	old, reason := content(10, 1), errors.New("the job was cancelled")
 	put(t, s, key, old)
@@ -149,7 +169,7 @@ func cancelledMidway(t *testing.T, s storage.Store) {
 			return nil
 		}}
 		err := s.Put(ctx, k, src, src.Size(), storage.PutOptions{})
-		cancel(nil)
+		cancel(nil) // frees the context; the first cause stays
 		if !errors.Is(err, reason) && !errors.Is(err, context.Canceled) {
 			t.Errorf("put %s: %v, want the reason of the cancellation", k, err)
 		}
@@ -159,6 +179,8 @@ func cancelledMidway(t *testing.T, s storage.Store) {
 	onlyKeys(t, s, key)
 }
 
+// concurrentPuts: two attempts of one job may overlap for a moment when a lease is lost. One object
+// wins whole, and no reader sees a mix.
 func concurrentPuts(t *testing.T, s storage.Store) {
 	const writers = 8
 	var all [writers][]byte
@@ -173,6 +195,7 @@ func concurrentPuts(t *testing.T, s storage.Store) {
 		}
 		return false
 	}
+	// One is there from the beginning, so that every reader finds something.
 	put(t, s, key, all[0])
 	var group sync.WaitGroup
 	for _, data := range all {
@@ -186,6 +209,7 @@ func concurrentPuts(t *testing.T, s storage.Store) {
 				return
 			}
 			defer r.Close()
+			// A read may fail when its object is replaced meanwhile; see readerKeeps.
 			if got, err := io.ReadAll(r); err == nil && !isOne(got) {
 				t.Errorf("a reader got %d bytes that nobody put", len(got))
 			}

@@ -12,6 +12,8 @@ import (
 // folder of another, which a disk can't hold.
 var keys = []string{"a-b", "a/b", "a/b-c", "a/b0", "a/c/d", "a0", "b/a/x", "b/b", "字/字"}
 
+// fill stores the keys from the last to the first, so that no store lists them in the order of
+// writing by chance.
 func fill(t *testing.T, s storage.Store) {
 	t.Helper()
 	for i := range keys {
@@ -20,7 +22,8 @@ func fill(t *testing.T, s storage.Store) {
 	}
 }
 
-// withPrefix returns the keys that fill stores under a prefix.
+// withPrefix returns the keys that fill stores under a prefix, in key order: what a list has to
+// return.
 func withPrefix(prefix string) (want []string) {
 	for _, key := range keys {
 		if strings.HasPrefix(key, prefix) {
@@ -30,7 +33,9 @@ func withPrefix(prefix string) (want []string) {
 	return want
 }
 
+// list: whole, under prefixes that end inside a segment, at a slash, at a key, or nowhere.
 func list(t *testing.T, s storage.Store) {
+	// An empty store lists nothing, and does not fail for want of a folder.
 	onlyKeys(t, s)
 	fill(t, s)
 	for _, prefix := range []string{"", "a", "a/", "a/b", "a/c", "a/c/d", "a/c/d/", "a/c/dd", "b/", "b", "字", "z"} {
@@ -52,6 +57,8 @@ func list(t *testing.T, s storage.Store) {
 	}
 }
 
+// listPages: pages of every size together give each key once, in order. A page may be short of the
+// limit and not be the last: stores pass over foreign objects.
 func listPages(t *testing.T, s storage.Store) {
 	fill(t, s)
 	for _, prefix := range []string{"", "a", "a/", "z"} {
@@ -61,6 +68,7 @@ func listPages(t *testing.T, s storage.Store) {
 			marker := ""
 			for calls := 0; ; calls++ {
 				infos, next, err := s.List(t.Context(), prefix, marker, limit)
+				// The number of calls is bounded, for a marker that does not move on.
 				if err != nil || len(infos) > limit || calls > len(keys) {
 					t.Fatalf("call %d of list %q by %d: %d objects, %v", calls, prefix, limit, len(infos), err)
 				}
@@ -78,6 +86,8 @@ func listPages(t *testing.T, s storage.Store) {
 	}
 }
 
+// badLists: a prefix that leaves the root is refused before the store is asked, and so is a limit
+// that would return nothing for ever.
 func badLists(t *testing.T, s storage.Store) {
 	for name, c := range map[string]struct {
 		prefix string

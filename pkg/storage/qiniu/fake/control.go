@@ -13,6 +13,9 @@ import (
 //	GET    /_fake/requests           what was asked
 //	POST   /_fake/faults             a JSON array of Fault to add
 //	DELETE /_fake/faults             remove all
+//
+// Requests to it are not in the list of requests and meet no fault. It needs no signature: the
+// server listens on the loopback only, with keys that everyone knows.
 func (s *Server) control(w http.ResponseWriter, r *http.Request) {
 	switch r.Method + " " + strings.TrimPrefix(r.URL.Path, control) {
 	case "GET objects":
@@ -24,6 +27,7 @@ func (s *Server) control(w http.ResponseWriter, r *http.Request) {
 	case "POST faults":
 		var faults []Fault
 		decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<20))
+		// A misspelt field would be a fault that never happens, and a test that proves nothing.
 		decoder.DisallowUnknownFields()
 		err := decoder.Decode(&faults)
 		if err == nil {

@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// Op is what a request asks for.
+// Op is what a request asks for. Its text is what faults and the list of requests are written with
+// in JSON.
 type Op string
 
 // The operations.
@@ -31,7 +32,8 @@ var ops = []Op{
 	OpForm, OpInit, OpPart, OpParts, OpComplete, OpAbort, OpStat, OpCopy, OpDelete, OpExpire, OpList, OpDownload, OpUnknown,
 }
 
-// Kind is how an operation fails.
+// Kind is how an operation fails. Each is a way in which Kodo, a proxy or the network between can
+// fail.
 type Kind string
 
 // The kinds of faults.
@@ -51,7 +53,8 @@ const (
 
 var kinds = []Kind{Refuse, Stall, Cut, Drop, Lie, Damage, Lose, Hijack, Slow}
 
-// Fault is a failure to come.
+// Fault is a failure to come. Empty fields match everything, so Fault{Kind: Drop} cuts off every
+// answer until Heal.
 type Fault struct {
 	Op     Op            `json:"op"` // empty is any
 	Kind   Kind          `json:"kind"`
@@ -63,9 +66,10 @@ type Fault struct {
 	Times  int           `json:"times,omitempty"`  // so many fail then; 0 is all
 	Delay  time.Duration `json:"delay,omitempty"`  // nanoseconds, for Slow
 
-	spent bool
+	spent bool // Times was used up; Times itself is then 0, which would mean all
 }
 
+// check refuses a fault that could never happen, since the test that adds it would prove nothing.
 func (f *Fault) check() error {
 	switch {
 	case f.Op != "" && !slices.Contains(ops, f.Op):
@@ -90,7 +94,7 @@ func (s *Server) Fail(faults ...Fault) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, f := range faults {
-		s.faults = append(s.faults, &f)
+		s.faults = append(s.faults, &f) // each turn of the loop has its own f
 	}
 	return nil
 }
@@ -102,7 +106,8 @@ func (s *Server) Heal() {
 	s.faults = nil
 }
 
-// fault returns what is to happen to a request, and counts it.
+// fault returns what is to happen to a request, and counts it. Asking twice for one request would
+// count it twice, so serve keeps what it got.
 func (s *Server) fault(r Request) *Fault {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -110,6 +115,7 @@ func (s *Server) fault(r Request) *Fault {
 		if f.spent || f.Op != "" && f.Op != r.Op || f.Key != "" && f.Key != r.Key || f.Part != 0 && f.Part != r.Part {
 			continue
 		}
+		// Counted before Times: the requests that pass are not failures.
 		if f.After > 0 {
 			f.After--
 			continue
@@ -118,6 +124,7 @@ func (s *Server) fault(r Request) *Fault {
 			f.Times--
 			f.spent = f.Times == 0
 		}
+		// A copy: the request is served without the lock.
 		now := *f
 		return &now
 	}
@@ -127,7 +134,7 @@ func (s *Server) fault(r Request) *Fault {
 // is reports whether f, which may be nil, is of a kind.
 func (f *Fault) is(k Kind) bool { return f != nil && f.Kind == k }
 
-// cutOff ends the connection without an answer.
+// cutOff ends the connection without an answer, as a server does that is killed.
 func cutOff(w http.ResponseWriter) {
 	// The reverse of an orderly end: with nothing more to say, the connection is reset.
 	if conn, _, err := http.NewResponseController(w).Hijack(); err == nil {

@@ -12,8 +12,10 @@ import (
 	"strings"
 )
 
-// manage serves the management of objects.
+// manage serves the management of objects: stat, copy, delete and list, as
+// https://developer.qiniu.com/kodo/1285/rsapi describes them.
 func (s *Server) manage(a *ask) (any, error) {
+	// The body is part of what is signed, so it is read before anything else.
 	body, err := io.ReadAll(io.LimitReader(a.r.Body, 1<<20))
 	if err != nil {
 		return nil, err
@@ -27,6 +29,7 @@ func (s *Server) manage(a *ask) (any, error) {
 	if !exists {
 		return nil, fail(631, "no such bucket")
 	}
+	// A list names a prefix and no object.
 	if a.Op == OpList {
 		return list(a, objects)
 	}
@@ -41,7 +44,7 @@ func (s *Server) manage(a *ask) (any, error) {
 			hash = wrongHash
 		}
 		return map[string]any{"fsize": o.Size, "hash": hash, "mimeType": o.MimeType, "putTime": o.PutTime.UnixNano() / 100}, nil
-	case OpDelete:
+	case OpDelete: // of what is not there: 612, see above
 		if !a.fault.is(Lose) {
 			delete(objects, a.Key)
 			s.release(o.file)
@@ -54,12 +57,14 @@ func (s *Server) manage(a *ask) (any, error) {
 	return struct{}{}, nil
 }
 
+// copy makes a second name for the same bytes. The caller holds the lock.
 func (s *Server) copy(a *ask, o Object) *failure {
 	bucket, key, _ := strings.Cut(a.to, ":")
 	objects, exists := s.objects[bucket]
 	if !exists {
 		return fail(631, "no such bucket")
 	}
+	// Kodo replaces only with /force/true, and never an object by itself.
 	if _, taken := objects[key]; taken && (!strings.HasSuffix(a.r.URL.Path, "/force/true") || bucket == a.Bucket && key == a.Key) {
 		return fail(614, "file exists")
 	}
@@ -78,6 +83,8 @@ type marker struct {
 	Key     string `json:"k"`
 }
 
+// list answers up to limit objects after the marker, in key order. The marker is empty on the last
+// page.
 func list(a *ask, objects map[string]Object) (any, error) {
 	query := a.r.URL.Query()
 	limit := 1000
@@ -99,6 +106,7 @@ func list(a *ask, objects map[string]Object) (any, error) {
 		if key <= from.Key && from.Key != "" || !strings.HasPrefix(key, query.Get("prefix")) {
 			continue
 		}
+		// One more object than fits: only now it is known that there is another page.
 		if len(items) == limit {
 			text, err := json.Marshal(marker{Key: items[limit-1]["key"].(string)})
 			if err != nil {
@@ -132,12 +140,14 @@ func (s *Server) download(w http.ResponseWriter, a *ask) error {
 	if !found {
 		return fail(http.StatusNotFound, "Document not found")
 	}
+	// An object that is replaced while it is read goes on to the end: the file is open.
 	f, err := os.Open(o.file)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
 	h := w.Header()
+	// Every answer of Kodo has one; the adapter quotes it in its errors.
 	h.Set("X-Reqid", "download")
 	h.Set("Content-Type", o.MimeType)
 	h.Set("ETag", `"`+o.Hash+`"`)
@@ -154,7 +164,8 @@ func (s *Server) download(w http.ResponseWriter, a *ask) error {
 	return nil
 }
 
-// half ends the connection when so many bytes were sent.
+// half ends the connection when so many bytes were sent, in the middle of an answer that has
+// announced more.
 type half struct {
 	http.ResponseWriter
 	left int64
@@ -163,6 +174,7 @@ type half struct {
 func (h *half) Write(p []byte) (int, error) {
 	if h.left < int64(len(p)) {
 		_, _ = h.ResponseWriter.Write(p[:h.left])
+		// Without it the half would never leave our buffer, and nothing would have been sent.
 		_ = http.NewResponseController(h.ResponseWriter).Flush()
 		panic(http.ErrAbortHandler)
 	}

@@ -18,7 +18,7 @@ const (
 	control   = "/_fake/"
 )
 
-// ask is a request as it was understood.
+// ask is a request as it was understood. It lives as long as its request.
 type ask struct {
 	Request
 	r     *http.Request
@@ -28,6 +28,7 @@ type ask struct {
 	body  *counter
 }
 
+// counter counts what was read of a body: a fault test asserts that a part was cut in the middle.
 type counter struct {
 	io.ReadCloser
 	n int64
@@ -39,15 +40,19 @@ func (c *counter) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// understand takes a request's path apart.
+// understand takes a request's path apart. What it does not know stays OpUnknown and is answered
+// 404; tests fail when one was asked, since then the adapter speaks to a service that does not
+// exist.
 func understand(r *http.Request) *ask {
 	a := &ask{Request: Request{Op: OpUnknown}, r: r, body: &counter{ReadCloser: r.Body}}
+	// Before anything is read, so that no byte goes uncounted.
 	r.Body = a.body
 	if rest, found := strings.CutPrefix(r.URL.Path, downloads); found && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
 		a.Op = OpDownload
 		a.Bucket, a.Key, _ = strings.Cut(rest, "/")
 		return a
 	}
+	// Paths hold bucket and key in URL-safe base64, so that a key's slashes are none of the path.
 	seg := strings.Split(strings.TrimPrefix(r.URL.Path, "/"), "/")
 	switch {
 	case r.Method == http.MethodPost && r.URL.Path == "/":
@@ -64,12 +69,15 @@ func understand(r *http.Request) *ask {
 	case r.Method == http.MethodPost && (seg[0] == "deleteAfterDays" || seg[0] == "lifecycle") && len(seg) >= 3:
 		a.entry(OpExpire, seg[1])
 	case r.Method == http.MethodGet && seg[0] == "list" && len(seg) == 1:
-		a.Op, a.Bucket, a.Key = OpList, r.URL.Query().Get("bucket"), r.URL.Query().Get("prefix")
+		a.Op = OpList
+		a.Bucket = r.URL.Query().Get("bucket")
+		a.Key = r.URL.Query().Get("prefix")
 	}
 	return a
 }
 
-// parts understands /buckets/<bucket>/objects/<key>/uploads[/<id>[/<part>]].
+// parts understands /buckets/<bucket>/objects/<key>/uploads[/<id>[/<part>]]. The method and the
+// number of segments say which of the five requests it is.
 func (a *ask) parts(seg []string) {
 	a.Bucket, a.Key = seg[1], decode(seg[3])
 	if len(seg) > 5 {
@@ -92,11 +100,13 @@ func (a *ask) parts(seg []string) {
 	}
 }
 
+// entry understands bucket:key, which names an object in all requests that manage one.
 func (a *ask) entry(op Op, encoded string) {
 	a.Op = op
 	a.Bucket, a.Key, _ = strings.Cut(decode(encoded), ":")
 }
 
+// decode returns "" for what is no base64: no object has that key, so the answer is the right one.
 func decode(text string) string {
 	b, err := base64.URLEncoding.DecodeString(text)
 	if err != nil {
@@ -105,7 +115,8 @@ func decode(text string) string {
 	return string(b)
 }
 
-// ServeHTTP implements http.Handler.
+// ServeHTTP implements http.Handler. All of Kodo's services are here: up, rs, rsf and the
+// downloads.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if strings.HasPrefix(r.URL.Path, control) {
 		s.control(w, r)
@@ -120,17 +131,21 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.serve(w, a, func(w http.ResponseWriter) { s.answer(w, a) })
 }
 
-// serve answers with do, or as the fault wants it, and records it.
+// serve answers with do, or as the fault wants it, and records it. Faults that change what is
+// stored or answered (Lie, Damage, Lose) are the operations' own business; those here are about the
+// connection.
 func (s *Server) serve(w http.ResponseWriter, a *ask, do func(http.ResponseWriter)) {
 	out := &recorder{ResponseWriter: w}
 	if a.fault != nil {
 		a.Fault = a.fault.Kind
 	}
+	// Deferred, since some faults end in a panic that aborts the connection.
 	defer func() {
 		a.Bytes, a.Status = a.body.n, out.status
 		s.record(a.Request)
 	}()
 	switch {
+	// The body is read to its end: otherwise Go's client may see a reset instead of the answer.
 	case a.fault.is(Refuse):
 		_, _ = io.Copy(io.Discard, a.r.Body)
 		text := a.fault.Text
@@ -156,6 +171,7 @@ func (s *Server) serve(w http.ResponseWriter, a *ask, do func(http.ResponseWrite
 		s.half(a)
 		cutOff(w)
 	case a.fault.is(Drop):
+		// Done in full, and the answer thrown away: the client can't know that it worked.
 		do(httptest.NewRecorder())
 		cutOff(w)
 	case a.fault.is(Slow):
@@ -165,7 +181,8 @@ func (s *Server) serve(w http.ResponseWriter, a *ask, do func(http.ResponseWrite
 	}
 }
 
-// half reads half of a body, or the beginning of one whose length is not told.
+// half reads half of a body, so that a fault finds the client in the middle of it, or the beginning
+// of one of unknown length.
 func (s *Server) half(a *ask) {
 	n := a.r.ContentLength / 2
 	if a.r.ContentLength < 0 {
@@ -174,7 +191,7 @@ func (s *Server) half(a *ask) {
 	_, _ = io.CopyN(io.Discard, a.r.Body, n)
 }
 
-// answer does what is asked.
+// answer does what is asked. Downloads write by themselves, since they are no JSON.
 func (s *Server) answer(w http.ResponseWriter, a *ask) {
 	var got any
 	var err error
@@ -194,6 +211,8 @@ func (s *Server) answer(w http.ResponseWriter, a *ask) {
 	finish(w, got, err)
 }
 
+// finish answers with a result or an error in Kodo's form. 599 is Kodo's own code for an internal
+// error.
 func finish(w http.ResponseWriter, got any, err error) {
 	var f *failure
 	switch {
@@ -218,7 +237,7 @@ func answerJSON(w http.ResponseWriter, status int, body any) {
 	_, _ = w.Write(text)
 }
 
-// recorder remembers the status.
+// recorder remembers the status, for the list of requests.
 type recorder struct {
 	http.ResponseWriter
 	status int
@@ -238,7 +257,8 @@ func (r *recorder) Write(p []byte) (int, error) {
 
 func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
 
-// slow sends an answer in eight pieces.
+// slow sends an answer in eight pieces, as a connection that hardly moves: slower than any deadline
+// for the whole, never still long enough for one between two bytes.
 type slow struct {
 	*recorder
 	delay time.Duration

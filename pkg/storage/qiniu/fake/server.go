@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// Options say which account the server plays.
+// Options say which account the server plays. All but Now are required; Start fills Dir.
 type Options struct {
 	AccessKey, SecretKey string
 	Buckets              []Bucket
@@ -23,13 +23,14 @@ type Options struct {
 	Now                  func() time.Time
 }
 
-// Bucket is one bucket.
+// Bucket is one bucket. Our programs use two, and never a public one for exports.
 type Bucket struct {
 	Name   string
 	Public bool // downloads need no signature
 }
 
-// Server is the fake; it is an http.Handler.
+// Server is the fake; it is an http.Handler. Objects are lost when the process ends, even where Dir
+// stays: which there are is in memory only.
 type Server struct {
 	o Options
 
@@ -43,7 +44,7 @@ type Server struct {
 	once     sync.Once
 }
 
-// Object is a stored object.
+// Object is a stored object. Its JSON is what GET /_fake/objects answers.
 type Object struct {
 	Key      string
 	Size     int64
@@ -54,13 +55,15 @@ type Object struct {
 	file string
 }
 
-// Upload is an unfinished upload in parts.
+// Upload is an unfinished upload in parts. The real Kodo has no request that lists them all; tests
+// need one to find what was left behind.
 type Upload struct {
 	ID, Bucket, Key string
 	Parts           map[int]Part
 }
 
-// Part is a part that has arrived.
+// Part is a part that has arrived. It keeps the sums of its blocks, of which the finished object's
+// hash is made without reading the bytes again.
 type Part struct {
 	Size      int64
 	Etag, MD5 string
@@ -69,7 +72,7 @@ type Part struct {
 	sums [][]byte // SHA-1 of each 4 MiB
 }
 
-// Request is what was asked and answered.
+// Request is what was asked and answered. Tests count these to show that nothing is sent twice.
 type Request struct {
 	Op          Op
 	Bucket, Key string
@@ -79,7 +82,8 @@ type Request struct {
 	Fault       Kind  // what was injected, if anything
 }
 
-// maxRequests is how many of the last requests are kept.
+// maxRequests is how many of the last requests are kept: a fake that runs for days under `make up`
+// must not grow.
 const maxRequests = 20_000
 
 // New returns a server.
@@ -100,7 +104,8 @@ func New(o Options) (*Server, error) {
 	return s, nil
 }
 
-// Close ends the requests that a fault has made stand still.
+// Close ends the requests that a fault has made stand still. An http.Server would wait for them for
+// ever. Closing twice is fine.
 func (s *Server) Close() { s.once.Do(func() { close(s.closed) }) }
 
 // Running is a server that listens.
@@ -109,7 +114,8 @@ type Running struct {
 	URL string // of every service, http://127.0.0.1:port
 }
 
-// Start runs a server on a free port until the test ends.
+// Start runs a server on a free port of the loopback until the test ends. Without a Dir the bytes
+// are in a directory of the test.
 func Start(t testing.TB, o Options) *Running {
 	t.Helper()
 	if o.Dir == "" {
@@ -120,6 +126,7 @@ func Start(t testing.TB, o Options) *Running {
 		t.Fatal(err)
 	}
 	server := httptest.NewServer(s)
+	// In this order: the server's Close waits for requests, and a stalled one ends only by ours.
 	t.Cleanup(func() {
 		s.Close()
 		server.CloseClientConnections()
@@ -140,8 +147,9 @@ func (s *Server) Objects(bucket string) []Object {
 	return all
 }
 
-// Bytes returns an object's content.
+// Bytes returns an object's content, past all signatures: what a test compares a download with.
 func (s *Server) Bytes(bucket, key string) ([]byte, error) {
+	// The file outlives its object while it is open, so the lock is not held for the reading.
 	s.mu.Lock()
 	object, found := s.objects[bucket][key]
 	s.mu.Unlock()
@@ -151,12 +159,13 @@ func (s *Server) Bytes(bucket, key string) ([]byte, error) {
 	return os.ReadFile(object.file)
 }
 
-// Uploads lists the unfinished uploads, by id.
+// Uploads lists the unfinished uploads, by id. Tests of clean-up end with this list empty.
 func (s *Server) Uploads() []Upload {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	all := []Upload{}
 	for _, u := range s.uploads {
+		// A copy, since parts go on arriving.
 		c := *u
 		c.Parts = maps.Clone(u.Parts)
 		all = append(all, c)
@@ -165,7 +174,8 @@ func (s *Server) Uploads() []Upload {
 	return all
 }
 
-// Requests returns the last requests, the oldest first; ops, when given, picks.
+// Requests returns the last requests, the oldest first; ops, when given, picks. A request is in the
+// list when it has been answered, so one that stands still is not.
 func (s *Server) Requests(ops ...Op) []Request {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -178,20 +188,22 @@ func (s *Server) Requests(ops ...Op) []Request {
 	return all
 }
 
-// Forget empties the list of requests.
-func (s *Server) Forget() {
+// ClearRequests empties the list of requests, so that a test counts only what comes after.
+func (s *Server) ClearRequests() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.requests = nil
 }
 
-// Stalled is how many requests have been made to stand still so far.
+// Stalled is how many requests have been made to stand still so far. Tests wait for it to grow
+// before they cancel or kill, which proves that the fault has hit.
 func (s *Server) Stalled() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.stalled
 }
 
+// record drops the oldest request when the list is full.
 func (s *Server) record(r Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -200,6 +212,8 @@ func (s *Server) record(r Request) {
 	}
 }
 
+// newFile makes a file under a random name. Keys can't be used: the disk's rules for names are
+// others than Kodo's, and copies share a file.
 func (s *Server) newFile() (*os.File, error) {
 	return os.OpenFile(filepath.Join(s.o.Dir, rand.Text()), os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
 }
@@ -208,19 +222,23 @@ func (s *Server) public(bucket string) bool {
 	return slices.ContainsFunc(s.o.Buckets, func(b Bucket) bool { return b.Name == bucket && b.Public })
 }
 
-// store makes an object of a file, which is the server's from here on.
+// store makes an object of a file, which is the server's from here on: it is removed with the
+// object.
 func (s *Server) store(bucket string, o Object) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	o.PutTime = s.o.Now()
+	// Removed only after the new one is in place, and never while a copy still has its bytes.
 	old := s.objects[bucket][o.Key]
 	s.objects[bucket][o.Key] = o
 	s.release(old.file)
 }
 
 // release removes the bytes of an object that is gone, unless a copy shares them. Downloads of them
-// go on.
+// go on, since they hold the file open. The caller holds the lock.
 func (s *Server) release(file string) {
+	// Looked through instead of counted: there are few objects, and a wrong count would be a second
+	// fault under test.
 	for _, objects := range s.objects {
 		for _, o := range objects {
 			if o.file == file {

@@ -247,7 +247,7 @@ func TestControl(t *testing.T) {
 	if status, text := control("GET", "requests", ""); status != 200 || strings.Count(text, `"Op":"stat"`) != 3 || !strings.Contains(text, `"Fault":"refuse"`) {
 		t.Errorf("requests: %d %s", status, text)
 	}
-	r.Forget()
+	r.ClearRequests()
 	for _, path := range []string{"requests", "objects?bucket=private", "uploads"} {
 		if status, text := control("GET", path, ""); status != 200 || text != "[]" && text != "null" {
 			t.Errorf("%s: %d %s", path, status, text)

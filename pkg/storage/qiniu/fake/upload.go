@@ -1,174 +1,26 @@
 package fake
 
 import (
-	"crypto/md5"
 	"crypto/rand"
-	"crypto/sha1"
 	"encoding/base64"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"hash/crc32"
 	"io"
 	"maps"
 	"mime"
-	"mime/multipart"
 	"net/http"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 )
 
-const (
-	blockBytes = 4 << 20
-	uploadTTL  = 7 * 24 * time.Hour
-)
+// uploadTTL is how long Kodo keeps an unfinished upload.
+const uploadTTL = 7 * 24 * time.Hour
 
-// bytesIn is what was received.
-type bytesIn struct {
-	file string
-	size int64
-	md5  string
-	crc  uint32
-	sums [][]byte // SHA-1 of each 4 MiB
-}
-
-// receive writes a body to a new file. With damage set, the last byte is another.
-func (s *Server) receive(r io.Reader, damage bool) (in bytesIn, err error) {
-	f, err := s.newFile()
-	if err != nil {
-		return in, err
-	}
-	in.file = f.Name()
-	defer func() {
-		f.Close()
-		if err != nil {
-			os.Remove(in.file)
-		}
-	}()
-	sum, crc := md5.New(), crc32.NewIEEE()
-	for {
-		h := sha1.New()
-		n, err := io.Copy(io.MultiWriter(f, sum, crc, h), io.LimitReader(r, blockBytes))
-		in.size += n
-		if err != nil {
-			return in, err
-		}
-		if n > 0 || in.sums == nil {
-			in.sums = append(in.sums, h.Sum(nil))
-		}
-		if n < blockBytes {
-			break
-		}
-	}
-	in.md5, in.crc = hex.EncodeToString(sum.Sum(nil)), crc.Sum32()
-	if damage && in.size > 0 {
-		if _, err := f.WriteAt([]byte("?"), in.size-1); err != nil {
-			return in, err
-		}
-		in.sums[len(in.sums)-1] = sha1.New().Sum(nil)
-	}
-	return in, nil
-}
-
-// hashOf is Kodo's hash of blocks of 4 MiB.
-func hashOf(sums [][]byte) string {
-	if len(sums) == 1 {
-		return base64.URLEncoding.EncodeToString(append([]byte{0x16}, sums[0]...))
-	}
-	return base64.URLEncoding.EncodeToString(append([]byte{0x96}, sumOf(sums)...))
-}
-
-func sumOf(sums [][]byte) []byte {
-	h := sha1.New()
-	for _, one := range sums {
-		h.Write(one)
-	}
-	return h.Sum(nil)
-}
-
-const wrongHash = "FlieFlieFlieFlieFlieFlieFlie" // of nothing
-
-// form receives POST /: the object's name is a field, so a fault of it is known only when the
-// fields before the file are.
-func (s *Server) form(w http.ResponseWriter, a *ask) {
-	reader, err := a.r.MultipartReader()
-	if err != nil {
-		s.serve(w, a, func(w http.ResponseWriter) { finish(w, nil, fail(http.StatusBadRequest, "invalid multipart format")) })
-		return
-	}
-	fields := map[string]string{}
-	var file *multipart.Part
-	for file == nil {
-		part, err := reader.NextPart()
-		if err != nil {
-			break
-		}
-		if part.FormName() == "file" {
-			file = part
-			continue
-		}
-		text, _ := io.ReadAll(io.LimitReader(part, 64<<10))
-		fields[part.FormName()] = string(text)
-	}
-	a.Key = fields["key"]
-	a.fault = s.fault(a.Request)
-	s.serve(w, a, func(w http.ResponseWriter) {
-		got, err := s.takeForm(a, reader, file, fields)
-		finish(w, got, err)
-	})
-}
-
-func (s *Server) takeForm(a *ask, rest *multipart.Reader, file *multipart.Part, fields map[string]string) (any, error) {
-	p, denied := s.upToken(fields["token"], "", a.Key)
-	if denied != nil {
-		_, _ = io.Copy(io.Discard, a.r.Body)
-		return nil, denied
-	}
-	a.Bucket = p.Scope
-	if file == nil || file.FileName() == "" {
-		return nil, fail(http.StatusBadRequest, "file is not specified in multipart")
-	}
-	in, err := s.receive(file, a.fault.is(Damage))
-	if err != nil {
-		return nil, err
-	}
-	if _, err := rest.NextPart(); err != io.EOF {
-		os.Remove(in.file)
-		return nil, fail(http.StatusBadRequest, "the form does not end after its file")
-	}
-	if text, given := fields["crc32"]; given && text != strconv.FormatUint(uint64(in.crc), 10) {
-		os.Remove(in.file)
-		return nil, fail(http.StatusNotAcceptable, "crc32 check failed")
-	}
-	kind := file.Header.Get("Content-Type")
-	return s.keep(a, p, Object{Key: a.Key, Size: in.size, Hash: hashOf(in.sums), MimeType: kind, file: in.file})
-}
-
-// keep makes an object of what a token has brought, and answers the upload.
-func (s *Server) keep(a *ask, p policy, o Object) (any, error) {
-	if o.MimeType == "" {
-		o.MimeType = "application/octet-stream"
-	}
-	if denied := s.permits(p, o); denied != nil {
-		os.Remove(o.file)
-		return nil, denied
-	}
-	if a.fault.is(Lose) {
-		os.Remove(o.file)
-	} else {
-		s.store(p.Scope, o)
-	}
-	hash := o.Hash
-	if a.fault.is(Lie) {
-		hash = wrongHash
-	}
-	return map[string]string{"key": o.Key, "hash": hash}, nil
-}
-
-// upload serves the interface for parts.
+// upload serves the interface for parts, v2
+// (https://developer.qiniu.com/kodo/6364/multipartupload-interface). Every request needs a token
+// for the key, also the one that aborts.
 func (s *Server) upload(a *ask) (any, error) {
 	token, found := strings.CutPrefix(a.r.Header.Get("Authorization"), "UpToken ")
 	p, denied := s.upToken(token, a.Bucket, a.Key)
@@ -184,6 +36,7 @@ func (s *Server) upload(a *ask) (any, error) {
 	}
 	s.mu.Lock()
 	u, found := s.uploads[a.id]
+	// An id is good for its own object only.
 	found = found && u.Bucket == a.Bucket && u.Key == a.Key
 	s.mu.Unlock()
 	if !found {
@@ -204,6 +57,7 @@ func (s *Server) upload(a *ask) (any, error) {
 	return struct{}{}, nil
 }
 
+// begin makes an upload. With Lose the client gets an id that leads nowhere.
 func (s *Server) begin(a *ask) any {
 	u := &Upload{ID: rand.Text(), Bucket: a.Bucket, Key: a.Key, Parts: map[int]Part{}}
 	if !a.fault.is(Lose) {
@@ -214,6 +68,8 @@ func (s *Server) begin(a *ask) any {
 	return map[string]any{"uploadId": u.ID, "expireAt": s.o.Now().Add(uploadTTL).Unix()}
 }
 
+// part takes one part. A part that comes again replaces the first, which is how a client repeats
+// one whose answer was lost.
 func (s *Server) part(a *ask) (any, error) {
 	if a.Part > 10_000 {
 		return nil, fail(http.StatusBadRequest, "partNumber is out of range")
@@ -230,6 +86,7 @@ func (s *Server) part(a *ask) (any, error) {
 		return nil, fail(http.StatusNotAcceptable, "md5 check failed")
 	}
 	p := Part{Size: in.size, Etag: hashOf(in.sums), MD5: in.md5, file: in.file, sums: in.sums}
+	// Looked up again: the upload may have been aborted while the part came in.
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if u, found := s.uploads[a.id]; found && !a.fault.is(Lose) {
@@ -246,6 +103,7 @@ func (s *Server) part(a *ask) (any, error) {
 	return map[string]string{"etag": p.Etag, "md5": p.MD5}, nil
 }
 
+// listParts answers all parts at once. Kodo pages them by 1,000, which no test reaches.
 func (s *Server) listParts(a *ask) any {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -262,7 +120,8 @@ func (s *Server) listParts(a *ask) any {
 	return map[string]any{"uploadId": u.ID, "expireAt": s.o.Now().Add(uploadTTL).Unix(), "partNumberMarker": 0, "parts": all}
 }
 
-// completion is the body of the request that ends an upload.
+// completion is the body of the request that ends an upload. Kodo takes more fields, such as custom
+// variables, which the adapter does not send.
 type completion struct {
 	Parts []struct {
 		PartNumber int    `json:"partNumber"`
@@ -271,6 +130,8 @@ type completion struct {
 	MimeType string `json:"mimeType"`
 }
 
+// complete makes an object of the parts that are named, in their order; parts that are not named
+// are dropped. The upload stays when it is refused, so that it can be tried again.
 func (s *Server) complete(a *ask, p policy) (any, error) {
 	var c completion
 	if err := json.NewDecoder(a.r.Body).Decode(&c); err != nil || len(c.Parts) == 0 {
@@ -279,6 +140,8 @@ func (s *Server) complete(a *ask, p policy) (any, error) {
 	s.mu.Lock()
 	have := maps.Clone(s.uploads[a.id].Parts)
 	s.mu.Unlock()
+	// Kodo's rules: known parts with their ETags, in rising order, and all but the last of 1 MiB at
+	// least.
 	var chosen []Part
 	for i, one := range c.Parts {
 		part, found := have[one.PartNumber]
@@ -304,7 +167,8 @@ func (s *Server) complete(a *ask, p policy) (any, error) {
 }
 
 // hashOfParts is that of the whole where all parts but the last are of 4 MiB, and one that shows
-// the parts otherwise.
+// the parts otherwise. Kodo does not document the second kind; all that is used of it is that its
+// first byte is neither of hashOf's.
 func hashOfParts(parts []Part) string {
 	var sums [][]byte
 	whole := true
@@ -320,7 +184,7 @@ func hashOfParts(parts []Part) string {
 	return base64.URLEncoding.EncodeToString(append([]byte{0x9e}, sumOf(each)...))
 }
 
-// join writes parts to one file.
+// join writes parts to one file. They are copied: the upload may still be completed in another way.
 func (s *Server) join(parts []Part) (name string, size int64, err error) {
 	f, err := s.newFile()
 	if err != nil {
@@ -342,7 +206,7 @@ func (s *Server) join(parts []Part) (name string, size int64, err error) {
 	return f.Name(), size, nil
 }
 
-// end forgets an upload and its parts.
+// end removes an upload and its parts.
 func (s *Server) end(id string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -354,6 +218,7 @@ func (s *Server) end(id string) {
 	}
 }
 
+// attachment is the header that makes a browser save a file, with names beyond ASCII encoded.
 func attachment(name string) string {
 	return mime.FormatMediaType("attachment", map[string]string{"filename": name})
 }

@@ -1,5 +1,6 @@
 // Command cmd runs the fake Qiniu Kodo on the loopback, for development without an account. It
 // prints its URL and the variables that make Exporthub use it, and runs until it is interrupted.
+// cmd/up starts it and reads those variables from what it prints.
 package main
 
 import (
@@ -18,6 +19,7 @@ import (
 	"exporthub/pkg/storage/qiniu/fake"
 )
 
+// main ends on the signals that a terminal and cmd/up send.
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -27,6 +29,8 @@ func main() {
 	}
 }
 
+// run is the program: it takes its arguments and its output, so that a test can run it. It returns
+// nil when ctx ends.
 func run(ctx context.Context, args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("qiniu-fake", flag.ContinueOnError)
 	flags.SetOutput(out)
@@ -35,6 +39,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	secretKey := flags.String("secret-key", "fake-secret-key", "the account's secret key")
 	public := flags.String("bucket", "public", "name of the public bucket")
 	private := flags.String("private-bucket", "private", "name of the private bucket")
+	// The defaults need no setting: `make up STORAGE=qiniu` works by itself.
 	dir := flags.String("dir", "", "directory for the objects' bytes; empty is one that is removed at the end")
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
@@ -42,9 +47,11 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		}
 		return err
 	}
+	// Refused and not warned about: it takes uploads from everyone who has read this file.
 	if host, _, err := net.SplitHostPort(*address); err != nil || net.ParseIP(host) == nil || !net.ParseIP(host).IsLoopback() {
 		return fmt.Errorf("fake qiniu: -addr must be a loopback address such as 127.0.0.1:9500: its keys are known to everyone")
 	}
+	// Removed at the end only when it is ours: what -dir names may hold other things.
 	if *dir == "" {
 		made, err := os.MkdirTemp("", "qiniu-fake-")
 		if err != nil {
@@ -62,6 +69,8 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
+	// Listening before printing: a reader of the output may connect at once, and with port 0 the
+	// address is known only now.
 	listener, err := net.Listen("tcp", *address)
 	if err != nil {
 		return err
@@ -73,6 +82,8 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	return serve(ctx, listener, s)
 }
 
+// serve answers requests until ctx ends, then gives those under way 5 s. Its goroutine has ended
+// when it returns.
 func serve(ctx context.Context, listener net.Listener, s *fake.Server) error {
 	server := &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second}
 	ended := make(chan error, 1)
@@ -82,6 +93,7 @@ func serve(ctx context.Context, listener net.Listener, s *fake.Server) error {
 		return err
 	case <-ctx.Done():
 	}
+	// Requests that a fault made stand still would hold Shutdown for the whole 5 s.
 	s.Close()
 	timed, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
