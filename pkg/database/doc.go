@@ -8,12 +8,14 @@
 //	err = database.Migrate(ctx, db, people.Migrations, job.Migrations)
 //
 //	err = db.Write(ctx, func(ctx context.Context, tx *database.Tx) error {
-//		n, err := tx.Exec(ctx, "UPDATE slots SET active = active + 1 WHERE user_id = ? AND active < ?", user, limit)
+//		n, err := tx.Exec(ctx,
+//			"UPDATE slots SET active = active + 1 WHERE user_id = ? AND active < ?", user, limit)
 //		if err != nil || n == 0 {
 //			return cmp.Or(err, errFull)
 //		}
-//		id, err := tx.Insert(ctx, "INSERT INTO jobs (uuid, created_at) VALUES (?, "+tx.NowMicros()+")", uuid)
-//		tx.AfterCommit(func(ctx context.Context) { bell.Ring(ctx, id) })
+//		id, err := tx.Insert(ctx,
+//			"INSERT INTO jobs (uuid, created_at) VALUES (?, "+tx.NowMicros()+")", uuid)
+//		tx.AfterCommit(func(ctx context.Context) { queue.Enqueue(ctx, id) })
 //		return err
 //	})
 //
@@ -35,7 +37,7 @@
 // # Errors
 //
 // IsNoRows, IsUnique and IsForeignKey know their conditions on every engine. A database that can't
-// be reached, is too busy, or broke off during COMMIT is an *errs.Error of kind Unavailable; its
+// be reached, is too busy, or was lost during COMMIT is an *errs.Error of kind Unavailable; its
 // code tells which. Where the caller's context ended, errors.Is finds its error.
 //
 // # Concurrency

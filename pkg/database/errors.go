@@ -32,7 +32,7 @@ var (
 	// ErrNested means Read or Write was called with the context of a running transaction it would
 	// wait for or miss.
 	ErrNested = errors.New("database: transaction inside a transaction: pass the Tx on instead")
-	// ErrReadOnly means a Tx of Read was told to write.
+	// ErrReadOnly means that a statement of a Read would write.
 	ErrReadOnly = errors.New("database: write inside Read")
 	// ErrFailed means a statement was sent after another of the same transaction had failed.
 	ErrFailed = errors.New("database: an earlier statement of this transaction failed")
@@ -73,7 +73,7 @@ func isConflict(err error) bool {
 		switch pg.Code {
 		case "40001", "40P01", "55P03": // serialization failure, deadlock, lock_timeout
 			return true
-		// a table changed under a prepared statement; the driver forgets the plan with this error
+		// a table changed under a prepared statement; the driver drops the plan with this error
 		case "0A000":
 			return strings.Contains(pg.Message, "cached plan")
 		}

@@ -26,7 +26,8 @@ const migrationTable = "schema_migrations"
 //	{{text}}     the type of text of any length; VARCHAR(n) is for what is indexed
 //	{{bytes}}    the type of bytes of any length
 //	{{bool}}     the type of TRUE and FALSE
-//	{{table}}    after the closing parenthesis of CREATE TABLE: makes MySQL compare text as the others do
+//	{{table}}    after the closing parenthesis of CREATE TABLE: makes MySQL compare text as the
+//	             others do
 //	{{now}}      the clock in BIGINT microseconds, for rows that are inserted
 //	{{if sqlite}} {{if postgres}} {{if mysql}} ... {{else}} ... {{end}}   what has no common form
 //
@@ -122,7 +123,10 @@ var gooseDialects = map[Dialect]goose.Dialect{
 // fits it.
 func (db *DB) openForMigrations() (*sql.DB, migrationLock, error) {
 	o := db.opts
-	o.StatementTimeout, o.IdleWrite, o.LockTimeout = -1, -1, max(o.LockTimeout, time.Minute)
+	// An index on a table of millions of rows takes longer than any statement of the program.
+	o.StatementTimeout = -1
+	o.IdleWrite = -1
+	o.LockTimeout = max(o.LockTimeout, time.Minute)
 	switch db.src.dialect {
 	case SQLite:
 		base, err := sqlite.NewConnector(sqliteDSN(db.src, o, "journal_mode(wal)"))

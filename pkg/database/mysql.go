@@ -48,8 +48,8 @@ func openMySQL(src source, o Options) (*sql.DB, func(context.Context, int64) err
 	return sql.OpenDB(c), c.kill, nil
 }
 
-// mysqlSetup is what each new connection is told. The M! comments are read by MariaDB only, the
-// !50708 one by MySQL only (MariaDB skips the numbers 50700 to 50999).
+// mysqlSetup is the statements for each new connection. The M! comments are read by MariaDB only,
+// the !50708 one by MySQL only (MariaDB skips the numbers 50700 to 50999).
 func mysqlSetup(o Options) []string {
 	return []string{
 		"SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ", // for Read; Write names its own

@@ -76,9 +76,11 @@ type family struct {
 
 // Open connects to the database of a DSN and answers only when it has spoken with it:
 //
-//	sqlite:./data/app.db                       the directory is made; ?synchronous=off|normal|full, default normal
+//	sqlite:./data/app.db                       the directory is made;
+//	                                           ?synchronous=off|normal|full, default normal
 //	postgres://user:password@host:5432/name    PostgreSQL 14 and newer; parameters as in libpq
-//	mysql://user:password@host:3306/name       MySQL 8 or MariaDB 10.6 and newer; ?tls=true|false|skip-verify|preferred
+//	mysql://user:password@host:3306/name       MySQL 8 or MariaDB 10.6 and newer;
+//	                                           ?tls=true|false|skip-verify|preferred
 //
 // An unreachable server is an error of kind Unavailable.
 func Open(ctx context.Context, dsn string, o Options) (*DB, error) {

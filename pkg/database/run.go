@@ -152,7 +152,7 @@ func (db *DB) run(outer, inner context.Context, write bool, fn func(context.Cont
 }
 
 // killAbandoned returns what is to be done at the end of a transaction on MySQL: when the caller's
-// context ended while a statement ran, the server is told to stop it and to free its locks.
+// context ended while a statement ran, the server is asked to stop it and to free its locks.
 func (db *DB) killAbandoned(ctx context.Context, conn *sql.Conn) func() {
 	id, err := mysqlID(conn)
 	return func() {

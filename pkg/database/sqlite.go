@@ -43,8 +43,9 @@ func openSQLite(ctx context.Context, src source, o Options) (read, write *sql.DB
 
 // makePrivate makes the file where it is missing, so that nobody else on the machine may read it;
 // SQLite gives its log the same mode. A file that is there is not touched: closing any descriptor
-// of it would drop the locks that this process's other connections hold on it, and then whoever
-// looks into the database last takes its log away (https://www.sqlite.org/howtocorrupt.html, 2.2).
+// of it would drop the locks that this process's other connections hold on it, and then the last
+// process that looks into the database removes its log (https://www.sqlite.org/howtocorrupt.html,
+// 2.2).
 func makePrivate(path string) error {
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
 	if errors.Is(err, os.ErrExist) {

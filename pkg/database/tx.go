@@ -149,11 +149,11 @@ func (tx *Tx) OnConflictSet(key string, columns ...string) string {
 	return " ON CONFLICT (" + key + ") DO UPDATE SET " + strings.Join(set, ", ")
 }
 
-// AfterCommit registers what is to happen once the transaction is committed (ring a bell, publish
-// an event). The functions of tries that were rolled back never run. They run one after another,
-// before Write returns, with a context that outlives the caller's but not Options.AfterCommit; they
-// may open transactions, and what they can't do they log. A panic in one is logged: the commit has
-// happened. In a Read they run after its end.
+// AfterCommit registers what is to happen once the transaction is committed (enqueue a task,
+// publish an event). The functions of tries that were rolled back never run. They run one after
+// another, before Write returns, with a context that outlives the caller's but not
+// Options.AfterCommit; they may open transactions, and what they can't do they log. A panic in one
+// is logged: the commit has happened. In a Read they run after its end.
 func (tx *Tx) AfterCommit(fn func(ctx context.Context)) { tx.after = append(tx.after, fn) }
 
 func (tx *Tx) exec(ctx context.Context, query string, args []any) (sql.Result, error) {
@@ -305,8 +305,10 @@ type RowError struct {
 	Err error
 }
 
+// Error names the row by its place in the result.
 func (e *RowError) Error() string { return fmt.Sprintf("row %d: %v", e.N, e.Err) }
 
+// Unwrap returns the error of the scan.
 func (e *RowError) Unwrap() error { return e.Err }
 
 // Scalar reads a row of one column, for One and All.

@@ -202,7 +202,7 @@ func TestNoRowIsNoFailure(t *testing.T) {
 	})
 }
 
-func TestErrorsAreTold(t *testing.T) {
+func TestErrorsAreRecognised(t *testing.T) {
 	dbtest.Each(t, schema, func(t *testing.T, db *database.DB) {
 		execute(t, db, "INSERT INTO item (id, name) VALUES (5, 'a')")
 		for name, c := range map[string]struct {

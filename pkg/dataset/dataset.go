@@ -51,7 +51,7 @@ type Dataset struct {
 	Rows func(ctx context.Context, tx *database.Tx, s Selection, columns []Column) iter.Seq2[[]Value, error]
 }
 
-// Visible returns the columns a viewer may see, in declared order, each told whether it is masked
+// Visible returns the columns a viewer may see, in declared order, each with whether it is masked
 // for them. Without can, these are the ones for everybody.
 func (d Dataset) Visible(can func(permission string) bool) []Column {
 	var seen []Column
@@ -68,6 +68,8 @@ func (d Dataset) Visible(can func(permission string) bool) []Column {
 // viewer who may see no column at all is Forbidden.
 func (d Dataset) Pick(keys []string, can func(permission string) bool) ([]Column, error) {
 	visible := d.Visible(can)
+	// Before the keys: to say which key is unknown would tell somebody without any right which
+	// exist.
 	if len(visible) == 0 {
 		return nil, errs.New(errs.Forbidden, "没有查看任何一列的权限")
 	}
@@ -79,6 +81,8 @@ func (d Dataset) Pick(keys []string, can func(permission string) bool) ([]Column
 		if slices.ContainsFunc(picked, func(c Column) bool { return c.Key == key }) {
 			return nil, errs.Invalidf("columns", "列 %s 重复", key)
 		}
+		// One message for a key that does not exist and one the viewer may not see, so that keys
+		// can't be probed.
 		i := slices.IndexFunc(visible, func(c Column) bool { return c.Key == key })
 		if i < 0 {
 			return nil, errs.Invalidf("columns", "没有列 %s，或没有查看它的权限", key)
@@ -153,6 +157,7 @@ func (d Dataset) check() error {
 		if c.Type > URL {
 			return fmt.Errorf("column %q: type %d is unknown", c.Key, c.Type)
 		}
+		// Written this way round so that NaN is refused too.
 		if !(c.Width >= 0 && c.Width <= maxWidth) {
 			return fmt.Errorf("column %q: width %v, want 0 to %d characters", c.Key, c.Width, maxWidth)
 		}

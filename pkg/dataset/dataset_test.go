@@ -95,7 +95,7 @@ func TestPickRefuses(t *testing.T) {
 	}
 }
 
-// TestHiddenAndUnknownLookTheSame keeps the answer from telling which columns there are.
+// TestHiddenAndUnknownLookTheSame keeps the answer from showing which columns exist.
 func TestHiddenAndUnknownLookTheSame(t *testing.T) {
 	_, hidden := complete().Pick([]string{"phone"}, mayNot)
 	_, unknown := complete().Pick([]string{"nnnnn"}, mayNot)

@@ -27,7 +27,7 @@ type Spec[F, R any] struct {
 
 	// Count counts the rows that match.
 	Count func(ctx context.Context, tx *database.Tx, q Query[F]) (int64, error)
-	// Estimate tells about how many rows match, at once; it may be left out.
+	// Estimate returns about how many rows match, at once; it may be left out.
 	Estimate func(ctx context.Context, tx *database.Tx, q Query[F]) (int64, error)
 	// Page appends to into the next limit rows after the row last (nil for the first page), in a
 	// unique order.
@@ -54,6 +54,8 @@ func Define[F, R any](s Spec[F, R]) Dataset {
 		NewFilter:  func() any { return new(F) },
 	}
 	d.Count, d.Estimate = counter(s.Count), counter(s.Estimate)
+	// A column without a value would be found by the first export that asks for it; NewRegistry
+	// refuses a dataset without Rows when the program starts.
 	readable := s.Page != nil
 	for _, f := range s.Fields {
 		d.Columns = append(d.Columns, f.Column)

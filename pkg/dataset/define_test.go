@@ -119,7 +119,7 @@ func TestPages(t *testing.T) {
 	}
 }
 
-// TestTheLastRowIsACopy reads the next page into the rows of the one before, as Page is told to.
+// TestTheLastRowIsACopy reads the next page into the rows of the one before, as Page must.
 func TestTheLastRowIsACopy(t *testing.T) {
 	s := &table{total: 3 * pageRows}
 	d := Define(s.spec())

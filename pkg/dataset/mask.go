@@ -21,9 +21,11 @@ func (m Mask) Hide(s string) string {
 	if s == "" || m.Permission == "" {
 		return s
 	}
+	// Head and Tail would overlap and show everything.
 	if utf8.RuneCountInString(s) <= m.Head+m.Tail {
 		return hidden
 	}
+	// Counted in characters, without a conversion to runes: this runs once a cell of an export.
 	head, tail := 0, len(s)
 	for range m.Head {
 		_, n := utf8.DecodeRuneInString(s[head:])

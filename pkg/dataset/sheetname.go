@@ -20,6 +20,7 @@ func CheckSheetName(name string) error {
 		return fmt.Errorf(`sheet name %q holds one of :\/?*[]`, name)
 	case strings.HasPrefix(name, "'") || strings.HasSuffix(name, "'"):
 		return fmt.Errorf("sheet name %q begins or ends with an apostrophe", name)
+	// Excel keeps this name for its own sheet of tracked changes.
 	case strings.EqualFold(name, "History"):
 		return fmt.Errorf("sheet name %q is reserved by Excel", name)
 	}

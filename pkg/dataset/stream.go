@@ -23,6 +23,8 @@ func stream[F, R any](ctx context.Context, tx *database.Tx, s Spec[F, R], sel Se
 			yield(nil, err)
 			return
 		}
+		// The next page is read while this one is encoded: neither the database nor the encoder
+		// waits for the other.
 		p := readAhead(func(last *R, into []R) ([]R, error) { return s.Page(ctx, tx, q, last, pageRows, into) })
 		defer p.stop()
 		for {
@@ -40,6 +42,7 @@ func stream[F, R any](ctx context.Context, tx *database.Tx, s Spec[F, R], sel Se
 					return
 				}
 			}
+			// A page that is not full is the last, which saves a query that finds nothing.
 			if len(rows) < pageRows {
 				return
 			}
@@ -59,6 +62,7 @@ type reader[R any] struct {
 func newReader[R any](fields []Field[R], columns []Column) (*reader[R], error) {
 	r := &reader[R]{columns: columns, read: make([]func(*R) Value, len(columns)), values: make([]Value, len(columns))}
 	for i, c := range columns {
+		// Looked up once for a file, not once for a row.
 		at := slices.IndexFunc(fields, func(f Field[R]) bool { return f.Key == c.Key })
 		if at < 0 {
 			return nil, fmt.Errorf("dataset: there is no column %q", c.Key)
@@ -117,6 +121,7 @@ func readAhead[R any](read func(last *R, into []R) ([]R, error)) *pages[R] {
 		quit:  make(chan struct{}),
 		done:  make(chan struct{}),
 	}
+	// Two pages in all: one with the caller, one being read. That bounds memory.
 	p.empty <- make([]R, 0, pageRows)
 	p.empty <- make([]R, 0, pageRows)
 	go p.run(read)
@@ -148,6 +153,8 @@ func (p *pages[R]) run(read func(last *R, into []R) ([]R, error)) {
 }
 
 func onePage[R any](read func(last *R, into []R) ([]R, error), last *R, into []R) (one page[R]) {
+	// A panic in a goroutine would end the process; it is raised again in the caller's, where the
+	// job's own recovery turns it into a failure.
 	defer func() { one.panic = recover() }()
 	one.rows, one.err = read(last, into[:0])
 	return one

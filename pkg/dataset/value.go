@@ -83,6 +83,7 @@ func AppendCents(dst []byte, cents int64) []byte {
 	units := uint64(cents)
 	if cents < 0 {
 		dst = append(dst, '-')
+		// In uint64, where the negation of the least int64 is its magnitude.
 		units = -units // right for the least int64 too
 	}
 	dst = strconv.AppendUint(dst, units/100, 10)

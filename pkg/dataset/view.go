@@ -49,6 +49,7 @@ func (d Dataset) CheckShown(shown []Column, can func(permission string) bool) er
 		if !now.Sees(c.Key) {
 			return errs.Newf(errs.Forbidden, "导出人已没有查看列“%s”的权限", title)
 		}
+		// The reverse is fine: a file with hidden texts shows less than they may see.
 		if now[c.Key].Masked && !c.Masked {
 			return errs.Newf(errs.Forbidden, "导出人已没有查看列“%s”完整内容的权限", title)
 		}

@@ -10,7 +10,7 @@ type Column struct {
 	Key        string // stable name, as in columns=
 	Title      string // header, in the page's language
 	Type       Type   // how values are written
-	Permission string // who may see it; empty means whoever may export the dataset
+	Permission string // who may see it; empty means everybody who may export the dataset
 	// from whom the middle of its texts is hidden; the zero Mask hides nothing
 	Mask   Mask
 	Masked bool    // this viewer's texts are hidden; set by Visible and Pick

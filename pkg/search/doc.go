@@ -35,8 +35,8 @@
 //
 //	things := search.Index{Table: "things", Order: "created_at"}
 //	text := search.Text(name, phone)
-//	id, err := tx.Insert(ctx, "INSERT INTO things (created_at, "+things.Columns(tx)+") VALUES (?, "+things.Values(tx)+")",
-//		append([]any{now}, things.Args(tx, text)...)...)
+//	id, err := tx.Insert(ctx, "INSERT INTO things (created_at, "+things.Columns(tx)+
+//		") VALUES (?, "+things.Values(tx)+")", append([]any{now}, things.Args(tx, text)...)...)
 //	err = things.Put(ctx, tx, search.Change{ID: id, New: text})
 //
 //	found, err := things.Find(ctx, tx, search.Parse("张三"), search.Where{}, limit, offset)

@@ -16,13 +16,14 @@ const (
 	// When there are more, this many of the newest rows are looked at one by one: some for each row
 	// of the page and those before it, within bounds.
 	windowPerRow, windowLeast, windowMost = 20, 5_000, 50_000
-	// sample rows, spread over a table, tell how common a match is; denseSample of them mean that
+	// sample rows, spread over a table, show how common a match is; denseSample of them mean that
 	// reading the table from its beginning finds fewMatches sooner than any index.
 	sample, denseSample = 512, 51
-	// estimateRows are looked at to tell a total that is not counted: of a tenth of a table that is
-	// right by some ten per cent. The engines take no more rounds than this in one statement.
+	// estimateRows are looked at to estimate a total that is not counted: of a tenth of a table
+	// that is right by some ten per cent. The engines take no more rounds than this in one
+	// statement.
 	estimateRows = 1_000
-	// smallTable is how many rows are counted one by one without anybody noticing.
+	// smallTable is how many rows are counted one by one: there a sample would save nothing.
 	smallTable = 100_000
 )
 
@@ -32,7 +33,7 @@ type Found struct {
 	Total int
 	// Estimated says that Total is about so many, by a sample, since there are more matches than
 	// can be counted in time: a page within it may be empty, and there may be matches beyond it. A
-	// page that the matches do not fill tells exactly.
+	// page that the matches do not fill makes the total exact.
 	Estimated bool
 }
 
@@ -46,6 +47,8 @@ func (x Index) Find(ctx context.Context, tx *database.Tx, q Query, w Where, limi
 	if q.Empty() {
 		return Found{}, fmt.Errorf("search %s: the query is empty", x.Table)
 	}
+	// The greatest id stands for the number of rows: it is read from the index, where COUNT would
+	// walk the table. Deleted rows make it too large, which costs a little time and no correctness.
 	newest, err := database.One(ctx, tx, database.Scalar[int], "SELECT COALESCE(MAX(id), 0) FROM "+x.Table)
 	if err != nil {
 		return Found{}, fmt.Errorf("search %s: %w", x.Table, err)
@@ -78,6 +81,8 @@ func (x Index) Find(ctx context.Context, tx *database.Tx, q Query, w Where, limi
 	switch n := len(found.IDs); {
 	case !found.Estimated:
 	case n > 0:
+		// An estimate may be too low. A total below the rows that are shown would hide the way back
+		// to them.
 		found.Total = max(found.Total, offset+n)
 	case limit > 0: // this page is beyond the last
 		found.Total = max(min(found.Total, offset), fewMatches+1)
@@ -94,9 +99,10 @@ func cut(ids []int64, limit, offset int) []int64 {
 // entry is a match with what it is ordered by.
 type entry struct{ order, id int64 }
 
-// many reports whether reading all matches by the index is not worth a try, where that can be told
-// cheaply. Whether it is decides how the answer is found and not what it is.
+// many reports whether reading all matches by the index is not worth a try, where that is cheap to
+// find out. Whether it is decides how the answer is found and not what it is.
 func (x Index) many(ctx context.Context, tx *database.Tx, q Query, w Where, newest int) (bool, error) {
+	// Only PostgreSQL keeps tokens, whose matches can be counted no faster than they are read.
 	if tx.Dialect() != database.Postgres {
 		return x.manySuffixes(ctx, tx, q)
 	}
@@ -144,6 +150,7 @@ func (x Index) few(ctx context.Context, tx *database.Tx, q Query, w Where) ([]in
 	if len(all) > fewMatches {
 		return nil, nil
 	}
+	// Sorted here: at most fewMatches, and an ORDER BY would tempt the planner away from the index.
 	slices.SortFunc(all, func(a, b entry) int {
 		return cmp.Or(cmp.Compare(b.order, a.order), cmp.Compare(b.id, a.id))
 	})
@@ -184,6 +191,8 @@ func (x Index) newest(ctx context.Context, tx *database.Tx, q Query, w Where, li
 	if err != nil || whole || len(ids) == limit {
 		return ids, err
 	}
+	// The window did not fill the page. Only here is it known that matches are rare among the
+	// newest rows, and that everything has to be put in order.
 	if tx.Dialect() != database.Postgres {
 		return x.inOrder(ctx, tx, x.Table, q.Compare(w), limit, offset)
 	}
@@ -218,9 +227,9 @@ func (x Index) oldestInWindow(ctx context.Context, tx *database.Tx, w Where, win
 	return oldest, false, nil
 }
 
-// Walking tells PostgreSQL for the rest of the transaction whether to read rows by the index of
+// Walking sets for the rest of a transaction on PostgreSQL whether to read rows by the index of
 // their order, without weighing it against reading and sorting the whole table: a LIKE in a walk
-// makes its planner think the walk is long. The other engines need not be told.
+// makes its planner think the walk is long. The other engines follow the index by themselves.
 func Walking(ctx context.Context, tx *database.Tx, on bool) error {
 	if tx.Dialect() != database.Postgres {
 		return nil
@@ -254,9 +263,9 @@ func (x Index) total(ctx context.Context, tx *database.Tx, q Query, w Where, new
 	return max(n, fewMatches+1), true, err
 }
 
-// estimate tells about how many rows match by looking at estimateRows of them: as common as a match
-// is among ids spread over the table, so common it is among all. Ids that no row has any more match
-// nothing, here as there.
+// estimate returns about how many rows match by looking at estimateRows of them: as common as a
+// match is among ids spread over the table, so common it is among all. Ids that no row has any more
+// match nothing, here as there.
 func (x Index) estimate(ctx context.Context, tx *database.Tx, q Query, w Where, newest int) (int, error) {
 	big := "BIGINT"
 	if tx.Dialect() == database.MySQL {

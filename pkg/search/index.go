@@ -75,6 +75,7 @@ func (x Index) Put(ctx context.Context, tx *database.Tx, changes ...Change) erro
 		gone = appendMissing(gone, before, after, c.ID)
 		fresh = appendMissing(fresh, after, before, c.ID)
 	}
+	// One statement each, which the primary key answers: most changes remove a few suffixes only.
 	for pair := range slices.Chunk(gone, 2) {
 		if _, err := tx.Exec(ctx, "DELETE FROM "+x.Table+"_search WHERE suffix = ? AND id = ?", pair...); err != nil {
 			return fmt.Errorf("clear search of %s: %w", x.Table, err)
@@ -158,6 +159,7 @@ func (x Index) byTokens(q Query, w Where) Where {
 func (x Index) bySuffix(q Query, w Where) Where {
 	from, below := q.bounds()
 	w = w.And("id IN (SELECT id FROM "+x.Table+"_search WHERE suffix >= ? AND suffix < ?)", from, below)
+	// The suffix holds the whole query, so finding it is matching.
 	if len(q.runes) <= suffixRunes {
 		return w
 	}

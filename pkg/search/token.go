@@ -39,6 +39,7 @@ func (q Query) certain() bool { return len(q.runes) <= 2 || len(q.runes) == 3 &&
 
 // bounds are the first suffix of a match and the first one above all matches.
 func (q Query) bounds() (from, below string) {
+	// A longer query is found by its beginning; Compare then looks at the rest.
 	head := string(q.runes[:min(len(q.runes), suffixRunes)])
 	return head, head + string(beyond)
 }

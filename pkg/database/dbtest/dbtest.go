@@ -100,7 +100,9 @@ func MariaDBURL(t testing.TB) string {
 	t.Helper()
 	u := parseURL(t, testkit.MariaDBURL(t))
 	cfg := mysql.NewConfig()
-	cfg.User, cfg.Net, cfg.Addr = u.User.Username(), "tcp", u.Host
+	cfg.User = u.User.Username()
+	cfg.Net = "tcp"
+	cfg.Addr = u.Host
 	cfg.Passwd, _ = u.User.Password()
 	name := freshName()
 	create(t, "mysql", cfg.FormatDSN(), "CREATE DATABASE "+name, "DROP DATABASE IF EXISTS "+name)
@@ -117,6 +119,7 @@ func parseURL(t testing.TB, raw string) *url.URL {
 	return u
 }
 
+// freshName is a name that no other test has, in any process.
 func freshName() string { return "t_" + strings.ToLower(rand.Text()[:16]) }
 
 // create runs a statement on a server and its opposite at the end of the test.
@@ -126,6 +129,7 @@ func create(t testing.TB, driver, dsn, statement, opposite string) {
 		t.Fatalf("dbtest: %s: %v", statement, err)
 	}
 	t.Cleanup(func() {
+		// The test's own context has ended by now.
 		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 		defer cancel()
 		if err := administer(ctx, driver, dsn, opposite); err != nil {
@@ -134,6 +138,8 @@ func create(t testing.TB, driver, dsn, statement, opposite string) {
 	})
 }
 
+// administer runs one statement on a connection of its own. Keeping a pool for it would count
+// against the server's connections while the test runs.
 func administer(ctx context.Context, driver, dsn, statement string) error {
 	server, err := sql.Open(driver, dsn)
 	if err != nil {

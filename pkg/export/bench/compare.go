@@ -13,7 +13,7 @@ import (
 	"exporthub/pkg/export/xlsx"
 )
 
-// peer is a way to write a file.
+// peer is a way to write a file. Exactly one of write, job and outside is set.
 type peer struct {
 	name  string
 	write func(w io.Writer, from source) error
@@ -25,7 +25,7 @@ type peer struct {
 	program []string // what outside returned
 }
 
-// command is the process that writes a file.
+// command is the process that writes a file: another program, or this one with -one.
 func (p peer) command(source string, rows int) []string {
 	if p.outside != nil {
 		return append(slices.Clone(p.program), fmt.Sprint(rows))
@@ -33,10 +33,12 @@ func (p peer) command(source string, rows int) []string {
 	return []string{self(), "-one", p.name, "-source", source, "-rows", fmt.Sprint(rows)}
 }
 
-// documented is the peer that all others are compared with.
+// documented is the peer that all others are compared with: the way to write large workbooks in Go
+// that its documentation shows.
 const documented = "excelize"
 
-// writers are what is compared; the first is the measure.
+// writers are what is compared; the first is the measure. rows-only writes nothing: what the others
+// take beyond it is theirs.
 var writers = []peer{
 	{name: documented, write: streamWriter(0)},
 	{name: "excelize-level1", write: streamWriter(1)},
@@ -48,6 +50,7 @@ var writers = []peer{
 	{name: "xlsxwriter-python", outside: python},
 }
 
+// findPeer looks a name of -one up.
 func findPeer(name string) (peer, bool) {
 	for _, p := range slices.Concat(writers, plainJobs) {
 		if p.name == name {
@@ -57,6 +60,8 @@ func findPeer(name string) (peer, bool) {
 	return peer{}, false
 }
 
+// benchWriters compares the writers on generated rows, for each number of rows. Peers that this
+// machine lacks are named and left out.
 func benchWriters(ctx context.Context, out io.Writer, counts []int, rounds int, only string) error {
 	dir, err := os.MkdirTemp("", "bench-*")
 	if err != nil {
@@ -70,6 +75,7 @@ func benchWriters(ctx context.Context, out io.Writer, counts []int, rounds int, 
 		}
 		if p.outside != nil {
 			p.program, err = p.outside(ctx, dir)
+			// Not a failure: the comparison with what is installed is still worth having.
 			if lacks, ok := errors.AsType[missing](err); ok {
 				fmt.Fprintf(out, "%s: left out\n", lacks)
 				continue
@@ -92,6 +98,7 @@ func benchWriters(ctx context.Context, out io.Writer, counts []int, rounds int, 
 // of each round's pair: a round in which the machine was busy then counts for both.
 func compare(ctx context.Context, out io.Writer, title string, peers []peer, source string, rows, rounds int) error {
 	samples := make([][]sample, len(peers))
+	// Round by round and not peer by peer, so that what else the machine does in a minute hits all.
 	for range rounds {
 		for i, p := range peers {
 			s, err := measure(ctx, p, source, rows)
@@ -117,6 +124,7 @@ func compare(ctx context.Context, out io.Writer, title string, peers []peer, sou
 	return t.Flush()
 }
 
+// median and not the mean: one measurement beside a busy neighbour must not move it.
 func median(samples []sample, of func(sample) float64) float64 {
 	values := make([]float64, len(samples))
 	for i, s := range samples {
@@ -130,6 +138,7 @@ func median(samples []sample, of func(sample) float64) float64 {
 func ratio(a, b []sample, of func(sample) float64) float64 {
 	values := make([]float64, len(a))
 	for i := range a {
+		// rows-only writes a file of no bytes.
 		values[i] = of(a[i]) / max(of(b[i]), 1e-9)
 	}
 	slices.Sort(values)

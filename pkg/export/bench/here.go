@@ -14,7 +14,8 @@ import (
 	"time"
 )
 
-// measureHere writes one file in this process and prints what that took.
+// measureHere writes one file in this process and prints what that took, as one line of JSON. The
+// file goes to the system's directory for temporary files and is removed.
 func measureHere(ctx context.Context, out io.Writer, name, database string, rows int) error {
 	p, known := findPeer(name)
 	if !known || p.outside != nil {
@@ -26,6 +27,7 @@ func measureHere(ctx context.Context, out io.Writer, name, database string, rows
 	}
 	defer os.Remove(f.Name())
 	defer f.Close()
+	// From here on: the start of the process and its file are no part of the measurement.
 	cpu, start := cpuSeconds(), time.Now()
 	if p.job != nil {
 		err = p.job(ctx, database, f)
@@ -42,17 +44,19 @@ func measureHere(ctx context.Context, out io.Writer, name, database string, rows
 	return json.NewEncoder(out).Encode(s)
 }
 
-// cpuSeconds is what this process has used of all processors.
+// cpuSeconds is what this process has used of all processors, in all its threads: an encoder on
+// many cores has a short wall time and the same work.
 func cpuSeconds() float64 {
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		return 0
+		return 0 // a measurement of 0 shows that there is none
 	}
+	// User and system: writing files is mostly the latter.
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano()).Seconds()
 }
 
-// peakBytes is the most memory this process has had, as the system counts it. The usage that
-// getrusage tells begins with the parent's, so that it is asked only where there is no better.
+// peakBytes is the most memory this process has had, as the system counts it. What getrusage
+// returns begins with the parent's peak, so that it is asked only where there is nothing better.
 func peakBytes() int64 {
 	if f, err := os.Open("/proc/self/status"); err == nil {
 		defer f.Close()
@@ -67,6 +71,7 @@ func peakBytes() int64 {
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
 		return 0
 	}
+	// Bytes on macOS, kilobytes elsewhere.
 	if runtime.GOOS == "darwin" {
 		return u.Maxrss
 	}

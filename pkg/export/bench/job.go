@@ -23,6 +23,7 @@ import (
 // postgresEnv names the server of the whole jobs, as tests have it.
 const postgresEnv = "TESTKIT_POSTGRES_URL"
 
+// columns are those of the table, in the order that scan reads them.
 const columns = "id, created_at, status, description, phone, company, department, position, cents, was_read"
 
 // plainJobs are whole exports, from rows in a database to the finished file: the plain way, which
@@ -35,6 +36,7 @@ var plainJobs = []peer{
 	{name: "export-sqlite", job: exported},
 }
 
+// table is the list as a system's migration would make it, with the index that its pages follow.
 var table = fstest.MapFS{"migrations/20260101000000_bench.sql": {Data: []byte(`-- +goose Up
 CREATE TABLE bench_rows (
 	id {{id}},
@@ -54,6 +56,7 @@ CREATE INDEX bench_rows_newest ON bench_rows (created_at, id);
 DROP TABLE bench_rows;
 `)}}
 
+// benchJobs compares whole exports with the plain way, on PostgreSQL and on SQLite.
 func benchJobs(ctx context.Context, out io.Writer, counts []int, rounds int) error {
 	server := os.Getenv(postgresEnv)
 	if server == "" {
@@ -83,7 +86,7 @@ func benchJobs(ctx context.Context, out io.Writer, counts []int, rounds int) err
 	return nil
 }
 
-// onPostgres runs fn with a database of its own that holds the rows.
+// onPostgres runs fn with a database of its own that holds the rows, and drops it afterwards.
 func onPostgres(ctx context.Context, server string, rows int, fn func(dsn string) error) error {
 	admin, err := pgx.Connect(ctx, server)
 	if err != nil {
@@ -94,6 +97,7 @@ func onPostgres(ctx context.Context, server string, rows int, fn func(dsn string
 	if _, err := admin.Exec(ctx, "CREATE DATABASE "+name); err != nil {
 		return err
 	}
+	// Also after an interrupt, or the databases would pile up on the server.
 	defer admin.Exec(context.WithoutCancel(ctx), "DROP DATABASE "+name)
 	u, err := url.Parse(server)
 	if err != nil {
@@ -107,6 +111,8 @@ func onPostgres(ctx context.Context, server string, rows int, fn func(dsn string
 	if err != nil {
 		return err
 	}
+	// As autovacuum would have done by the time of an export: index-only scans need it, and without
+	// statistics the plans of the first round differ from those of the last.
 	_, err = own.Exec(ctx, "VACUUM ANALYZE bench_rows")
 	if e := own.Close(ctx); err == nil {
 		err = e
@@ -117,7 +123,8 @@ func onPostgres(ctx context.Context, server string, rows int, fn func(dsn string
 	return fn(u.String())
 }
 
-// fillTable makes the table and its rows.
+// fillTable makes the table and its rows, through the package that programs use: it knows the types
+// of each engine.
 func fillTable(ctx context.Context, dsn string, rows int) error {
 	db, err := database.Open(ctx, dsn, database.Options{})
 	if err != nil {
@@ -127,6 +134,7 @@ func fillTable(ctx context.Context, dsn string, rows int) error {
 	if err := database.Migrate(ctx, db, table); err != nil {
 		return err
 	}
+	// Statements below the engines' limit of placeholders, transactions of some seconds.
 	const inOne, inWrite = 500, 20_000
 	for from := 0; from < rows; from += inWrite {
 		err := db.Write(ctx, func(ctx context.Context, tx *database.Tx) error {
@@ -144,6 +152,8 @@ func fillTable(ctx context.Context, dsn string, rows int) error {
 	return nil
 }
 
+// insert writes rows in one statement. The id is left out: the engine numbers them in the same
+// order.
 func insert(ctx context.Context, tx *database.Tx, from, until int) error {
 	var v row
 	args := make([]any, 0, 9*(until-from))
@@ -156,7 +166,8 @@ func insert(ctx context.Context, tx *database.Tx, from, until int) error {
 	return err
 }
 
-// scan reads a row of a query for columns.
+// scan reads a row of a query for columns, for our way and for the plain one: both pay the same for
+// it.
 func (v *row) scan(s database.Scanner) error {
 	var micros int64
 	err := s.Scan(&v.ID, &micros, &v.Status, &v.Description, &v.Phone, &v.Company, &v.Department, &v.Position, &v.Cents, &v.Read)
@@ -164,14 +175,14 @@ func (v *row) scan(s database.Scanner) error {
 	return err
 }
 
-// cursor is the rows of a query, whoever's driver reads them.
+// cursor is the rows of a query, from database/sql or from pgx.
 type cursor interface {
 	database.Scanner
 	Next() bool
 	Err() error
 }
 
-// eachOf calls fn with every row, which is reused.
+// eachOf calls fn with every row, which is reused. The caller closes the query.
 func eachOf(rows cursor, fn func(v *row) error) error {
 	var v row
 	for rows.Next() {
@@ -185,8 +196,10 @@ func eachOf(rows cursor, fn func(v *row) error) error {
 	return rows.Err()
 }
 
+// plainQuery reads everything at once, as a program without keyset pages would.
 const plainQuery = "SELECT " + columns + " FROM bench_rows ORDER BY created_at DESC, id DESC"
 
+// plainPostgres uses pgx itself and not database/sql: the peer gets the quickest driver there is.
 func plainPostgres(ctx context.Context, dsn string, out io.Writer) error {
 	conn, err := pgx.Connect(ctx, dsn)
 	if err != nil {
@@ -203,6 +216,7 @@ func plainPostgres(ctx context.Context, dsn string, out io.Writer) error {
 	})
 }
 
+// plainSQLite uses the driver that we use, through database/sql, which it has no way around.
 func plainSQLite(ctx context.Context, dsn string, out io.Writer) error {
 	db, err := sql.Open("sqlite", strings.TrimPrefix(dsn, "sqlite:"))
 	if err != nil {
@@ -219,7 +233,8 @@ func plainSQLite(ctx context.Context, dsn string, out io.Writer) error {
 	})
 }
 
-// exported is our way: a dataset in a snapshot, counted and read in pages.
+// exported is our way: a dataset in a snapshot, counted and read in pages. It is what a worker does
+// for a job, but for the job's row, its events and the upload.
 func exported(ctx context.Context, dsn string, out io.Writer) error {
 	db, err := database.Open(ctx, dsn, database.Options{})
 	if err != nil {
@@ -246,6 +261,7 @@ func exported(ctx context.Context, dsn string, out io.Writer) error {
 		}
 		return nil
 	})
+	// Outside the transaction, which should not stay open while the file is finished.
 	if w != nil {
 		defer w.Abort()
 	}
@@ -256,6 +272,7 @@ func exported(ctx context.Context, dsn string, out io.Writer) error {
 	return err
 }
 
+// noFilter is the filter of a list that has none.
 type noFilter struct{}
 
 // list is the rows as a system declares them.
@@ -269,6 +286,8 @@ func list() dataset.Dataset {
 			return database.One(ctx, tx, database.Scalar[int64], "SELECT COUNT(*) FROM bench_rows")
 		},
 		Page: func(ctx context.Context, tx *database.Tx, _ dataset.Query[noFilter], last *row, limit int, into []row) ([]row, error) {
+			// The condition on created_at alone lets every engine seek in the index; a row value
+			// comparison is not used so by all.
 			where, args := "", []any{}
 			if last != nil {
 				at := database.Micros(last.At)

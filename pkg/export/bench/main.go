@@ -14,6 +14,7 @@ import (
 	"time"
 )
 
+// main runs the program; an interrupt ends its children too.
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -23,6 +24,7 @@ func main() {
 	}
 }
 
+// run reads the flags and measures what they ask for.
 func run(ctx context.Context, args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	rows := flags.String("rows", "200000,1000000", "numbers of rows, comma-separated")
@@ -45,6 +47,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if *rounds < 1 {
 		return fmt.Errorf("-rounds: want 1 or more, got %d", *rounds)
 	}
+	// A child of this program: it measures itself and prints a sample as JSON.
 	if *one != "" {
 		return measureHere(ctx, out, *one, *source, counts[0])
 	}
@@ -54,7 +57,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	return benchWriters(ctx, out, counts, *rounds, *only)
 }
 
-// sample is what one process measured of one file.
+// sample is what one process measured of one file. Programs in other languages print it as JSON.
 type sample struct {
 	CPU  float64 // seconds, of all threads
 	Wall float64 // seconds, to the finished file
@@ -62,7 +65,8 @@ type sample struct {
 	Size int64   // bytes of the file
 }
 
-// measure runs one writer in a process of its own.
+// measure runs one writer in a process of its own: the peak of a process only grows, and garbage of
+// one writer would be another's work.
 func measure(ctx context.Context, w peer, source string, rows int) (sample, error) {
 	var s sample
 	command := w.command(source, rows)
@@ -76,12 +80,15 @@ func measure(ctx context.Context, w peer, source string, rows int) (sample, erro
 	if err := json.Unmarshal(out, &s); err != nil {
 		return s, fmt.Errorf("%s: %w", w.name, err)
 	}
+	// Programs in other languages do not measure their time: theirs includes their start, some
+	// hundredths of a second.
 	if s.Wall == 0 {
 		s.Wall = time.Since(start).Seconds()
 	}
 	return s, nil
 }
 
+// self is this program, for its children. Under `go run` it is a file that is gone afterwards.
 func self() string {
 	path, err := os.Executable()
 	if err != nil {

@@ -8,7 +8,8 @@ import (
 	"exporthub/pkg/dataset"
 )
 
-// row is a row of the list that is written: ten columns of the kinds such lists have.
+// row is a row of the list that is written: ten columns of the kinds such lists have, some with few
+// different values and some that never repeat.
 type row struct {
 	ID          int64
 	At          time.Time
@@ -35,7 +36,8 @@ var (
 	reasons     = []string{"请尽快回复", "时间待定", "随行三人", "需要开具发票", "首次参展", "由同事代为登记", "资料已寄出"}
 )
 
-// random is a small generator that gives every process the same rows.
+// random is a small generator (xorshift64) that gives every process the same rows. The C program in
+// peers/ holds it too.
 type random uint64
 
 func (r *random) next(n int) int {
@@ -45,12 +47,16 @@ func (r *random) next(n int) int {
 	return int(uint64(*r) >> 33 % uint64(n))
 }
 
+// pick chooses one of several texts.
 func pick(r *random, from []string) string { return from[r.next(len(from))] }
 
 var began = time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// fill makes the row of that number, from 0 on.
+// fill makes the row of that number, from 0 on. It allocates the texts only: the source must not
+// cost more than the writers.
 func (v *row) fill(i int) {
+	// Seeded by the number, so that any row can be made without those before it. Neighbouring seeds
+	// give alike first values, which are thrown away.
 	r := random(uint64(i)*0x9E3779B97F4A7C15 + 0xD1B54A32D192ED03)
 	for range 3 {
 		r.next(2)
@@ -72,8 +78,10 @@ func (v *row) fill(i int) {
 	v.Read = r.next(2) == 1
 }
 
+// titles are the columns, named as an export names them.
 var titles = []string{"ID", "时间", "状态", "说明", "手机号", "公司", "部门", "职位", "金额", "已读"}
 
+// sheet is the rows' sheet, with a column of every kind that lists have.
 func sheet() dataset.Sheet {
 	s := dataset.Sheet{Name: "数据", Location: time.FixedZone("CST", 8*60*60)}
 	types := []dataset.Type{
@@ -87,9 +95,16 @@ func sheet() dataset.Sheet {
 	return s
 }
 
+// values fills a row's cells, in the order of titles. into is reused.
 func (v *row) values(into []dataset.Value) {
-	into[0], into[1], into[2] = dataset.Number(v.ID), dataset.Instant(v.At), dataset.String(v.Status)
-	into[3], into[4], into[5] = dataset.String(v.Description), dataset.String(v.Phone), dataset.String(v.Company)
-	into[6], into[7] = dataset.String(v.Department), dataset.String(v.Position)
-	into[8], into[9] = dataset.Number(v.Cents), dataset.Truth(v.Read)
+	into[0] = dataset.Number(v.ID)
+	into[1] = dataset.Instant(v.At)
+	into[2] = dataset.String(v.Status)
+	into[3] = dataset.String(v.Description)
+	into[4] = dataset.String(v.Phone)
+	into[5] = dataset.String(v.Company)
+	into[6] = dataset.String(v.Department)
+	into[7] = dataset.String(v.Position)
+	into[8] = dataset.Number(v.Cents)
+	into[9] = dataset.Truth(v.Read)
 }

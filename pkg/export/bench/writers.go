@@ -14,7 +14,7 @@ import (
 	"exporthub/pkg/export/xlsx"
 )
 
-// each calls fn with every row, which is reused.
+// each calls fn with every generated row, which is reused, until fn fails.
 func each(rows int, fn func(v *row) error) error {
 	var v row
 	for i := range rows {
@@ -26,24 +26,26 @@ func each(rows int, fn func(v *row) error) error {
 	return nil
 }
 
-// source is rows to be written: generated ones, or a database's.
+// source is rows to be written: generated ones, or a database's. It calls fn once a row, in order.
 type source func(fn func(v *row) error) error
 
 func generated(rows int) source {
 	return func(fn func(v *row) error) error { return each(rows, fn) }
 }
 
-// nowhere reads the rows only: what of each measurement is not the writer's.
+// nowhere reads the rows only. It shows how much of each measurement is not the writer's.
 func nowhere(_ io.Writer, from source) error {
 	return from(func(*row) error { return nil })
 }
 
+// ours is this program's writer, called as the export engine calls it.
 func ours(o xlsx.Options) func(w io.Writer, from source) error {
 	return func(w io.Writer, from source) error { return writeDataset(xlsx.Format(o), w, from) }
 }
 
 func oursCSV(w io.Writer, from source) error { return writeDataset(csv.Formats()[0], w, from) }
 
+// writeDataset writes rows with a Format. The slice of values is reused, as the engine does it.
 func writeDataset(f dataset.Format, out io.Writer, from source) error {
 	w, err := f.New(out, sheet())
 	if err != nil {
@@ -86,13 +88,15 @@ func streamWriter(level int) func(w io.Writer, from source) error {
 	}
 }
 
-// leveled is a ZIP writer of another deflate level than the default.
+// leveled is a ZIP writer of another deflate level than the default: what excelize costs when its
+// archive is compressed as quickly as ours.
 func leveled(w io.Writer, level int) *zip.Writer {
 	z := zip.NewWriter(w)
 	z.RegisterCompressor(zip.Deflate, func(w io.Writer) (io.WriteCloser, error) { return flate.NewWriter(w, level) })
 	return z
 }
 
+// book is a workbook of excelize being written.
 type book struct {
 	file                *excelize.File
 	stream              *excelize.StreamWriter
@@ -101,6 +105,7 @@ type book struct {
 	cells               []any
 }
 
+// addStyles makes the styles that our own workbooks have, so that both files look alike.
 func (b *book) addStyles() (err error) {
 	if b.header, err = b.file.NewStyle(&excelize.Style{Font: &excelize.Font{Bold: true}}); err != nil {
 		return err
@@ -113,8 +118,10 @@ func (b *book) addStyles() (err error) {
 	return err
 }
 
+// sheetRows is Excel's limit; excelize refuses the row behind it.
 const sheetRows = 1 << 20
 
+// nextSheet begins a sheet with its header. The stream before it has to be flushed first.
 func (b *book) nextSheet() (err error) {
 	if b.stream != nil {
 		if err := b.stream.Flush(); err != nil {
@@ -140,6 +147,8 @@ func (b *book) nextSheet() (err error) {
 	return b.stream.SetRow("A1", head)
 }
 
+// add writes a row in the way that excelize's documentation recommends for many: values without a
+// style as they are, styled ones as Cell.
 func (b *book) add(v *row) error {
 	if b.stream == nil || b.rows == sheetRows {
 		if err := b.nextSheet(); err != nil {

@@ -11,13 +11,15 @@ import (
 // mark is what tells a spreadsheet that the file is UTF-8.
 const mark = "\xEF\xBB\xBF"
 
-// lines writes CSV for people or for programs.
+// lines writes CSV for people or for programs. What differs between the two is decided once for
+// each column, so that a cell only looks at its column.
 type lines struct {
 	columns  []column
 	location *time.Location
 	raw      bool
 }
 
+// column is a column compiled for writing.
 type column struct {
 	kind    dataset.Type
 	title   string
@@ -33,11 +35,15 @@ func newLines(s dataset.Sheet, raw bool) *lines {
 	l := &lines{location: s.Location, raw: raw, columns: make([]column, len(s.Columns))}
 	for i, c := range s.Columns {
 		col := column{kind: c.Type, title: c.Title, layout: time.DateTime, yes: "是", no: "否", labels: c.Labels}
+		// A label may be empty on purpose: then the cell is.
 		if c.Labels != nil {
 			col.yes, col.no = c.Labels["1"], c.Labels["0"]
 		}
 		if raw {
-			col.title, col.layout, col.yes, col.no, col.labels = c.Key, rfc3339, "true", "false", nil
+			// Programs get what the database has: keys, codes and instants.
+			col.title, col.layout = c.Key, rfc3339
+			col.yes, col.no = "true", "false"
+			col.labels = nil
 		}
 		if c.Type == dataset.Date {
 			col.layout = time.DateOnly
@@ -51,6 +57,7 @@ func (l *lines) header(dst []byte) []byte {
 	if !l.raw {
 		dst = append(dst, mark...)
 	}
+	// The report counts rows' texts; a title is ours.
 	var uncounted dataset.Report
 	for i, c := range l.columns {
 		if i > 0 {
@@ -94,6 +101,7 @@ func (l *lines) cell(dst []byte, c *column, v dataset.Value, r *dataset.Report) 
 		}
 		return l.text(dst, c.no, r)
 	case dataset.Code:
+		// An unknown code is shown as it is: a label that is missing must not lose a value.
 		if label, known := c.labels[v.Str]; known {
 			return l.text(dst, label, r)
 		}
@@ -111,6 +119,7 @@ func (l *lines) text(dst []byte, s string, r *dataset.Report) []byte {
 	if quoted {
 		dst = append(dst, '"')
 	}
+	// Inside the quotes: a reader takes the quotes away before it looks for a formula.
 	if !l.raw && isFormula(s[0]) {
 		dst = append(dst, '\'')
 	}
@@ -141,6 +150,7 @@ func (l *lines) text(dst []byte, s string, r *dataset.Report) []byte {
 	return dst
 }
 
+// needsQuotes reports whether a field has to stand in quotes (RFC 4180, section 2, rules 6 and 7).
 func needsQuotes(s string) bool {
 	for i := range len(s) {
 		switch s[i] {
@@ -151,6 +161,8 @@ func needsQuotes(s string) bool {
 	return false
 }
 
+// isFormula reports whether a spreadsheet may run a text that begins with this byte. The list is
+// OWASP's (https://owasp.org/www-community/attacks/CSV_Injection).
 func isFormula(first byte) bool {
 	switch first {
 	case '=', '+', '-', '@', '\t', '\r':

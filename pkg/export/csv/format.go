@@ -17,6 +17,8 @@ func Formats() []dataset.Format {
 	}
 }
 
+// format makes a Format of an encoder. The three share everything else: the buffer, errors and
+// limits.
 func format(name, extension, contentType string, prepare func(dataset.Sheet) encoder) dataset.Format {
 	return dataset.Format{
 		Name:        name,
@@ -31,7 +33,8 @@ func format(name, extension, contentType string, prepare func(dataset.Sheet) enc
 				w:       w,
 				encoder: e,
 				columns: len(s.Columns),
-				buf:     e.header(make([]byte, 0, flushBytes+4<<10)),
+				// Some room beyond flushBytes, since a row is whole before it is flushed.
+				buf: e.header(make([]byte, 0, flushBytes+4<<10)),
 			}, nil
 		},
 	}
@@ -47,6 +50,8 @@ func check(s *dataset.Sheet) error {
 		if c.Type > dataset.URL {
 			return errs.Newf(errs.Invalid, "列 %s 的类型未知", c.Key)
 		}
+		// Two columns of one key would be one in a JSON object, and which of them is the reader's
+		// choice.
 		if c.Key == "" || keys[c.Key] {
 			return errs.Newf(errs.Invalid, "列名 %q 为空或重复", c.Key)
 		}
@@ -79,6 +84,7 @@ func appendTime(dst []byte, v dataset.Value, in *time.Location, layout string, r
 			local = local.UTC()
 		}
 	}
+	// RFC 3339 and the other layouts have four digits; AppendFormat would write five.
 	if year := local.Year(); year < 0 || year > 9999 {
 		r.OutOfSpan++
 		return dst, false

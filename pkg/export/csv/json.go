@@ -11,12 +11,14 @@ import (
 // maxNumber is the greatest integer that every JSON reader keeps.
 const maxNumber = 1 << 53
 
-// objects writes a JSON object a line.
+// objects writes a JSON object a line (https://jsonlines.org). It does not use encoding/json, which
+// would box every value of a row.
 type objects struct {
 	columns  []member
 	location *time.Location
 }
 
+// member is a column: its name stands ready with everything around it.
 type member struct {
 	kind   dataset.Type
 	name   string // {"key": or ,"key":
@@ -26,6 +28,8 @@ type member struct {
 func newJSON(s dataset.Sheet) encoder {
 	o := &objects{location: s.Location, columns: make([]member, len(s.Columns))}
 	for i, c := range s.Columns {
+		// The brace or comma before the name is part of it, so that a row has no case for its
+		// first.
 		name, _ := appendJSONString([]byte{"{,"[min(i, 1)]}, c.Key)
 		o.columns[i] = member{kind: c.Type, name: string(name) + ":", layout: rfc3339}
 		if c.Type == dataset.Date {
@@ -51,11 +55,12 @@ func (o *objects) value(dst []byte, m *member, v dataset.Value, r *dataset.Repor
 	}
 	switch m.kind {
 	case dataset.Int:
+		// JavaScript reads numbers as float64 and would round an id in silence.
 		if v.Num < -maxNumber || v.Num > maxNumber {
 			return append(strconv.AppendInt(append(dst, '"'), v.Num, 10), '"')
 		}
 		return strconv.AppendInt(dst, v.Num, 10)
-	case dataset.Money:
+	case dataset.Money: // a string: a reader that takes 0.10 for a float can't add it up
 		return append(dataset.AppendCents(append(dst, '"'), v.Num), '"')
 	case dataset.DateTime, dataset.Date:
 		dst, known := appendTime(append(dst, '"'), v, o.location, m.layout, r)
@@ -73,7 +78,8 @@ func (o *objects) value(dst []byte, m *member, v dataset.Value, r *dataset.Repor
 	return dst
 }
 
-// appendJSONString appends s as a JSON string and tells whether it had invalid bytes.
+// appendJSONString appends s as a JSON string and reports whether it had invalid bytes. Only what
+// JSON demands is escaped: the file is UTF-8, and not for a page's source.
 func appendJSONString(dst []byte, s string) (_ []byte, replaced bool) {
 	const hex = "0123456789abcdef"
 	dst = append(dst, '"')

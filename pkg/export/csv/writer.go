@@ -16,7 +16,8 @@ var (
 	errAborted = errors.New("csv: the file was given up")
 )
 
-// writer is a file being written.
+// writer is a file being written. It gathers flushBytes before it writes: each write may be a
+// system call and a piece of an upload.
 type writer struct {
 	w       io.Writer
 	encoder encoder
@@ -38,14 +39,17 @@ func (x *writer) Write(row []dataset.Value) error {
 	}
 	x.buf = x.encoder.row(x.buf, row, &x.report)
 	x.report.Rows++
+	// After the row, never inside one: what a broken file holds ends with a whole line.
 	if len(x.buf) >= flushBytes {
 		x.flush()
 	}
 	return x.err
 }
 
+// flush writes what is gathered and keeps the buffer for what comes.
 func (x *writer) flush() {
 	n, err := x.w.Write(x.buf)
+	// An io.Writer must not do this; one that does would leave a gap that nothing reports.
 	if err == nil && n < len(x.buf) {
 		err = io.ErrShortWrite
 	}

@@ -18,7 +18,8 @@ const (
 	batchText  = 512 << 10
 )
 
-// batch is a run of rows on its way into the file. One goroutine has it at a time.
+// batch is a run of rows on its way into the file. One goroutine has it at a time: the caller fills
+// it, a goroutine of the pipeline encodes and writes it and puts it back.
 type batch struct {
 	// What the caller puts in.
 	name  string // begins this entry, when not empty
@@ -47,15 +48,24 @@ type batch struct {
 // reset makes a used batch as good as new.
 func (b *batch) reset() {
 	clear(b.cells) // lets go of the texts
-	b.name, b.head, b.tail, b.last = "", nil, nil, false
-	b.cells, b.text, b.rows, b.first = b.cells[:0], 0, 0, 0
+	b.name = ""
+	b.head = nil
+	b.cells = b.cells[:0]
+	b.text = 0
+	b.rows = 0
+	b.first = 0
+	b.tail = nil
+	b.last = false
 	b.packed = nil
-	b.crc, b.size, b.report = 0, 0, dataset.Report{}
+	b.crc = 0
+	b.size = 0
+	b.report = dataset.Report{}
 	if cap(b.own.xml) > 8*batchText { // very long rows made it so
 		b.own.xml, b.own.out = nil, nil
 	}
 }
 
+// isFull counts cells as well as text: cells of numbers hold no text, and texts may be 32 KB each.
 func (b *batch) isFull() bool { return len(b.cells) >= batchCells || b.text >= batchText }
 
 // encode makes the batch's part of the compressed stream: by our own compressor, or by a general
@@ -65,6 +75,7 @@ func (b *batch) encode(columns []column, level int) error {
 	d := &b.own
 	d.reset(len(columns))
 	d.xml = append(d.xml, b.head...)
+	// What stands before the rows is searched like any text; rows come with hints.
 	if level == 0 {
 		d.text(len(d.xml))
 	}
@@ -98,7 +109,7 @@ func (b *batch) encodeSafely(columns []column, level int) (err error) {
 	return b.encode(columns, level)
 }
 
-// appendRow appends a row of data, and tells in places where its cells are.
+// appendRow appends a row of data, and records in places where its cells are.
 func (b *batch) appendRow(columns []column, cells []cell, row int) {
 	var scratch [8]byte
 	digits := strconv.AppendInt(scratch[:0], int64(row), 10) // at most 7
@@ -111,7 +122,7 @@ func (b *batch) appendRow(columns []column, cells []cell, row int) {
 		c := &columns[i]
 		start := len(dst)
 		dst = c.append(dst, digits, &cells[i], &b.zone, &b.report)
-		if len(dst) == start {
+		if len(dst) == start { // an empty cell takes no place in the file
 			continue
 		}
 		p := place{column: i + 1, digits: start + len(c.ref) + len(digits), value: len(dst) - len("</v></c>")}
@@ -126,7 +137,8 @@ func (b *batch) appendRow(columns []column, cells []cell, row int) {
 	b.own.xml = append(dst, "</row>"...)
 }
 
-// compressRow makes tokens of the row that was appended last.
+// compressRow makes tokens of the row that was appended last. The end of the row before belongs to
+// this row's first cell: there it is matched together with the beginning of the row.
 func (b *batch) compressRow(start int) {
 	joint := max(start-b.own.behind, 0)
 	before := 0
@@ -145,6 +157,8 @@ type generalDeflater struct {
 	flate *flate.Writer
 }
 
+// pack compresses in one piece. Flush ends it on a byte, so that the next piece can follow (RFC
+// 1951, section 3.2.4).
 func (g *generalDeflater) pack(xml []byte, level int, last bool) ([]byte, error) {
 	g.out.Reset()
 	if g.flate == nil {

@@ -25,6 +25,7 @@ type styles struct {
 	header, text, integer, money, dateTime, date, label, note int
 }
 
+// of is the style of a column's cells.
 func (s styles) of(t dataset.Type) int {
 	switch t {
 	case dataset.Int:
@@ -46,7 +47,7 @@ type part struct {
 	data bytes.Buffer
 }
 
-// capture is an excelize.ZipWriter that keeps the parts: a workbook without rows is a few
+// capture is an excelize.ZipWriter that keeps the parts in memory: a workbook without rows is a few
 // kilobytes.
 type capture struct{ parts []*part }
 
@@ -259,6 +260,8 @@ func addStyles(f *excelize.File, h dataset.HeaderStyle) (s styles, err error) {
 const bareProperties = `<cp:coreProperties xmlns:cp="http://schemas.openxmlformats.org/package/2006/metadata/core-properties" ` +
 	`xmlns:dc="http://purl.org/dc/elements/1.1/"></cp:coreProperties>`
 
+// addProperties names the program and the title, and no time: the same rows have to give the same
+// bytes.
 func addProperties(f *excelize.File, title string) error {
 	f.Pkg.Store("docProps/core.xml", []byte(bareProperties))
 	if err := f.SetDocProps(&excelize.DocProperties{Title: title, Creator: program, LastModifiedBy: program}); err != nil {
@@ -286,7 +289,7 @@ func uniqueName(base string, n int, taken []string) string {
 	}
 }
 
-// shorten cuts s to at most so many UTF-16 units, between characters.
+// shorten cuts s to at most so many UTF-16 units, between characters, since Excel counts units.
 func shorten(s string, units int) string {
 	for i, r := range s {
 		if units -= utf16.RuneLen(r); units < 0 {

@@ -43,7 +43,8 @@ type label struct {
 	known bool // id is right
 }
 
-// compile makes the columns of a sheet ready for writing.
+// compile makes the columns of a sheet ready for writing: everything of a cell that its value does
+// not decide is put together once.
 func compile(s dataset.Sheet, st styles) []column {
 	all := make([]column, len(s.Columns))
 	for i, c := range s.Columns {
@@ -73,7 +74,7 @@ func compile(s dataset.Sheet, st styles) []column {
 	return all
 }
 
-// columnName is the letters of a column, counted from 0.
+// columnName is the letters of a column, counted from 0: A to Z, AA to ZZ, and on to XFD.
 func columnName(i int) string {
 	if i < 26 {
 		return string(rune('A' + i))
@@ -81,7 +82,8 @@ func columnName(i int) string {
 	return columnName(i/26-1) + string(rune('A'+i%26))
 }
 
-// cell is a value ready to be encoded by any goroutine.
+// cell is a value ready to be encoded by any goroutine. It holds no pointer but its text, which
+// keeps the collector's work small: there are thousands in a batch.
 type cell struct {
 	str string
 	num int64
@@ -129,12 +131,14 @@ func (c *column) take(v *dataset.Value, t *sharedStrings, r *dataset.Report) cel
 		return cell{}
 	}
 	if s, found := t.find(&c.sharing, v.Str); found {
-		tally(r, s.verdict)
+		tally(r, s.repair)
 		return cell{num: int64(s.id), op: opShared}
 	}
 	return cell{str: v.Str, op: opText}
 }
 
+// take is a label's cell. Its number is looked up once and kept, since a label stands in every
+// other row.
 func (l *label) take(t *sharedStrings, r *dataset.Report) cell {
 	switch {
 	case l.text == "":
@@ -146,7 +150,7 @@ func (l *label) take(t *sharedStrings, r *dataset.Report) cell {
 			return cell{str: l.text, op: opText}
 		}
 	}
-	tally(r, l.id.verdict)
+	tally(r, l.id.repair)
 	return cell{num: int64(l.id.id), op: opShared}
 }
 
@@ -173,6 +177,7 @@ func (c *column) append(dst, digits []byte, v *cell, z *zone, r *dataset.Report)
 	return dst
 }
 
+// openNumber begins a number cell, or a text cell where Excel would round the number.
 func (c *column) openNumber(dst, digits []byte, exact bool) []byte {
 	dst = append(append(dst, c.ref...), digits...)
 	if exact {
@@ -190,7 +195,7 @@ func closeNumber(dst []byte, exact bool) []byte {
 
 func isExact(n int64) bool { return -maxExact <= n && n <= maxExact }
 
-// zone tells local times. It remembers the span in which its last answer holds: looking that up
+// zone computes local times. It remembers the span in which its last answer holds: looking that up
 // costs more than all else of a time's cell. It is for one goroutine.
 type zone struct {
 	location    *time.Location
@@ -215,13 +220,16 @@ func (z *zone) local(unix int64) int64 {
 	return unix + z.offset
 }
 
+// appendTime appends a date cell: days since 1899-12-30, with the part of a day behind the point.
 func (c *column) appendTime(dst, digits []byte, v *cell, z *zone, r *dataset.Report) []byte {
 	seconds := z.local(floorDiv(v.num, 1_000_000))
 	day := floorDiv(seconds, daySeconds)
 	switch {
+	// Excel knows no year after 9999, and no text would sort with the dates: empty.
 	case day > lastDay:
 		r.OutOfSpan++
 		return dst
+	// Excel takes 1900 for a leap year, so every day before March has the wrong number there.
 	case day < firstDay:
 		r.OutOfSpan++
 		dst = append(append(append(dst, c.ref...), digits...), c.text...)
@@ -242,7 +250,7 @@ func (c *column) appendTime(dst, digits []byte, v *cell, z *zone, r *dataset.Rep
 // appendDayFraction appends the part of a day that so many seconds are, to 12 places: more than a
 // float64 keeps beside the day, so that every reader rounds to the same second.
 func appendDayFraction(dst []byte, seconds int64) []byte {
-	if seconds == 0 {
+	if seconds == 0 { // midnight is a whole number
 		return dst
 	}
 	const places = 1_000_000_000_000
@@ -257,6 +265,7 @@ func appendDayFraction(dst []byte, seconds int64) []byte {
 	return dst[:end]
 }
 
+// floorDiv rounds down, also for times before 1970.
 func floorDiv(a, b int64) int64 {
 	q := a / b
 	if a%b < 0 {

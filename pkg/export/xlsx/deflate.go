@@ -18,9 +18,9 @@ const (
 	blockBytes  = 1 << 19
 )
 
-// deflater compresses rows. Where a general compressor has to search for what repeats, this one is
-// told: a row repeats the one before but for its values, a shared string its last use, a row's
-// number the cell before. What it is told are places to look at only; a match is what was compared
+// deflater compresses rows. Where a general compressor has to search for what repeats, this one
+// gets hints: a row repeats the one before but for its values, a shared string its last use, a
+// row's number the cell before. Hints are places to compare with only; a match is what was compared
 // and found equal, so that a wrong hint costs space and never correctness.
 type deflater struct {
 	bitWriter
@@ -40,7 +40,8 @@ type deflater struct {
 	texts  [1 << textBits]int32 // by four bytes
 }
 
-// cellHint is where a column's last cell stood.
+// cellHint is where a column's last cell stood. Two places, since what stands before the row's
+// number and what stands behind it repeat, while the number itself never does.
 type cellHint struct {
 	joint  int32 // behind the value before it
 	digits int32 // behind its row number
@@ -49,8 +50,13 @@ type cellHint struct {
 const matchFlag = 1 << 31
 
 func (d *deflater) reset(columns int) {
-	d.out, d.acc, d.have = d.out[:0], 0, 0
-	d.xml, d.at, d.begun, d.behind = d.xml[:0], 0, 0, 0
+	d.out = d.out[:0]
+	d.acc = 0
+	d.have = 0
+	d.xml = d.xml[:0]
+	d.at = 0
+	d.begun = 0
+	d.behind = 0
 	d.tokens = d.tokens[:0]
 	clear(d.literals[:])
 	clear(d.distances[:])
@@ -62,50 +68,11 @@ func (d *deflater) reset(columns int) {
 	clear(d.cells)
 }
 
-// codeOfLength and codeOfDistance hold symbol, number of extra bits and least value of lengths less
-// 3 and of distances less 1; distances from 256 on are looked up by their high bits.
-var (
-	codeOfLength   [256]symbol
-	codeOfDistance [512]symbol
-)
-
-type symbol struct {
-	symbol uint16
-	extra  uint8
-	least  uint16
-}
-
-func init() {
-	// Lengths: four symbols for each number of extra bits from 1 on; the longest has a symbol of
-	// its own.
-	for i := range 255 {
-		extra := max(bits.Len(uint(i))-3, 0)
-		group := i >> extra
-		codeOfLength[i] = symbol{uint16(257 + 4*extra + group), uint8(extra), uint16(group << extra)}
-	}
-	codeOfLength[255] = symbol{285, 0, 255}
-	// Distances: two symbols for each.
-	distance := func(i int) symbol {
-		extra := max(bits.Len(uint(i))-2, 0)
-		group := i >> extra
-		return symbol{uint16(2*extra + group), uint8(extra), uint16(group << extra)}
-	}
-	for i := range 256 {
-		codeOfDistance[i] = distance(i)
-		codeOfDistance[256+i] = distance(i << 7)
-	}
-}
-
-func distanceSymbol(less1 uint32) *symbol {
-	if less1 < 256 {
-		return &codeOfDistance[less1]
-	}
-	return &codeOfDistance[256+less1>>7]
-}
-
-// literal makes the bytes up to there literals.
+// literal makes the bytes up to there literals. One token stands for a run of them: that keeps
+// tokens few, and their bytes are in xml anyway.
 func (d *deflater) literal(until int) {
 	for d.at < until {
+		// In pieces, since no block may hold more.
 		n := min(until-d.at, blockBytes)
 		for _, b := range d.xml[d.at : d.at+n] {
 			d.literals[b]++
@@ -126,13 +93,15 @@ func (d *deflater) match(from, n int) {
 	d.room()
 }
 
+// room ends the block when it is full.
 func (d *deflater) room() {
 	if len(d.tokens) >= blockTokens || d.at-d.begun >= blockBytes {
 		d.block(false)
 	}
 }
 
-// common returns how many bytes at from are those at to; none when from can't be matched.
+// common returns how many bytes at from are those at to; none when from can't be matched: it is no
+// place, not before to, or out of DEFLATE's window.
 func (d *deflater) common(from, to int) int {
 	if from <= 0 || from >= to || to-from > window {
 		return 0
@@ -140,6 +109,7 @@ func (d *deflater) common(from, to int) int {
 	a, b := d.xml[from:], d.xml[to:]
 	most := min(len(b), longestMatch)
 	n := 0
+	// Eight bytes at a time; the first that differ are the lowest bits that are set.
 	for ; n+8 <= most; n += 8 {
 		if x := binary.LittleEndian.Uint64(a[n:]) ^ binary.LittleEndian.Uint64(b[n:]); x != 0 {
 			return n + bits.TrailingZeros64(x)>>3
@@ -183,7 +153,8 @@ func (d *deflater) cell(p place, before int) {
 }
 
 // middle makes tokens of what is left of the row number, and of what stands between it and the
-// value.
+// value. Of two places to match it takes the one that reaches farther: the column's last cell, or
+// the last cell with the same shared string, which also has the value alike.
 func (d *deflater) middle(hint *cellHint, p place, before int) {
 	start := max(d.at, p.digits)
 	skip := start - p.digits
@@ -231,7 +202,9 @@ func (d *deflater) textHint(i int) *int32 {
 	return &d.texts[binary.LittleEndian.Uint32(d.xml[i:])*0x9E3779B1>>(32-textBits)]
 }
 
-// text makes tokens up to there, searching for what repeats.
+// text makes tokens up to there, searching for what repeats. It looks at one place for each four
+// bytes, the latest. A wider search, as general compressors have, would make the file smaller and
+// this, the larger part of the time, longer.
 func (d *deflater) text(until int) {
 	end := min(until, len(d.xml)-textBytes+1)
 	for i := d.at; i < end; {
@@ -250,6 +223,7 @@ func (d *deflater) text(until int) {
 		}
 		d.literal(i)
 		d.match(from, n)
+		// What was matched can be matched again, so its characters are noted too.
 		for i += step; i < min(d.at, end); i += max(int(steps[d.xml[i]]), 1) {
 			if steps[d.xml[i]] > 0 {
 				*d.textHint(i) = int32(i)
@@ -279,88 +253,3 @@ var steps = func() (t [256]uint8) {
 	}
 	return t
 }()
-
-// finish makes the stream end on a byte: for good, or so that another part can follow.
-func (d *deflater) finish(last bool) {
-	d.text(len(d.xml))
-	if last || len(d.tokens) > 0 {
-		d.block(last)
-	}
-	if !last { // an empty stored block (section 3.2.4)
-		d.put(0, 3)
-	}
-	d.align()
-	if !last {
-		d.out = append(d.out, 0, 0, 0xFF, 0xFF)
-	}
-}
-
-// block writes the tokens as a block.
-func (d *deflater) block(last bool) {
-	d.literals[endOfBlock]++
-	var literals [literalSymbols]code
-	var distances [distanceSymbols]code
-	usedLiterals := makeCodes(literals[:], d.literals[:], maxBits)
-	usedDistances := makeCodes(distances[:], d.distances[:], maxBits)
-	if usedDistances == 0 { // some readers want one
-		usedDistances, distances[0] = 1, code{n: 1}
-	}
-	d.putHeader(literals[:usedLiterals], distances[:usedDistances], last)
-	d.putTokens(&literals, &distances)
-	d.put(uint64(literals[endOfBlock].bits), uint(literals[endOfBlock].n))
-	d.settle()
-	d.tokens, d.begun = d.tokens[:0], d.at
-	clear(d.literals[:])
-	clear(d.distances[:])
-}
-
-// putTokens writes what the tokens stand for. Its variables are copies: this is where the time
-// goes.
-func (d *deflater) putTokens(literals *[literalSymbols]code, distances *[distanceSymbols]code) {
-	type wide struct{ bits, n uint32 }
-	var bytes, lengths [256]wide // lengths with their extra bits
-	for i := range lengths {
-		bytes[i] = wide{uint32(literals[i].bits), uint32(literals[i].n)}
-		s := codeOfLength[i]
-		c := literals[s.symbol]
-		lengths[i] = wide{uint32(c.bits) | uint32(i-int(s.least))<<c.n, uint32(c.n + s.extra)}
-	}
-	out, acc, have := d.out, d.acc, uint32(d.have)
-	at := d.begun
-	for _, t := range d.tokens {
-		if t&matchFlag == 0 {
-			for _, b := range d.xml[at : at+int(t)] {
-				c := bytes[b]
-				acc |= uint64(c.bits) << have
-				if have += c.n; have >= 48 {
-					out = append(out, byte(acc), byte(acc>>8), byte(acc>>16), byte(acc>>24), byte(acc>>32), byte(acc>>40))
-					acc, have = acc>>48, have-48
-				}
-			}
-			at += int(t)
-			continue
-		}
-		if have >= 16 { // room for the 48 bits of a match
-			out = binary.LittleEndian.AppendUint64(out, acc)
-			whole := have >> 3
-			out = out[:len(out)-8+int(whole)]
-			acc, have = acc>>(whole*8), have&7
-		}
-		length := t >> 16 & 0xFF
-		at += int(length) + leastMatch
-		c := lengths[length]
-		less1 := t & (window - 1)
-		s := distanceSymbol(less1)
-		far := distances[s.symbol]
-		acc |= uint64(c.bits) << have
-		have += c.n
-		acc |= (uint64(far.bits) | uint64(less1-uint32(s.least))<<far.n) << have
-		have += uint32(far.n + s.extra)
-		if have >= 48 {
-			out = append(out, byte(acc), byte(acc>>8), byte(acc>>16), byte(acc>>24), byte(acc>>32), byte(acc>>40))
-			acc, have = acc>>48, have-48
-		}
-	}
-	d.out, d.acc, d.have = out, acc, uint(have)
-	d.settle()
-}

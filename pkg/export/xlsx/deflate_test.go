@@ -90,8 +90,8 @@ func TestWrongHintsCostSpaceOnly(t *testing.T) {
 			d.xml = append(d.xml, strings.Repeat(rapid.StringN(0, 20, -1).Draw(t, "text"), rapid.IntRange(1, 50).Draw(t, "times"))...)
 			d.xml = append(d.xml, "</row>"...)
 			for c := range 4 {
-				// What cell is told of this row is in order, as its caller has it; what it
-				// remembers is anything.
+				// The places of this row are right, as a caller's are; what cell remembers is
+				// anything.
 				d.cells[c] = cellHint{int32(any.Draw(t, "joint")), int32(any.Draw(t, "digits"))}
 				span := len(d.xml) - start
 				joint := max(d.at-rapid.IntRange(0, 5).Draw(t, "back"), 0)

@@ -7,12 +7,14 @@
 // first bytes leave before the first row, and what a cell may hold is decided in one place, by the
 // column's type:
 //
-//   - Text, Code, Bool and URL are text cells and can never become formulas. Characters XML forbids are written in
-//     Excel's own _x0001_ form, text that looks like such a form is protected, invalid UTF-8 becomes U+FFFD (Replaced)
-//     and text over 32,767 UTF-16 units is cut there, never inside a surrogate pair (Cut).
+//   - Text, Code, Bool and URL are text cells and can never become formulas. Characters XML
+//     forbids are written in Excel's own _x0001_ form, text that looks like such a form is
+//     protected, invalid UTF-8 becomes U+FFFD (Replaced) and text over 32,767 UTF-16 units is cut
+//     there, never inside a surrogate pair (Cut).
 //   - Int and Money are numbers up to 15 digits, which is all Excel keeps, and exact text beyond.
-//   - DateTime and Date are date cells in the sheet's Location, to the second. Before 1900-03-01, where Excel's calendar
-//     is wrong, they are text; after the year 9999 the cell is left empty (both OutOfSpan).
+//   - DateTime and Date are date cells in the sheet's Location, to the second. Before 1900-03-01,
+//     where Excel's calendar is wrong, they are text; after the year 9999 the cell is left empty
+//     (both OutOfSpan).
 //
 // After row 1,048,576, and before a sheet's XML would need ZIP64, which WPS can't open, the rows go
 // on in a new sheet "name (2)" with the header again. An archive that would pass 4 GB ends in an

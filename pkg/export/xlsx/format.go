@@ -34,7 +34,8 @@ type Options struct {
 	Workers int
 }
 
-// limits are what Options and the file format allow; tests lower them.
+// limits are what Options and the file format allow; tests lower them, since no test can write 4
+// GB.
 type limits struct {
 	level        int
 	workers      int
@@ -48,6 +49,8 @@ type limits struct {
 // parts, the directory.
 const zip32 = math.MaxUint32 - 64<<20
 
+// limits fills in what is left out and brings what is out of range into it. Options are of the
+// program's own making, so a mistake in them is no reason to fail an export.
 func (o Options) limits() limits {
 	l := limits{level: o.Level, sheetRows: o.SheetRows, shared: maxShared, sheetBytes: zip32, archiveBytes: zip32}
 	if l.level < 0 || l.level > 9 {
@@ -93,6 +96,7 @@ func check(s *dataset.Sheet) error {
 			return errs.Newf(errs.Invalid, "列 %s 的宽度应为 0 至 %d", c.Key, maxWidth)
 		}
 	}
+	// They go into XML as they are.
 	for _, colour := range []string{s.Header.Fill, s.Header.Font} {
 		if !isColour(colour) {
 			return errs.Newf(errs.Invalid, "表头颜色 %q 应为 RRGGBB", colour)
@@ -114,6 +118,7 @@ func isColour(s string) bool {
 	return len(s) == 6 || s == ""
 }
 
+// isHex takes both cases: colours are written in either.
 func isHex(b byte) bool {
 	return '0' <= b && b <= '9' || 'a' <= b && b <= 'f' || 'A' <= b && b <= 'F'
 }

@@ -35,7 +35,8 @@ func (w *bitWriter) put(v uint64, n uint) {
 	w.have += n
 }
 
-// settle moves whole bytes out.
+// settle moves whole bytes out. It appends eight and takes back those that are not whole: one store
+// instead of a loop.
 func (w *bitWriter) settle() {
 	w.out = binary.LittleEndian.AppendUint64(w.out, w.acc)
 	whole := w.have / 8
@@ -44,7 +45,7 @@ func (w *bitWriter) settle() {
 	w.have &= 7
 }
 
-// align fills the last byte with zeros.
+// align fills the last byte with zeros, so that the next part of the stream begins on a byte.
 func (w *bitWriter) align() {
 	w.have = (w.have + 7) &^ 7
 	w.settle()
@@ -62,6 +63,7 @@ func makeCodes(codes []code, frequencies []uint32, limit int) (used int) {
 			used = symbol + 1
 		}
 	}
+	// Frequency first, then symbol: equal frequencies have one order, and the file one form.
 	slices.Sort(sorted)
 	counts := codeCounts(sorted, limit)
 	at := 0
@@ -88,8 +90,8 @@ func makeCodes(codes []code, frequencies []uint32, limit int) (used int) {
 // bits, ascending) has, none longer than limit.
 func codeCounts(sorted []uint64, limit int) (counts [literalSymbols]int) {
 	n := len(sorted)
-	if n < 2 {
-		counts[1] = n // a code of no bits can't be told from none
+	if n < 2 { // no tree: none, or one symbol with a code of one bit
+		counts[1] = n // a code of no bits would mean that there is none
 		return counts
 	}
 	var weights, parents [2 * literalSymbols]uint32
@@ -136,11 +138,12 @@ func codeCounts(sorted []uint64, limit int) (counts [literalSymbols]int) {
 	return counts
 }
 
-// lengthOrder is the order in which the lengths of the code lengths' codes are told (section
+// lengthOrder is the order in which the lengths of the code lengths' codes are written (section
 // 3.2.7).
 var lengthOrder = [19]uint8{16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15}
 
-// putHeader writes the head of a block with codes of its own.
+// putHeader writes the head of a block with codes of its own (RFC 1951, section 3.2.7): the lengths
+// of the codes, themselves run-length and Huffman coded.
 func (w *bitWriter) putHeader(literals, distances []code, final bool) {
 	var runs []lengthRun
 	var scratch [literalSymbols + distanceSymbols]uint8
@@ -158,9 +161,10 @@ func (w *bitWriter) putHeader(literals, distances []code, final bool) {
 	}
 	var codes [19]code
 	makeCodes(codes[:], frequencies[:], maxLengthBits)
-	told := len(lengthOrder)
-	for told > 4 && codes[lengthOrder[told-1]].n == 0 {
-		told--
+	// The rarest stand last; those that are not used at the end are left out.
+	written := len(lengthOrder)
+	for written > 4 && codes[lengthOrder[written-1]].n == 0 {
+		written--
 	}
 	head := uint64(2 << 1) // codes of its own
 	if final {
@@ -169,9 +173,9 @@ func (w *bitWriter) putHeader(literals, distances []code, final bool) {
 	w.put(head, 3)
 	w.put(uint64(len(literals)-257), 5)
 	w.put(uint64(len(distances)-1), 5)
-	w.put(uint64(told-4), 4)
+	w.put(uint64(written-4), 4)
 	w.settle()
-	for _, symbol := range lengthOrder[:told] {
+	for _, symbol := range lengthOrder[:written] {
 		w.put(uint64(codes[symbol].n), 3)
 		w.settle()
 	}
@@ -186,7 +190,8 @@ func (w *bitWriter) putHeader(literals, distances []code, final bool) {
 // lengthRun is one or more code lengths.
 type lengthRun struct{ symbol, extra, bits uint8 }
 
-// appendRuns tells code lengths, the ones that repeat as such.
+// appendRuns encodes code lengths, repetitions as runs: 16 repeats the length before 3 to 6 times,
+// 17 and 18 are 3 to 10 and 11 to 138 zeros (section 3.2.7).
 func appendRuns(runs []lengthRun, lengths []uint8) []lengthRun {
 	for i := 0; i < len(lengths); {
 		l, n := lengths[i], 1

@@ -19,7 +19,7 @@ const maxWorkers = 16
 // goroutines wait for nothing but each other and the file, so that a pipeline that is dropped
 // leaves none behind; wait returns when there are none.
 type pipeline struct {
-	archive *archive // of whoever's turn it is; the caller's after wait
+	archive *archive // of the goroutine whose turn it is; the caller's after wait
 	limits  limits
 	columns []column
 	expect  int64 // rows in the whole file, 0 when unknown
@@ -37,6 +37,7 @@ func newPipeline(a *archive, s dataset.Sheet, l limits, columns []column) *pipel
 	for range cap(p.free) {
 		p.free <- &batch{zone: zone{location: s.Location}}
 	}
+	// The first batch waits for nothing.
 	p.before = make(chan struct{})
 	close(p.before)
 	return p
@@ -57,6 +58,8 @@ func (p *pipeline) send(b *batch) {
 	go p.work(b, before)
 }
 
+// work encodes a batch and writes it when the one before is in the file. After the first failure,
+// in the file's order, batches only pass through, so that everybody who waits is served.
 func (p *pipeline) work(b *batch, before <-chan struct{}) {
 	var err error
 	if p.failed.Load() == nil {
@@ -76,7 +79,8 @@ func (p *pipeline) work(b *batch, before <-chan struct{}) {
 	close(done)
 }
 
-// write puts a batch into the file.
+// write puts a batch into the file. Only the goroutine whose turn it is calls it, so the archive
+// and the report need no lock.
 func (p *pipeline) write(b *batch) error {
 	if b.name != "" {
 		if err := p.archive.begin(b.name); err != nil {
@@ -104,6 +108,8 @@ const (
 	projectMargin = 1.25
 )
 
+// checkSize refuses a file that passes the limit, or surely will: a user should learn that after
+// seconds and not after minutes.
 func (p *pipeline) checkSize() error {
 	n, limit := float64(p.archive.n), float64(p.limits.archiveBytes)
 	tooLong := n > limit
@@ -116,7 +122,7 @@ func (p *pipeline) checkSize() error {
 	return errs.New(errs.TooLarge, "文件将超过 Excel 能打开的 4 GB，请减少列、缩小筛选范围，或改用 CSV")
 }
 
-// err returns what went wrong with a batch sent before, if anything is known yet.
+// err returns what went wrong with a batch sent before, if anything is known yet. It does not wait.
 func (p *pipeline) err() error {
 	if e := p.failed.Load(); e != nil {
 		return *e
@@ -130,7 +136,7 @@ func (p *pipeline) wait() error {
 	return p.err()
 }
 
-// drop gives the file up and waits until nobody writes to it.
+// drop gives the file up and waits until no goroutine writes to it.
 func (p *pipeline) drop() {
 	p.failed.CompareAndSwap(nil, new(error(errDropped)))
 	<-p.before

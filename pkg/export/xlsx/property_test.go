@@ -225,7 +225,7 @@ func numberText(kind dataset.Type, v dataset.Value) string {
 	}
 }
 
-// sameDay reports whether a number is the date that is wanted, as another's arithmetic tells it.
+// sameDay reports whether a number is the date that is wanted, by another's arithmetic.
 func sameDay(t *testing.T, got, want string, v dataset.Value) bool {
 	t.Helper()
 	want, wanted := strings.CutPrefix(want, dateCell)

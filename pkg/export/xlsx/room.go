@@ -18,6 +18,7 @@ const nearLimit = 1 << 20
 // textMost is how many bytes one byte of text takes at most: a control character takes _x0001_.
 const textMost = 7
 
+// rowMost is how many bytes of XML a row takes at most beside its texts.
 func rowMost(columns []column) int64 {
 	most := int64(len(`<row r="1048576"></row>`))
 	for i := range columns {
@@ -41,6 +42,7 @@ func (x *writer) makeRoom(text int) (fits bool, err error) {
 		return true, nil
 	}
 	exact := x.measure()
+	// A row that fits no sheet is written all the same; the limit leaves room for one.
 	if x.row > 1 && x.room.used+exact > x.limits.sheetBytes {
 		return false, nil
 	}
@@ -61,7 +63,7 @@ func (x *writer) settle() error {
 	return nil
 }
 
-// lastRow returns the cells at the end of the batch.
+// lastRow returns the cells at the end of the batch, which stay in it.
 func (x *writer) lastRow() []cell { return x.batch.cells[len(x.batch.cells)-len(x.columns):] }
 
 // takeBack takes the row at the end of the batch out of it.
@@ -71,7 +73,8 @@ func (x *writer) takeBack() []cell {
 	return row
 }
 
-// measure returns how many bytes of XML the row at the end of the batch takes.
+// measure returns how many bytes of XML the row at the end of the batch takes, by encoding it once
+// for nothing: only near the limit is it worth that.
 func (x *writer) measure() int64 {
 	b := batch{zone: zone{location: x.sheet.Location}}
 	b.appendRow(x.columns, x.lastRow(), x.row+1)

@@ -26,12 +26,15 @@ type sharedStrings struct {
 	used     int64  // how many cells refer to the table
 }
 
+// shared is a text of the table: its number, and what had to be done to it, which the report counts
+// for every cell that shows it.
 type shared struct {
-	id      int32
-	verdict verdict
+	id     int32
+	repair repair
 }
 
-// sharing is what a column knows of its texts.
+// sharing is what a column knows of its texts: a column of names or contacts would fill the table
+// with texts that never come again, and leave no room for the others'.
 type sharing struct {
 	off          bool
 	looked, hits int
@@ -46,9 +49,12 @@ func (t *sharedStrings) find(c *sharing, s string) (shared, bool) {
 		return shared{}, false
 	}
 	if s == c.last && s != "" {
-		c.looked, c.hits, t.used = c.looked+1, c.hits+1, t.used+1
+		c.looked++
+		c.hits++
+		t.used++
 		return c.lastShared, true
 	}
+	// Judged again and again: a column may begin with what repeats and go on with what does not.
 	if c.looked++; c.looked >= trial {
 		c.off = c.hits < trialHits
 		c.looked, c.hits = 0, 0
@@ -64,7 +70,8 @@ func (t *sharedStrings) find(c *sharing, s string) (shared, bool) {
 	return found, true
 }
 
-// label returns the number of a text that is known to come often.
+// label returns the number of a text that is known to come often: a dictionary's label, or a title.
+// It is never given up, unlike a column's texts.
 func (t *sharedStrings) label(s string) (shared, bool) {
 	found, known := t.ids[s]
 	if !known {
@@ -76,6 +83,8 @@ func (t *sharedStrings) label(s string) (shared, bool) {
 	return found, known
 }
 
+// add gives a text a number, while there is room. When the table is full no text is removed from
+// it: cells that are written refer to it.
 func (t *sharedStrings) add(s string) (shared, bool) {
 	if len(t.ids) >= t.most || len(t.elements) >= maxSharedBytes {
 		return shared{}, false
@@ -85,13 +94,14 @@ func (t *sharedStrings) add(s string) (shared, bool) {
 	}
 	v := shared{id: int32(len(t.ids))}
 	t.elements = append(t.elements, "<si>"...)
-	t.elements, v.verdict = appendTextElement(t.elements, s)
+	t.elements, v.repair = appendTextElement(t.elements, s)
 	t.elements = append(t.elements, "</si>"...)
 	t.ids[s] = v
 	return v, true
 }
 
-func tally(r *dataset.Report, v verdict) {
+// tally counts what was done to a text.
+func tally(r *dataset.Report, v repair) {
 	if v.cut {
 		r.Cut++
 	}

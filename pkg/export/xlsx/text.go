@@ -8,18 +8,21 @@ import (
 // maxUnits is how many UTF-16 units of text Excel keeps in a cell.
 const maxUnits = 32767
 
-// verdict is what had to be done to a text.
-type verdict struct{ cut, replaced bool }
+// repair is what had to be done to a text so that a cell can hold it.
+type repair struct{ cut, replaced bool }
 
-// appendText appends s as the content of a <t> element.
-func appendText(dst []byte, s string) ([]byte, verdict) {
+// appendText appends s as the content of a <t> element, escaped as Excel reads it (ECMA-376 part 1,
+// 22.9.2.19, ST_Xstring).
+func appendText(dst []byte, s string) ([]byte, repair) {
+	// Most texts are plain, and are found so in one pass without a branch for each byte.
 	if isPlain(s) {
-		return append(dst, s...), verdict{}
+		return append(dst, s...), repair{}
 	}
 	return appendSpecial(dst, s)
 }
 
-// isPlain reports whether s stands in the file as it is. Some texts that do are not seen to.
+// isPlain reports whether s stands in the file as it is. It may say no to a text that does;
+// appendSpecial then finds nothing to do.
 func isPlain(s string) bool {
 	if len(s) > maxUnits { // a byte is a unit at most
 		return false
@@ -51,18 +54,21 @@ var kindOf = func() (t [256]uint8) {
 	return t
 }()
 
-// appendSpecial is appendText of any text.
-func appendSpecial(dst []byte, s string) ([]byte, verdict) {
-	var v verdict
+// appendSpecial is appendText of any text, character by character. It copies what lies between two
+// characters that need another form in one piece.
+func appendSpecial(dst []byte, s string) ([]byte, repair) {
+	var v repair
 	units, from := 0, 0
 	for i := 0; i < len(s); {
-		r, size, wide := rune(s[i]), 1, 1
+		r := rune(s[i])
+		size, wide := 1, 1 // bytes, and UTF-16 units
 		if r >= utf8.RuneSelf {
 			r, size = utf8.DecodeRuneInString(s[i:])
 			if r > 0xFFFF {
 				wide = 2
 			}
 		}
+		// Cut before the character, so that no half of a surrogate pair is left.
 		if units += wide; units > maxUnits {
 			v.cut = true
 			return append(dst, s[from:i]...), v
@@ -98,8 +104,12 @@ var escapes = func() (t [utf8.RuneSelf]string) {
 	for r := range 0x20 {
 		t[r] = "_x00" + hex[r>>4:r>>4+1] + hex[r&15:r&15+1] + "_"
 	}
-	t['\t'], t['\n'], t['\r'] = "", "", "&#13;"
-	t['&'], t['<'], t['>'] = "&amp;", "&lt;", "&gt;"
+	t['\t'] = ""
+	t['\n'] = ""
+	t['\r'] = "&#13;"
+	t['&'] = "&amp;"
+	t['<'] = "&lt;"
+	t['>'] = "&gt;"
 	return t
 }()
 
@@ -117,11 +127,13 @@ func looksEscaped(s string) bool {
 
 // appendTextElement appends s as a whole <t> element, which keeps its outer spaces and its line
 // breaks.
-func appendTextElement(dst []byte, s string) ([]byte, verdict) {
+func appendTextElement(dst []byte, s string) ([]byte, repair) {
 	at := len(dst)
 	dst = append(dst, "<t>"...)
 	dst, v := appendText(dst, s)
 	if v.cut || isSpace(s[0]) || isSpace(s[len(s)-1]) || strings.IndexByte(s, '\n') >= 0 {
+		// Put in afterwards: whether the text was cut, and so may end with a space, is known only
+		// now.
 		const attribute = ` xml:space="preserve"`
 		dst = append(dst, attribute...)
 		copy(dst[at+len("<t")+len(attribute):], dst[at+len("<t"):])

@@ -17,17 +17,17 @@ import (
 
 // expected is the text a cell must show for s, and what had to be done to it, written for clearness
 // only.
-func expected(s string) (string, verdict) {
+func expected(s string) (string, repair) {
 	var kept []rune
 	units := 0
 	for i, r := range s {
 		units += len(utf16.Encode([]rune{r}))
 		if units > maxUnits {
-			return string(kept), verdict{cut: true, replaced: !utf8.ValidString(s[:i])}
+			return string(kept), repair{cut: true, replaced: !utf8.ValidString(s[:i])}
 		}
 		kept = append(kept, r)
 	}
-	return string(kept), verdict{replaced: !utf8.ValidString(s)}
+	return string(kept), repair{replaced: !utf8.ValidString(s)}
 }
 
 var escape = regexp.MustCompile(`_x([0-9A-Fa-f]{4})_`)
@@ -89,15 +89,15 @@ func checkText(t interface {
 	if s == "" {
 		return // an empty text is no element
 	}
-	want, wantVerdict := expected(s)
+	want, wantRepair := expected(s)
 	prefix := "before"
 	element, v := appendTextElement([]byte(prefix), s)
 	if !strings.HasPrefix(string(element), prefix) {
 		t.Fatalf("what stood in the buffer was changed: %q", element)
 	}
 	text, preserve := parse(t, element[len(prefix):])
-	if got := decode(t, text); got != want || v != wantVerdict {
-		t.Errorf("%q is read as %q %+v, want %q %+v", s, got, v, want, wantVerdict)
+	if got := decode(t, text); got != want || v != wantRepair {
+		t.Errorf("%q is read as %q %+v, want %q %+v", s, got, v, want, wantRepair)
 	}
 	if trimmed := strings.Trim(want, " \t\r\n"); (trimmed != want || strings.Contains(want, "\n")) && !preserve {
 		t.Errorf("%q has spaces a reader may drop", s)

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strconv"
 
 	"exporthub/pkg/dataset"
 )
@@ -20,7 +19,9 @@ var early = []string{"_rels/.rels", "docProps/app.xml", "docProps/core.xml", "xl
 // stringsPart is where the shared strings stand.
 const stringsPart = "xl/sharedStrings.xml"
 
-// writer is a workbook being written.
+// writer is a workbook being written. It decides in the caller's goroutine all that depends on the
+// order of the rows (shared strings, where a sheet ends) and leaves encoding and compression to the
+// pipeline.
 type writer struct {
 	sheet   dataset.Sheet
 	limits  limits
@@ -51,6 +52,7 @@ func newWriter(w io.Writer, s dataset.Sheet, l limits) (dataset.Writer, error) {
 	if err := check(&s); err != nil {
 		return nil, err
 	}
+	// Cloned: the caller may use its slices again, and we read them until Close.
 	s.Columns = slices.Clone(s.Columns)
 	s.Info = slices.Clone(s.Info)
 	x := &writer{sheet: s, limits: l, archive: &archive{w: w}, strings: sharedStrings{most: l.shared}}
@@ -86,6 +88,7 @@ func (x *writer) begin() (err error) {
 	return x.beginSheet()
 }
 
+// infoName is the name of the information sheet, or "" when there is nothing to say.
 func (x *writer) infoName(names []string) string {
 	if len(x.sheet.Info) == 0 {
 		return ""
@@ -93,6 +96,7 @@ func (x *writer) infoName(names []string) string {
 	return uniqueName(infoName, 1, names)
 }
 
+// addPart adds one of a frame's parts to the archive.
 func (x *writer) addPart(parts []*part, name string) error {
 	i := slices.IndexFunc(parts, func(p *part) bool { return p.name == name })
 	if i < 0 {
@@ -103,6 +107,7 @@ func (x *writer) addPart(parts []*part, name string) error {
 
 // addFile adds a whole file to the archive.
 func (x *writer) addFile(name string, pieces ...[]byte) error {
+	// A batch without rows, so that all of the archive is made by one compressor.
 	b := batch{last: true, head: slices.Concat(pieces...)}
 	if err := b.encode(nil, x.limits.level); err != nil {
 		return err
@@ -127,7 +132,8 @@ func split(p *part, widths []float64) (head, tail []byte, err error) {
 	return append(head, "<sheetData>"...), tail, nil
 }
 
-// beginSheet opens the next data sheet, with its header.
+// beginSheet opens the next data sheet, with its header. Only the first sheet is the one that is
+// selected, so the head of the first differs from all others'.
 func (x *writer) beginSheet() error {
 	name := uniqueName(x.sheet.Name, len(x.names)+1, x.names)
 	x.names = append(x.names, name)
@@ -155,7 +161,8 @@ func (x *writer) endSheet() {
 	x.send()
 }
 
-// send hands the batch over and takes an empty one for the rows behind it.
+// send hands the batch over and takes an empty one for the rows behind it. It waits where all are
+// in use, which is how a slow stream slows the caller down.
 func (x *writer) send() {
 	x.pipeline.send(x.batch)
 	x.batch = x.pipeline.next()
@@ -188,6 +195,8 @@ func (x *writer) write(row []dataset.Value) error {
 	if err != nil {
 		return err
 	}
+	// The row begins the next sheet instead. Its cells hold numbers of shared strings, which are
+	// the workbook's and stay right there.
 	if !fits {
 		cells := x.takeBack()
 		if err := x.nextSheet(); err != nil {
@@ -219,6 +228,8 @@ func (x *writer) take(row []dataset.Value) (text int) {
 	return text
 }
 
+// nextSheet ends the open data sheet and begins another. A workbook that failed behind us begins
+// none.
 func (x *writer) nextSheet() error {
 	x.endSheet()
 	if err := x.pipeline.err(); err != nil {
@@ -252,6 +263,8 @@ func (x *writer) Abort() {
 	}
 }
 
+// finish writes everything behind the rows: the information sheet, the shared strings, and the
+// parts that name the sheets.
 func (x *writer) finish() error {
 	x.endSheet()
 	if err := x.pipeline.wait(); err != nil {
@@ -261,6 +274,7 @@ func (x *writer) finish() error {
 	x.report.Cut += done.Cut
 	x.report.Replaced += done.Replaced
 	x.report.OutOfSpan += done.OutOfSpan
+	// Made anew: only now are the sheets' names and the rows they end with known.
 	info := x.infoName(x.names)
 	last, err := newFrame(x.sheet, x.names, x.lastRows, info, x.limits.shared > 0)
 	if err != nil {
@@ -290,46 +304,6 @@ func (x *writer) finish() error {
 	return x.archive.finish()
 }
 
-func (x *writer) addInfoSheet(f *frame) error {
-	p := f.sheets[len(f.sheets)-1]
-	head, tail, err := split(p, infoWidths)
-	if err != nil {
-		return err
-	}
-	for i, line := range x.sheet.Info {
-		if line.Rows {
-			line.Text = strconv.FormatInt(x.report.Rows, 10)
-		}
-		head = appendTextRow(head, &x.strings, i+1, []string{line.Label, line.Text}, func(col int) int {
-			if col == 0 {
-				return f.styles.label
-			}
-			return f.styles.note
-		})
-	}
-	return x.addFile(p.name, head, []byte("</sheetData>"), tail)
-}
-
-// appendTextRow appends a row of text cells, shared where there is room: Numbers shows no others.
-// style gives each column's style.
-func appendTextRow(dst []byte, t *sharedStrings, row int, texts []string, style func(col int) int) []byte {
-	dst = append(strconv.AppendInt(append(dst, `<row r="`...), int64(row), 10), `">`...)
-	for i, text := range texts {
-		dst = append(append(append(dst, `<c r="`...), columnName(i)...), strconv.Itoa(row)...)
-		dst = append(strconv.AppendInt(append(dst, `" s="`...), int64(style(i)), 10), '"')
-		if text == "" {
-			dst = append(dst, "/>"...)
-		} else if s, found := t.label(text); found {
-			dst = append(strconv.AppendInt(append(dst, ` t="s"><v>`...), int64(s.id), 10), "</v></c>"...)
-		} else {
-			dst = append(dst, ` t="inlineStr"><is>`...)
-			dst, _ = appendTextElement(dst, text)
-			dst = append(dst, "</is></c>"...)
-		}
-	}
-	return append(dst, "</row>"...)
-}
-
 // fail gives the file up: err is the answer to every further call.
 func (x *writer) fail(err error) {
 	x.pipeline.drop()
@@ -339,5 +313,10 @@ func (x *writer) fail(err error) {
 // release makes err the answer to every further call and lets go of everything else.
 func (x *writer) release(err error) {
 	x.err = err
-	x.archive, x.pipeline, x.batch, x.first, x.columns, x.strings = nil, nil, nil, nil, nil, sharedStrings{}
+	x.archive = nil
+	x.pipeline = nil
+	x.batch = nil
+	x.first = nil
+	x.columns = nil
+	x.strings = sharedStrings{}
 }

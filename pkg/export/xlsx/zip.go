@@ -7,9 +7,9 @@ import (
 	"sync"
 )
 
-// archive writes a ZIP file that is only ever appended to: sizes and checksums follow each entry's
-// data, as APPNOTE.TXT 4.3.9 has it. It never makes ZIP64 records, which WPS can't read; who uses
-// it keeps the file below 4 GB.
+// archive writes a ZIP file that is only ever appended to, so that it can be sent while it is
+// written: sizes and checksums follow each entry's data, as APPNOTE.TXT 4.3.9 has it. It never
+// makes ZIP64 records, which WPS can't read; who uses it keeps the file below 4 GB.
 type archive struct {
 	w       io.Writer
 	n       int64 // bytes of the file so far
@@ -17,7 +17,7 @@ type archive struct {
 	scratch []byte
 }
 
-// entry is one file of the archive.
+// entry is one file of the archive, as the directory at its end lists it.
 type entry struct {
 	name   string
 	offset uint32
@@ -55,7 +55,7 @@ func (a *archive) begin(name string) error {
 	a.entries = append(a.entries, entry{name: name, offset: uint32(a.n)})
 	b := binary.LittleEndian.AppendUint32(a.scratch[:0], localHeader)
 	b = appendZipHead(b)
-	b = append(b, make([]byte, 12)...) // checksum and sizes: behind the data
+	b = append(b, make([]byte, 12)...) // checksum and sizes stand behind the data
 	b = binary.LittleEndian.AppendUint16(b, uint16(len(name)))
 	b = binary.LittleEndian.AppendUint16(b, 0)
 	b = append(b, name...)
@@ -63,6 +63,7 @@ func (a *archive) begin(name string) error {
 	return a.write(b)
 }
 
+// appendZipHead appends what a local header and a directory entry have in common.
 func appendZipHead(b []byte) []byte {
 	for _, v := range []uint16{zipVersion, zipFlags, methodPacked, 0, zipDate} {
 		b = binary.LittleEndian.AppendUint16(b, v)
@@ -74,6 +75,7 @@ func appendZipHead(b []byte) []byte {
 // deflate stream; crc and size are of what it was.
 func (a *archive) add(packed []byte, crc uint32, size int64) error {
 	e := &a.entries[len(a.entries)-1]
+	// Pieces are made by different goroutines, none of which knows the checksum before its own.
 	e.crc = combineCRC(e.crc, crc, size)
 	e.packed += int64(len(packed))
 	e.size += size
@@ -88,6 +90,8 @@ func (a *archive) end() error {
 	return a.write(a.scratch)
 }
 
+// appendSums appends checksum and sizes, in the order of all three records (APPNOTE.TXT 4.3.7,
+// 4.3.9 and 4.3.12).
 func appendSums(b []byte, e entry) []byte {
 	b = binary.LittleEndian.AppendUint32(b, e.crc)
 	b = binary.LittleEndian.AppendUint32(b, uint32(e.packed))
@@ -139,6 +143,7 @@ var zeros = sync.OnceValue(func() *[63]matrix {
 	for i := range 31 {
 		bit[i+1] = 1 << i
 	}
+	// From one bit to a byte.
 	for range 3 {
 		bit = bit.squared()
 	}
@@ -161,6 +166,7 @@ func (m *matrix) times(v uint32) (sum uint32) {
 	return sum
 }
 
+// squared is the map applied twice: of appending twice as many zeros.
 func (m *matrix) squared() (twice matrix) {
 	for i := range m {
 		twice[i] = m.times(m[i])

@@ -13,7 +13,7 @@ import (
 	"exporthub/pkg/errs"
 )
 
-// Codes of Kodo beyond HTTP's.
+// Codes of Kodo beyond HTTP's (https://developer.qiniu.com/kodo/3928/error-responses).
 const (
 	codeTooManyRequests = 573
 	codeCallbackFailed  = 579

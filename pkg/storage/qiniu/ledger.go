@@ -57,7 +57,8 @@ func (s *Store) over(ctx context.Context, u *upload) {
 	u.noted = false
 }
 
-// Abort ends an upload of any process, which may have been begun in another bucket, within 5 s.
+// Abort ends an upload of any process, within 5 s. It may have been begun in another bucket, before
+// the settings were changed.
 func (s *Store) Abort(ctx context.Context, u storage.Unfinished) error {
 	if err := ready(ctx, u.Key); err != nil {
 		return err

@@ -136,7 +136,7 @@ func (r *reader) Seek(offset int64, whence int) (int64, error) {
 	return offset, nil
 }
 
-// Close ends the reading.
+// Close ends the reading. A read after it begins anew where the reader stood.
 func (r *reader) Close() error {
 	if r.stream == nil {
 		return nil

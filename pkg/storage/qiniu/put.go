@@ -68,6 +68,7 @@ func (s *Store) putForm(ctx context.Context, obj object) error {
 	if n, err := obj.src.ReadAt(data, 0); int64(n) < obj.size {
 		return readError(obj.key, short(err))
 	}
+	// Of the bytes in memory, which are the ones that are sent: the source may change meanwhile.
 	d, err := digestOf(bytes.NewReader(data), 0, obj.size)
 	if err != nil {
 		return err

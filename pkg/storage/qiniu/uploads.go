@@ -39,10 +39,10 @@ func (u *upload) add(n int64, p sentPart) {
 	u.parts[n] = p
 }
 
-// count is how many parts an object has.
+// count is how many parts an object of that size has.
 func (u *upload) count(size int64) int64 { return (size + u.partSize - 1) / u.partSize }
 
-// extent is where part n lies.
+// extent is where part n lies in the object. The last part is shorter.
 func (u *upload) extent(n, size int64) (offset, length int64) {
 	offset = (n - 1) * u.partSize
 	return offset, min(u.partSize, size-offset)
@@ -111,7 +111,8 @@ func (us *uploads) take(key string) *upload {
 	return u
 }
 
-// pause keeps an upload for later. It returns the one that has to go for it, if any.
+// pause keeps an upload for later. It returns the one that has to go for it, if any: an older one
+// of the same key, or the oldest of too many. The caller aborts it, outside the lock.
 func (us *uploads) pause(u *upload) (out *upload) {
 	us.mu.Lock()
 	defer us.mu.Unlock()
@@ -139,7 +140,8 @@ func (us *uploads) strays(u *upload) {
 	}
 }
 
-// since takes out the strays, and the paused uploads that were not touched since a time.
+// since takes out the strays, and the paused uploads that were not touched since a time. They are
+// the caller's then, so that two sweeps at once abort each upload once.
 func (us *uploads) since(before time.Time) []*upload {
 	us.mu.Lock()
 	defer us.mu.Unlock()

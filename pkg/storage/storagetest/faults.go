@@ -58,6 +58,7 @@ func badKeys(t *testing.T, s storage.Store) {
 // badSizes: a size that the source does not have fails and leaves the old object; a smaller one
 // takes the first bytes, which is how the file that is still written is sent ahead.
 func badSizes(t *testing.T, s storage.Store) {
+	// Too small, too large by one, and far too large.
 	old := content(10, 1)
 	put(t, s, key, old)
 	data := content(1000, 2)
@@ -134,6 +135,7 @@ func cancelled(t *testing.T, s storage.Store) {
 	reason := errors.New("the job was cancelled")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(reason)
+	// Methods with more results than an error cannot stand in the table below.
 	_, _, open := s.Open(ctx, key)
 	_, stat := s.Stat(ctx, key)
 	_, _, list := s.List(ctx, "", "", 10)

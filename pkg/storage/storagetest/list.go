@@ -63,6 +63,7 @@ func listPages(t *testing.T, s storage.Store) {
 	fill(t, s)
 	for _, prefix := range []string{"", "a", "a/", "z"} {
 		want := withPrefix(prefix)
+		// Every limit, up to one that takes all at once.
 		for limit := 1; limit <= len(keys)+1; limit++ {
 			var got []string
 			marker := ""

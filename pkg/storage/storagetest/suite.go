@@ -113,6 +113,7 @@ func holds(t *testing.T, s storage.Store, key string, want []byte) {
 // unchanged, however the adapter spells them in paths and URLs.
 func putAndRead(t *testing.T, s storage.Store) {
 	for i, key := range []string{"a", key, "报告/2026 年/终稿 +%?#&.pdf", strings.Repeat("x", 200)} {
+		// Of different sizes, so that objects that were mixed up show.
 		want := content(1000+i, byte(i))
 		// A minute of grace: a network store has a clock of another machine.
 		before := time.Now().Add(-time.Minute)
@@ -196,6 +197,7 @@ func ranges(t *testing.T, s storage.Store) {
 // readerKeeps: a download is not torn by an object that replaces what it reads. Disks go on with
 // the old file, since it is open; a store that reads over the network may fail the read instead.
 func readerKeeps(t *testing.T, s storage.Store) {
+	// Of one size: a mix of both would pass any check of lengths.
 	before, after := content(400_000, 1), content(400_000, 2)
 	put(t, s, key, before)
 	r, _, err := s.Open(t.Context(), key)
@@ -220,6 +222,7 @@ func readerKeeps(t *testing.T, s storage.Store) {
 // deleted.
 func copies(t *testing.T, s storage.Store) {
 	want := content(300_000, 1)
+	// To a new key, over another object, and onto itself.
 	put(t, s, key, want)
 	put(t, s, "to/replaced", content(5, 2))
 	for _, to := range []string{"to/new", "to/replaced", key} {

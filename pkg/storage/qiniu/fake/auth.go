@@ -71,6 +71,7 @@ func (s *Server) upToken(token, bucket, key string) (policy, *failure) {
 	if f := s.signed(token[:i], token[i+1:]); f != nil {
 		return p, f
 	}
+	// Read only once the signature fits: what it signs is this text, not its decoded form.
 	text, err := base64.URLEncoding.DecodeString(token[i+1:])
 	if err != nil || json.Unmarshal(text, &p) != nil {
 		return p, fail(http.StatusUnauthorized, "bad token: put policy is not JSON")
@@ -117,7 +118,7 @@ func (s *Server) permits(p policy, o Object) *failure {
 	return nil
 }
 
-// skew is how far the client's clock may be off.
+// skew is how far the client's clock may be off; Kodo's own limit.
 const skew = 15 * time.Minute
 
 // management checks the signature of a request to manage objects. It covers the method, path,

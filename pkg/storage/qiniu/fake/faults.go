@@ -84,7 +84,8 @@ func (f *Fault) check() error {
 	return nil
 }
 
-// Fail adds faults. Of several that match a request the first added happens.
+// Fail adds faults. Of several that match a request the first added happens. None is added when one
+// of them is refused.
 func (s *Server) Fail(faults ...Fault) error {
 	for _, f := range faults {
 		if err := f.check(); err != nil {
@@ -99,7 +100,7 @@ func (s *Server) Fail(faults ...Fault) error {
 	return nil
 }
 
-// Heal removes all faults.
+// Heal removes all faults. Requests that already stand still go on standing still.
 func (s *Server) Heal() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

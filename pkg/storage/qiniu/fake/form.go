@@ -63,6 +63,7 @@ func (s *Server) takeForm(a *ask, rest *multipart.Reader, file *multipart.Part, 
 		os.Remove(in.file)
 		return nil, fail(http.StatusBadRequest, "the form does not end after its file")
 	}
+	// Optional, as at Kodo; the adapter always sends it.
 	if text, given := fields["crc32"]; given && text != strconv.FormatUint(uint64(in.crc), 10) {
 		os.Remove(in.file)
 		return nil, fail(http.StatusNotAcceptable, "crc32 check failed")

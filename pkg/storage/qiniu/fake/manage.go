@@ -77,7 +77,8 @@ func (s *Server) copy(a *ask, o Object) *failure {
 	return nil
 }
 
-// marker is where a list goes on. Kodo's is opaque too.
+// marker is where a list goes on, behind which key. Kodo's is opaque too, so no client may look
+// into it.
 type marker struct {
 	Version int    `json:"c"`
 	Key     string `json:"k"`

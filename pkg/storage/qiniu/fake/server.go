@@ -86,7 +86,7 @@ type Request struct {
 // must not grow.
 const maxRequests = 20_000
 
-// New returns a server.
+// New returns a server, which listens to nothing yet: it is an http.Handler.
 func New(o Options) (*Server, error) {
 	if o.AccessKey == "" || o.SecretKey == "" || len(o.Buckets) == 0 || o.Dir == "" {
 		return nil, fmt.Errorf("fake qiniu: access key, secret key, buckets and directory are required")
@@ -138,7 +138,7 @@ func Start(t testing.TB, o Options) *Running {
 // Domain is where a bucket's objects are downloaded.
 func (r *Running) Domain(bucket string) string { return r.URL + downloads + bucket }
 
-// Objects lists a bucket's objects in key order.
+// Objects lists a bucket's objects in key order, without their bytes.
 func (s *Server) Objects(bucket string) []Object {
 	s.mu.Lock()
 	defer s.mu.Unlock()

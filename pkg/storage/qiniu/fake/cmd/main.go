@@ -95,6 +95,7 @@ func serve(ctx context.Context, listener net.Listener, s *fake.Server) error {
 	}
 	// Requests that a fault made stand still would hold Shutdown for the whole 5 s.
 	s.Close()
+	// The parent's end must not cut short what is given to requests.
 	timed, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
 	err := server.Shutdown(timed)
