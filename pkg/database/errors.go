@@ -3,17 +3,10 @@ package database
 import (
 	"context"
 	"database/sql"
-	"database/sql/driver"
 	"errors"
 	"fmt"
-	"io"
-	"net"
-	"strings"
 	"time"
 
-	"github.com/go-sql-driver/mysql"
-	"github.com/jackc/pgx/v5/pgconn"
-	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
 
 	"exporthub/pkg/errs"
@@ -24,6 +17,8 @@ const (
 	CodeUnavailable = "database_unavailable" // it can't be reached, or is shutting down
 	// it can be, but no connection or lock was free in time
 	CodeBusy = "database_busy"
+	// it can be reached and read, and takes no writes: its disk is full, or it is a standby
+	CodeUnwritable = "database_unwritable"
 	// the connection broke during COMMIT: the write may or may not have happened
 	CodeCommitUnknown = "database_commit_unknown"
 )
@@ -65,106 +60,11 @@ func IsForeignKey(err error) bool {
 		sqliteCode(err) == sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY
 }
 
-// isConflict reports whether another transaction was in the way, so that the same work may succeed
-// in a new one.
-func isConflict(err error) bool {
-	var pg *pgconn.PgError
-	if errors.As(err, &pg) {
-		switch pg.Code {
-		case "40001", "40P01", "55P03": // serialization failure, deadlock, lock_timeout
-			return true
-		// a table changed under a prepared statement; the driver drops the plan with this error
-		case "0A000":
-			return strings.Contains(pg.Message, "cached plan")
-		}
-	}
-	switch mysqlCode(err) {
-	// deadlock, lock wait timeout, row or table changed since the snapshot, statement to be
-	// re-prepared
-	case 1213, 1205, 1020, 1412, 1615:
-		return true
-	}
-	primary := sqliteCode(err) & 0xff
-	return primary == sqlite3.SQLITE_BUSY || primary == sqlite3.SQLITE_LOCKED
-}
-
-// isUnreachable reports whether err means that there is no working connection to the database.
-func isUnreachable(err error) bool {
-	if code := postgresCode(err); code != "" {
-		return postgresUnreachable(code)
-	}
-	if code := mysqlCode(err); code != 0 {
-		return mysqlUnreachable(code)
-	}
-	switch code := sqliteCode(err); code & 0xff {
-	case sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL:
-		return true
-	}
-	for _, target := range []error{
-		driver.ErrBadConn, sql.ErrConnDone, mysql.ErrInvalidConn, mysql.ErrPktSync, mysql.ErrBusyBuffer, pgconn.ErrConnClosed,
-		net.ErrClosed, io.EOF, io.ErrUnexpectedEOF,
-	} {
-		if errors.Is(err, target) {
-			return true
-		}
-	}
-	var connect *pgconn.ConnectError
-	if errors.As(err, &connect) {
-		return true
-	}
-	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
-		// from a deadline of the caller's or of its own, which says nothing of the database
-		return false
-	}
-	var operation *net.OpError
-	var name *net.DNSError
-	return errors.As(err, &operation) || errors.As(err, &name)
-}
-
-func postgresUnreachable(code string) bool {
-	switch code {
-	case "57P01", "57P02", "57P03", "57P05", // shutting down, crashed, starting, idle session cut
-		"53300", "25P03", "57014": // too many connections, idle transaction cut, statement timeout
-		return true
-	}
-	return strings.HasPrefix(code, "08") || strings.HasPrefix(code, "58")
-}
-
-func mysqlUnreachable(code uint16) bool {
-	switch code {
-	case 1040, 1203, 1226, // too many connections, in all, of the user, by its limit
-		// shutting down, connection aborted or killed
-		1053, 1077, 1079, 1080, 1152, 1158, 1159, 1160, 1161, 1184, 1927, 4031,
-		1290, 1836, // read-only: a primary that has just stepped down
-		1969, 3024, 1317: // statement timeout, query killed
-		return true
-	}
-	return false
-}
-
-func postgresCode(err error) string {
-	var e *pgconn.PgError
-	if errors.As(err, &e) {
-		return e.Code
-	}
-	return ""
-}
-
-func mysqlCode(err error) uint16 {
-	var e *mysql.MySQLError
-	if errors.As(err, &e) {
-		return e.Number
-	}
-	return 0
-}
-
-// sqliteCode is the extended result code, or 0.
-func sqliteCode(err error) int {
-	var e *sqlite.Error
-	if errors.As(err, &e) {
-		return e.Code()
-	}
-	return 0
+// IsUnwritable reports whether err means that the database answers and takes no writes now: its disk
+// is full, or it is a standby. What can be served without a write still can.
+func IsUnwritable(err error) bool {
+	e := errs.As(err)
+	return e != nil && e.Code == CodeUnwritable
 }
 
 // isStatementError reports whether the server or the way to it refused, as opposed to a mistake on
@@ -185,15 +85,27 @@ func explain(ctx context.Context, err error) error {
 		}
 		return fmt.Errorf("%w: %v", cause, err)
 	}
-	switch {
-	case errs.As(err) != nil:
+	if errs.As(err) != nil {
 		return err
-	case isConflict(err):
+	}
+	switch meaningOf(err) {
+	case conflict, exhausted:
 		return busy(err)
-	case isUnreachable(err):
+	case unreachable, unknown:
 		return unavailable(err)
+	case unwritable, readOnly:
+		return cannotWrite(err)
 	}
 	return err
+}
+
+// explainRead is explain for a Read, which asks for a transaction that takes no writes: that the
+// engine refuses one is our own mistake, and no state of the database that passes.
+func explainRead(ctx context.Context, err error) error {
+	if err != nil && errs.As(err) == nil && meaningOf(err) == readOnly {
+		return fmt.Errorf("%w: %w", ErrReadOnly, err)
+	}
+	return explain(ctx, err)
 }
 
 // wasInterrupted reports whether err is how a driver, or this package, tells of an ended context.
@@ -201,8 +113,18 @@ func wasInterrupted(err error) bool {
 	if e := errs.As(err); e != nil {
 		return e.Code == CodeUnavailable || e.Code == CodeBusy
 	}
-	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, sql.ErrTxDone) ||
-		errors.Is(err, ErrFailed) || isUnreachable(err) || isConflict(err) || sqliteCode(err)&0xff == sqlite3.SQLITE_INTERRUPT
+	for _, target := range []error{context.Canceled, context.DeadlineExceeded, sql.ErrTxDone, ErrFailed} {
+		if errors.Is(err, target) {
+			return true
+		}
+	}
+	// Engines answer a cancellation in several ways: a cancelled statement, a killed connection, an
+	// interrupt. All of them are in the tables.
+	switch meaningOf(err) {
+	case conflict, exhausted, unreachable, unknown:
+		return true
+	}
+	return false
 }
 
 func isCommitUnknown(err error) bool {
@@ -226,6 +148,20 @@ func busy(cause error) error {
 		Code:       CodeBusy,
 		Message:    "数据库正忙，请稍后再试",
 		RetryAfter: time.Second,
+		Cause:      cause,
+	}
+}
+
+// unwritableRetry is how long a client should wait for a database that takes no writes: a full disk or
+// a failover takes longer to mend than a lost connection.
+const unwritableRetry = 10 * time.Second
+
+func cannotWrite(cause error) error {
+	return &errs.Error{
+		Kind:       errs.Unavailable,
+		Code:       CodeUnwritable,
+		Message:    "数据库暂时不能保存数据，请稍后再试",
+		RetryAfter: unwritableRetry,
 		Cause:      cause,
 	}
 }

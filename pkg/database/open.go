@@ -146,6 +146,27 @@ func (db *DB) Ping(ctx context.Context) error {
 	return explain(ctx, err)
 }
 
+// CheckWrite reports whether the database takes writes now: it writes one row and commits. Ping can't
+// see a full disk or a standby. An error is of kind Unavailable; see IsUnwritable.
+//
+// The row is one that Migrate has made, so every migrated database has it. Where another process is
+// just writing it, that proves as much, and nothing is waited for.
+func (db *DB) CheckWrite(ctx context.Context) error {
+	return db.Write(ctx, func(ctx context.Context, tx *Tx) error {
+		query := "SELECT id FROM " + migrationTable + " ORDER BY id LIMIT 1" + tx.SkipLocked()
+		id, err := One(ctx, tx, Scalar[int64], query)
+		if IsNoRows(err) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		// Another value each time: MySQL does not write a row that stays the same.
+		_, err = tx.Exec(ctx, "UPDATE "+migrationTable+" SET tstamp = CURRENT_TIMESTAMP WHERE id = ?", id)
+		return err
+	})
+}
+
 // Close closes the pools; running transactions fail. Closing twice is fine.
 func (db *DB) Close() error {
 	if db.closed.Swap(true) {

@@ -1,6 +1,7 @@
 package database
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"database/sql/driver"
@@ -46,7 +47,7 @@ func (db *DB) Read(ctx context.Context, fn func(ctx context.Context, tx *Tx) err
 	}
 	tx, err := db.run(ctx, inner, false, fn)
 	if err != nil {
-		return explain(ctx, err)
+		return explainRead(ctx, err)
 	}
 	db.runAfter(ctx, tx.after)
 	return nil
@@ -125,6 +126,11 @@ func (db *DB) run(outer, inner context.Context, write bool, fn func(context.Cont
 		return nil, err
 	}
 	defer conn.Close()
+	defer func() {
+		if write && tx != nil && meaningOf(cmp.Or(tx.failed, err)) == readOnly {
+			dropConn(conn)
+		}
+	}()
 	if db.kill != nil {
 		defer db.killAbandoned(inner, conn)()
 	}
@@ -168,11 +174,20 @@ func (db *DB) killAbandoned(ctx context.Context, conn *sql.Conn) func() {
 	}
 }
 
-// commit tells a refusal by the server, after which nothing is stored, from silence, after which
-// nobody knows.
+// dropConn takes a connection out of its pool. One to a server that has become a standby stays good
+// for reading, so the pool would keep it, and every write would go to a server that refuses it. A
+// new connection finds the new primary, where the name or the list of hosts leads to it.
+func dropConn(conn *sql.Conn) {
+	_ = conn.Raw(func(any) error { return driver.ErrBadConn })
+}
+
+// commit distinguishes a refusal by the server, after which nothing is stored, from silence, after
+// which the outcome is unknown.
 func commit(tx *sql.Tx) error {
 	err := tx.Commit()
 	switch {
+	case err != nil && meaningOf(err) == unknown:
+		return commitUnknown(err)
 	case err == nil, postgresCode(err) != "", mysqlCode(err) != 0, sqliteCode(err) != 0,
 		errors.Is(err, sql.ErrTxDone), errors.Is(err, pgx.ErrTxCommitRollback),
 		errors.Is(err, driver.ErrBadConn): // the last: COMMIT was not sent

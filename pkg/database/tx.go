@@ -240,6 +240,9 @@ func (tx *Tx) note(ctx context.Context, err error) error {
 	if isConflict(err) {
 		return err // Write tries again; only the last try's error is for people
 	}
+	if !tx.write {
+		return explainRead(ctx, err)
+	}
 	return explain(ctx, err)
 }
 
