@@ -4,6 +4,9 @@ SHELL := /bin/bash
 # Every test runs under the services it talks to: Redis, PostgreSQL and MariaDB, started once on free ports.
 WITH_SERVICES := go run ./pkg/testkit/services --
 
+# What runs "go test" with a pattern fails when the pattern finds no test, which go test by itself passes.
+RAN := go run ./pkg/testkit/ran
+
 help: ## the targets, each in a line
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -62,17 +65,17 @@ test-race: deps web ## the packages whose business is concurrency, under the rac
 	$(WITH_SERVICES) go test -race -timeout 15m ./pkg/bayeux/... ./pkg/ratelimit/... ./pkg/storage/... ./pkg/testkit/...
 
 soak: deps web build-go ## 300 exports under random kills, stalls and cuts; SOAK=2m SEED=1 choose how long and what
-	SOAK=$(SOAK) SEED=$(SEED) $(WITH_SERVICES) go test -count=1 -timeout 90m -tags soak -run "^TestSoak$$" -v ./test/faults
+	SOAK=$(SOAK) SEED=$(SEED) $(WITH_SERVICES) $(RAN) TestSoak -- go test -count=1 -timeout 90m -tags soak -run "^TestSoak$$" -v ./test/faults
 
 test-faults: deps web build-go ## real processes killed, stopped and cut off, at real lengths
-	$(WITH_SERVICES) go test -timeout 25m -tags faults -run 'Fault' ./test/faults
+	$(WITH_SERVICES) $(RAN) Fault -- go test -timeout 25m -tags faults -run 'Fault' ./test/faults
 
 bench: ## benchmarks with their peers beside them
 	go run ./pkg/export/bench -rows $(BENCH_ROWS) -rounds $(BENCH_ROUNDS)
 	$(WITH_SERVICES) go run ./pkg/export/bench -job -rows $(BENCH_ROWS) -rounds $(BENCH_ROUNDS)
-	go test -run '^$$' -bench . -benchmem ./pkg/export/... ./pkg/bayeux/...
-	$(WITH_SERVICES) go test -run '^$$' -bench . -benchtime 1x -timeout 30m ./test/topology
-	$(WITH_SERVICES) go test -run '^$$' -bench . -benchtime 5x -timeout 60m -v ./pkg/admin/contact
+	$(RAN) Benchmark -- go test -run '^$$' -bench . -benchmem ./pkg/export/... ./pkg/bayeux/...
+	$(WITH_SERVICES) $(RAN) Benchmark -- go test -run '^$$' -bench . -benchtime 1x -timeout 30m ./test/topology
+	$(WITH_SERVICES) $(RAN) Benchmark -- go test -run '^$$' -bench . -benchtime 5x -timeout 60m -v ./pkg/admin/contact
 
 # How many rows "make bench" writes, and how often: BENCH_ROWS=5000000 takes a while.
 BENCH_ROWS ?= 200000,1000000
@@ -80,15 +83,18 @@ BENCH_ROUNDS ?= 3
 
 verify-files: ## workbooks with every rule and limit, converted by LibreOffice (which is installed where it is missing)
 	@tools/install-libreoffice.sh
-	go test -tags verifyfiles -count=1 -run LibreOffice ./pkg/export/xlsx
+	$(RAN) LibreOffice -- go test -tags verifyfiles -count=1 -run LibreOffice ./pkg/export/xlsx
 
 lint: ## formatting, vet, staticcheck
 	@test -z "$$(gofmt -l cmd jobs pkg test web/*.go)" || { gofmt -l cmd jobs pkg test web/*.go; echo "run: gofmt -w"; exit 1; }
 	go vet ./...
 	go tool -modfile=tools/go.mod staticcheck ./...
 
+# The packages with golden files. The others do not know the flag -update, and fail on it.
+GOLDEN = $(shell grep -rl --include=*_test.go testkit.Golden cmd jobs pkg test | xargs -n1 dirname | sort -u | sed 's,^,./,')
+
 generate: ## golden files and the state diagram, from the code
-	$(WITH_SERVICES) go test ./cmd/... ./pkg/... ./jobs/... ./test/... -run 'Golden|Diagram' -update
+	$(WITH_SERVICES) $(RAN) Golden ReplayOf Diagram -- go test $(GOLDEN) -run 'Golden|ReplayOf|Diagram' -update
 
 fuzz: ## each fuzz target for a minute
 	@for pkg in $$(grep -rl --include=*_test.go '^func Fuzz' pkg jobs | xargs -n1 dirname | sort -u); do \

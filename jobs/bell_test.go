@@ -14,7 +14,7 @@ import (
 
 const someUUID = "00000000-0000-4000-8000-000000000001"
 
-func TestTaskTypes(t *testing.T) {
+func TestGoldenTaskTypes(t *testing.T) {
 	var b strings.Builder
 	for _, tt := range TaskTypes {
 		fmt.Fprintf(&b, "%s\n  payload  %s\n  id       %s\n  retries  %d\n  timeout  %s\n", tt.Name, tt.Payload, tt.ID, tt.MaxRetry, tt.Timeout)

@@ -16,7 +16,7 @@ import (
 // arrows is what each package may import of ours. A package that is not listed may not exist. "admin/*" stands for every
 // system. Names are relative to pkg; a leading slash makes them relative to the module.
 var arrows = map[string][]string{
-	"errs": {}, "event": {}, "page": {}, "telemetry": {}, "config": {}, "backoff": {}, "bayeux": {}, "/web": {},
+	"errs": {}, "event": {}, "page": {}, "telemetry": {}, "config": {}, "backoff": {}, "bayeux": {}, "localserver": {}, "/web": {},
 	"bayeux/redisbus": {"bayeux"},
 	"bayeux/bayeuxd":  {"bayeux", "bayeux/redisbus", "/web"},
 	"database":        {"backoff", "errs"},
@@ -48,7 +48,8 @@ var arrows = map[string][]string{
 	"/jobs":                   {"job", "errs", "telemetry"},
 	"":                        {},
 	"testkit":                 {"testkit/internal/server"},
-	"testkit/internal/server": {},
+	"testkit/internal/server": {"localserver"},
+	"testkit/ran":             {},
 	"testkit/services":        {"testkit", "testkit/internal/server"},
 	"database/dbtest":         {"database", "testkit"},
 	"storage/storagetest":     {"storage", "errs"},
@@ -58,7 +59,7 @@ var arrows = map[string][]string{
 }
 
 // forTests are the packages that only tests, and commands made for tests, may import.
-var forTests = []string{"testkit", "testkit/internal/server", "database/dbtest", "storage/storagetest", "admin/admintest",
+var forTests = []string{"testkit", "testkit/internal/server", "testkit/ran", "database/dbtest", "storage/storagetest", "admin/admintest",
 	"export/exporttest", "storage/qiniu/fake", "storage/qiniu/fake/cmd"}
 
 // source is one Go file: its package's name as in arrows, its path, and what it imports.

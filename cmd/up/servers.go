@@ -1,64 +1,22 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
+	"exporthub/pkg/localserver"
 	"fmt"
-	"io"
 	"io/fs"
-	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
-	"os/user"
 	"path/filepath"
-	"slices"
-	"strconv"
 	"syscall"
 	"time"
-
-	"github.com/jackc/pgx/v5"
 )
-
-// places are where servers are installed when they are not in PATH: Debian keeps PostgreSQL's per version, Homebrew keeps
-// versioned packages unlinked.
-var places = []string{
-	"/usr/sbin", "/usr/local/sbin", "/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/opt/homebrew/opt/*/bin", "/usr/local/opt/*/bin",
-}
-
-func find(name, packages string) (string, error) {
-	if path, err := exec.LookPath(name); err == nil {
-		return path, nil
-	}
-	for _, place := range places {
-		if paths, err := filepath.Glob(filepath.Join(place, name)); err == nil && len(paths) > 0 {
-			return slices.Max(paths), nil
-		}
-	}
-	return "", fmt.Errorf("%s is not installed: install %s, or run \"make deps\"", name, packages)
-}
-
-// freeAddress is a loopback address nobody listens on, below the ports that systems give to outgoing connections.
-func freeAddress(taken map[string]bool) (string, error) {
-	for range 1000 {
-		address := net.JoinHostPort("127.0.0.1", strconv.Itoa(15_000+rand.IntN(15_000)))
-		if taken[address] {
-			continue
-		}
-		l, err := net.Listen("tcp", address)
-		if err != nil {
-			continue
-		}
-		taken[address] = true
-		return address, l.Close()
-	}
-	return "", errors.New("no free loopback port between 15000 and 30000")
-}
 
 // redis is a Redis that remembers and never throws anything out, as in compose.yaml.
 func redis(s settings, address string) (part, error) {
-	binary, err := find("redis-server", "redis-server (apt) or redis (brew)")
+	binary, err := localserver.Find("redis-server", "redis-server (apt) or redis (brew)")
 	if err != nil {
 		return part{}, err
 	}
@@ -78,46 +36,22 @@ func redis(s settings, address string) (part, error) {
 			cmd.Dir = dir
 			return cmd
 		},
-		ready: func(ctx context.Context) error { return pong(ctx, address) },
+		ready: func(ctx context.Context) error { return localserver.AskRedis(ctx, address) },
 	}, nil
-}
-
-// pong speaks the one word by itself: while a server reads its log in, it says so in place of the answer.
-func pong(ctx context.Context, address string) error {
-	conn, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "tcp", address)
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
-	if err := conn.SetDeadline(time.Now().Add(time.Second)); err != nil {
-		return err
-	}
-	if _, err := io.WriteString(conn, "PING\r\n"); err != nil {
-		return err
-	}
-	answer, err := bufio.NewReader(conn).ReadString('\n')
-	if err == nil && answer != "+PONG\r\n" {
-		err = fmt.Errorf("it answers %q", answer)
-	}
-	return err
-}
-
-func postgresURL(address string) string {
-	return "postgres://postgres@" + address + "/postgres?sslmode=disable"
 }
 
 // postgres is a PostgreSQL whose data is made at the first start. Its user is postgres, without a password.
 func postgres(ctx context.Context, s settings, address string) (part, error) {
 	const packages = "postgresql (apt, brew)"
-	initdb, err := find("initdb", packages)
+	initdb, err := localserver.Find("initdb", packages)
 	if err != nil {
 		return part{}, err
 	}
-	binary, err := find("postgres", packages)
+	binary, err := localserver.Find("postgres", packages)
 	if err != nil {
 		return part{}, err
 	}
-	who, err := unprivileged()
+	who, err := localserver.Unprivileged("postgres")
 	if err != nil {
 		return part{}, err
 	}
@@ -132,17 +66,11 @@ func postgres(ctx context.Context, s settings, address string) (part, error) {
 	return part{
 		name: "postgres", quit: syscall.SIGINT, grace: 30 * time.Second, // SIGINT ends connections too
 		cmd: func() *exec.Cmd {
-			return as(context.Background(), who, dir, binary, "-D", dir, "-p", port, "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=",
+			return localserver.Command(who, dir, binary, "-D", dir, "-p", port, "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=",
 				"-c", "max_connections=400", "-c", "logging_collector=off")
 		},
 		ready: func(ctx context.Context) error {
-			ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
-			defer cancel()
-			conn, err := pgx.Connect(ctx, postgresURL(address))
-			if err != nil {
-				return err
-			}
-			return conn.Close(ctx)
+			return localserver.AskPostgres(ctx, localserver.PostgresURL(address))
 		},
 	}, nil
 }
@@ -164,41 +92,11 @@ func makeDatabase(ctx context.Context, initdb, dir string, who *syscall.Credenti
 			return err
 		}
 	}
-	cmd := as(ctx, who, making, initdb, "--pgdata="+making, "--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C")
+	cmd := localserver.Command(who, making, initdb, "--pgdata="+making, "--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C")
+	stopped := context.AfterFunc(ctx, func() { _ = cmd.Process.Kill() })
+	defer stopped()
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("initdb: %w (a directory above %s may be closed to the user it runs as)\n%s", err, dir, out)
 	}
 	return os.Rename(making, dir)
-}
-
-// unprivileged is who PostgreSQL runs as where this is root, whom it refuses; nil is this process's own user.
-func unprivileged() (*syscall.Credential, error) {
-	if os.Geteuid() != 0 {
-		return nil, nil
-	}
-	for _, name := range []string{"postgres", "nobody"} {
-		u, err := user.Lookup(name)
-		if err != nil {
-			continue
-		}
-		uid, err := strconv.ParseUint(u.Uid, 10, 32)
-		if err != nil {
-			return nil, err
-		}
-		gid, err := strconv.ParseUint(u.Gid, 10, 32)
-		if err != nil {
-			return nil, err
-		}
-		return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, nil
-	}
-	return nil, errors.New("this is root, and there is no user postgres or nobody to run PostgreSQL as")
-}
-
-// as prepares a command that runs as who, in a directory that user may enter, and is killed when ctx ends.
-func as(ctx context.Context, who *syscall.Credential, dir, binary string, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, binary, args...)
-	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "LC_ALL=C", "HOME="+dir)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: who}
-	return cmd
 }

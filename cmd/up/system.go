@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"exporthub/pkg/localserver"
 	"fmt"
 	"io"
 	"log/slog"
@@ -68,11 +69,11 @@ func runSystem(ctx context.Context, s settings, environ []string, out io.Writer)
 // startData starts Redis, PostgreSQL and, where files go to Qiniu, a fake Qiniu. It returns the programs' variables.
 func startData(ctx context.Context, s settings, l *layer, environ []string) (map[string]string, error) {
 	taken := map[string]bool{}
-	redisAt, err := freeAddress(taken)
+	redisAt, err := localserver.FreeAddress(taken)
 	if err != nil {
 		return nil, err
 	}
-	postgresAt, err := freeAddress(taken)
+	postgresAt, err := localserver.FreeAddress(taken)
 	if err != nil {
 		return nil, err
 	}
@@ -82,7 +83,7 @@ func startData(ctx context.Context, s settings, l *layer, environ []string) (map
 	}
 	variables := passedOn(environ)
 	for name, value := range map[string]string{
-		"DATABASE_URL": postgresURL(postgresAt), "REDIS_URL": "redis://" + redisAt + "/0", "AUTH_SECRET": secret,
+		"DATABASE_URL": localserver.PostgresURL(postgresAt), "REDIS_URL": "redis://" + redisAt + "/0", "AUTH_SECRET": secret,
 		"PUBLIC_URL": "http://" + s.Addr, "TRUSTED_PROXIES": "127.0.0.1",
 		"STORAGE_DIR": filepath.Join(s.Data, "files"), "SPOOL_DIR": filepath.Join(s.Data, "spool"),
 	} {
@@ -120,7 +121,7 @@ var announcedVariable = regexp.MustCompile(`\b(QINIU_[A-Z_]+)=(\S+)`)
 // startFakeQiniu starts the fake Qiniu and adds the variables it prints. Its directory is emptied first: it keeps
 // the bytes there, and what they are in memory.
 func startFakeQiniu(ctx context.Context, s settings, l *layer, variables map[string]string) error {
-	address, err := freeAddress(map[string]bool{})
+	address, err := localserver.FreeAddress(map[string]bool{})
 	if err != nil {
 		return err
 	}
@@ -159,7 +160,7 @@ func startPrograms(ctx context.Context, s settings, l *layer, variables map[stri
 	var apis []string
 	var parts []part
 	for i := range s.APIs {
-		address, err := freeAddress(taken)
+		address, err := localserver.FreeAddress(taken)
 		if err != nil {
 			return nil, err
 		}
@@ -168,7 +169,7 @@ func startPrograms(ctx context.Context, s settings, l *layer, variables map[stri
 		parts[i].ready = func(ctx context.Context) error { return answers(ctx, "http://"+address+"/readyz") }
 	}
 	for i := range s.Workers {
-		address, err := freeAddress(taken)
+		address, err := localserver.FreeAddress(taken)
 		if err != nil {
 			return nil, err
 		}

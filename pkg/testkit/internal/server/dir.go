@@ -5,9 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"os/user"
 	"path/filepath"
-	"strconv"
 	"syscall"
 )
 
@@ -78,29 +76,6 @@ func sweep() {
 		_ = os.RemoveAll(path)
 		_ = lock.Close()
 	}
-}
-
-// unprivileged is who database servers run as: PostgreSQL refuses root. Nil is this process's own user.
-func unprivileged(names ...string) (*syscall.Credential, error) {
-	if os.Geteuid() != 0 {
-		return nil, nil
-	}
-	for _, name := range append(names, "nobody") {
-		u, err := user.Lookup(name)
-		if err != nil {
-			continue
-		}
-		uid, err := strconv.ParseUint(u.Uid, 10, 32)
-		if err != nil {
-			return nil, err
-		}
-		gid, err := strconv.ParseUint(u.Gid, 10, 32)
-		if err != nil {
-			return nil, err
-		}
-		return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, nil
-	}
-	return nil, fmt.Errorf("running as root, and none of the users %q and nobody exists to run a database as", names)
 }
 
 // ownDir makes a directory below d that belongs to the credential's user.

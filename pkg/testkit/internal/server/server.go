@@ -1,21 +1,17 @@
 package server
 
 import (
-	"bufio"
 	"context"
 	"errors"
+	"exporthub/pkg/localserver"
 	"fmt"
-	"io"
-	"math/rand/v2"
 	"net"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"syscall"
 	"time"
 
 	"github.com/go-sql-driver/mysql"
-	"github.com/jackc/pgx/v5"
 )
 
 // Server is a started server. Its methods are for one goroutine.
@@ -63,12 +59,18 @@ func (s *Server) Restart(ctx context.Context) error {
 // ends at once and the next port is tried.
 func launch(ctx context.Context, d *dir, quit syscall.Signal, make func(port string) *Server) (*Server, error) {
 	for try := 1; ; try++ {
-		port, err := freePort()
+		address, err := localserver.FreeAddress(map[string]bool{})
+		if err != nil {
+			return nil, errors.Join(err, d.remove())
+		}
+		_, port, err := net.SplitHostPort(address)
 		if err != nil {
 			return nil, errors.Join(err, d.remove())
 		}
 		s := make(port)
-		s.Addr, s.dir, s.quit = net.JoinHostPort("127.0.0.1", port), d, quit
+		s.Addr = address
+		s.dir = d
+		s.quit = quit
 		err = s.Restart(ctx)
 		if err == nil {
 			return s, nil
@@ -79,23 +81,9 @@ func launch(ctx context.Context, d *dir, quit syscall.Signal, make func(port str
 	}
 }
 
-// freePort looks below the ports that systems give to outgoing connections, so that a server killed for a while finds
-// its port free again.
-func freePort() (string, error) {
-	for range 100 {
-		port := strconv.Itoa(15000 + rand.IntN(15000))
-		l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", port))
-		if err != nil {
-			continue
-		}
-		return port, l.Close()
-	}
-	return "", errors.New("no free loopback port found between 15000 and 30000")
-}
-
 // Redis starts a redis-server without persistence and with 512 databases; options are appended to its command line.
 func Redis(ctx context.Context, options ...string) (*Server, error) {
-	binary, err := find("redis-server", "redis-server (apt) or redis (brew)")
+	binary, err := localserver.Find("redis-server", "redis-server (apt) or redis (brew)")
 	if err != nil {
 		return nil, err
 	}
@@ -108,48 +96,28 @@ func Redis(ctx context.Context, options ...string) (*Server, error) {
 		return &Server{
 			URL: "redis://" + addr + "/0",
 			cmd: func() *exec.Cmd {
-				return command(nil, d.path, binary, append([]string{
+				return localserver.Command(nil, d.path, binary, append([]string{
 					"--port", port, "--bind", "127.0.0.1", "--databases", "512", "--save", "", "--appendonly", "no",
 					"--dir", d.path, "--daemonize", "no",
 				}, options...)...)
 			},
-			ask: func(ctx context.Context) error { return askRedis(ctx, addr) },
+			ask: func(ctx context.Context) error { return localserver.AskRedis(ctx, addr) },
 		}
 	})
-}
-
-// askRedis speaks the one word itself: the client library logs what it can't reach.
-func askRedis(ctx context.Context, addr string) error {
-	conn, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "tcp", addr)
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
-	if err := conn.SetDeadline(time.Now().Add(time.Second)); err != nil {
-		return err
-	}
-	if _, err := io.WriteString(conn, "PING\r\n"); err != nil {
-		return err
-	}
-	answer, err := bufio.NewReader(conn).ReadString('\n')
-	if err == nil && answer != "+PONG\r\n" {
-		err = fmt.Errorf("redis answers %q to PING", answer)
-	}
-	return err
 }
 
 // Postgres starts a PostgreSQL with the superuser postgres, who needs no password.
 func Postgres(ctx context.Context) (*Server, error) {
 	const packages = "postgresql (apt, brew)"
-	initdb, err := find("initdb", packages)
+	initdb, err := localserver.Find("initdb", packages)
 	if err != nil {
 		return nil, err
 	}
-	binary, err := find("postgres", packages)
+	binary, err := localserver.Find("postgres", packages)
 	if err != nil {
 		return nil, err
 	}
-	who, err := unprivileged("postgres")
+	who, err := localserver.Unprivileged("postgres")
 	if err != nil {
 		return nil, err
 	}
@@ -161,23 +129,23 @@ func Postgres(ctx context.Context) (*Server, error) {
 	if err != nil {
 		return nil, errors.Join(err, d.remove())
 	}
-	init := command(who, data, initdb, "--pgdata="+data, "--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C",
+	init := localserver.Command(who, data, initdb, "--pgdata="+data, "--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C",
 		"--no-sync", "--no-instructions")
 	if err := runToEnd(ctx, init); err != nil {
 		return nil, errors.Join(err, d.remove())
 	}
 	return launch(ctx, d, syscall.SIGQUIT, func(port string) *Server {
-		url := "postgres://postgres@" + net.JoinHostPort("127.0.0.1", port) + "/postgres?sslmode=disable"
+		url := localserver.PostgresURL(net.JoinHostPort("127.0.0.1", port))
 		return &Server{
 			URL: url,
 			cmd: func() *exec.Cmd {
-				return command(who, data, binary, "-D", data, "-p", port,
+				return localserver.Command(who, data, binary, "-D", data, "-p", port,
 					"-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-c", "max_connections=400",
 					"-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off", "-c", "autovacuum_naptime=1h",
 					"-c", "timezone=Asia/Shanghai", // not UTC, so that who forgets the zone is found out
 					"-c", "logging_collector=off", "-c", "log_min_messages=fatal")
 			},
-			ask: func(ctx context.Context) error { return askPostgres(ctx, url) },
+			ask: func(ctx context.Context) error { return localserver.AskPostgres(ctx, url) },
 		}
 	})
 }
@@ -185,15 +153,15 @@ func Postgres(ctx context.Context) (*Server, error) {
 // MariaDB starts a MariaDB with the administrator root, who needs no password.
 func MariaDB(ctx context.Context) (*Server, error) {
 	const packages = "mariadb-server (apt) or mariadb (brew)"
-	install, err := find("mariadb-install-db", packages)
+	install, err := localserver.Find("mariadb-install-db", packages)
 	if err != nil {
 		return nil, err
 	}
-	binary, err := find("mariadbd", packages)
+	binary, err := localserver.Find("mariadbd", packages)
 	if err != nil {
 		return nil, err
 	}
-	who, err := unprivileged("mysql")
+	who, err := localserver.Unprivileged("mysql")
 	if err != nil {
 		return nil, err
 	}
@@ -206,7 +174,7 @@ func MariaDB(ctx context.Context) (*Server, error) {
 		return nil, errors.Join(err, d.remove())
 	}
 	options := []string{"--no-defaults", "--datadir=" + data, "--innodb-log-file-size=32M", "--innodb-flush-method=nosync"}
-	init := command(who, data, install, append(options, "--auth-root-authentication-method=normal", "--skip-test-db")...)
+	init := localserver.Command(who, data, install, append(options, "--auth-root-authentication-method=normal", "--skip-test-db")...)
 	if err := runToEnd(ctx, init); err != nil {
 		return nil, errors.Join(err, d.remove())
 	}
@@ -215,7 +183,7 @@ func MariaDB(ctx context.Context) (*Server, error) {
 		return &Server{
 			URL: "mysql://root@" + addr + "/mysql",
 			cmd: func() *exec.Cmd {
-				return command(who, data, binary, append(options,
+				return localserver.Command(who, data, binary, append(options,
 					"--port="+port, "--bind-address=127.0.0.1", "--socket="+filepath.Join(data, "s"), "--pid-file="+filepath.Join(data, "pid"),
 					"--tmpdir="+data, "--skip-name-resolve", "--skip-log-bin", "--max-connections=400", "--performance-schema=off",
 					"--innodb-flush-log-at-trx-commit=0", "--innodb-buffer-pool-size=128M", "--innodb-doublewrite=0",
@@ -225,16 +193,6 @@ func MariaDB(ctx context.Context) (*Server, error) {
 			ask: func(ctx context.Context) error { return askMariaDB(ctx, addr) },
 		}
 	})
-}
-
-func askPostgres(ctx context.Context, url string) error {
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
-	defer cancel()
-	conn, err := pgx.Connect(ctx, url)
-	if err != nil {
-		return err
-	}
-	return conn.Close(ctx)
 }
 
 func askMariaDB(ctx context.Context, addr string) error {
@@ -251,15 +209,6 @@ func askMariaDB(ctx context.Context, addr string) error {
 		return err
 	}
 	return conn.Close()
-}
-
-// command prepares a child that runs as who, in a directory that user may enter.
-func command(who *syscall.Credential, dir, binary string, args ...string) *exec.Cmd {
-	cmd := exec.Command(binary, args...)
-	cmd.Dir = dir
-	cmd.Env = append(cmd.Environ(), "LC_ALL=C", "HOME="+dir)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: who}
-	return cmd
 }
 
 // runToEnd runs a command that prepares a data directory.

@@ -154,18 +154,6 @@ func TestStartFailureTellsTheReasonAndLeavesNothing(t *testing.T) {
 	}
 }
 
-func TestFindSaysWhatToInstall(t *testing.T) {
-	_, err := find("no-such-server", "some-package (apt)")
-	if err == nil || !strings.Contains(err.Error(), "install some-package (apt)") {
-		t.Errorf("find = %v", err)
-	}
-	for path, want := range map[string]int{"/usr/lib/postgresql/15/bin/x": 15, "/opt/homebrew/opt/postgresql@17/bin/x": 17, "/usr/sbin/x": 0} {
-		if got := versionIn(path); got != want {
-			t.Errorf("versionIn(%q) = %d, want %d", path, got, want)
-		}
-	}
-}
-
 func TestTailKeepsTheEnd(t *testing.T) {
 	var out tail
 	for i := range 3000 {
