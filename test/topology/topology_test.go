@@ -110,11 +110,7 @@ func TestTwoReplicasAndThreeWorkers(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				var plain []subscriber.Event
-				for _, e := range events {
-					plain = append(plain, e)
-				}
-				checkStory(t, who, plain, uuid, rows)
+				checkStory(t, who, events, uuid, rows)
 			}
 			j := s.replicas[1-i].Finished(me.token, uuid)
 			files[*j.FileURL] = true
