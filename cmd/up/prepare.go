@@ -107,13 +107,5 @@ func seed(ctx context.Context, s settings, variables map[string]string, log *slo
 		return err
 	}
 	defer parts.Close()
-	for _, m := range parts.Modules {
-		if m.Demo == nil {
-			continue
-		}
-		if err := m.Demo(ctx, parts.DB, s.Rows); err != nil {
-			return fmt.Errorf("demo rows of %s: %w", m.Name, err)
-		}
-	}
-	return nil
+	return parts.SeedDemoRows(ctx, s.Rows)
 }

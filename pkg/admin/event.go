@@ -3,6 +3,7 @@ package admin
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"exporthub/pkg/database"
 )
@@ -78,7 +79,8 @@ type Awaited struct {
 
 // Waiting is one thing that waits for a decision.
 type Waiting struct {
-	ID     int64 // unique within its module
+	ID     int64     // unique within its module
+	Since  time.Time // when it began to wait; zero is now
 	Notice Notice
 }
 

@@ -74,6 +74,8 @@ type Module struct {
 	// On is the module's reactions to events. They run in the transaction that raises the event.
 	On map[Event]Reaction
 	// Demo fills the module's tables for a first look; size is the number of rows of its large
-	// tables. It runs at every start of the demo, and must do nothing when its rows are there.
+	// tables. It runs at every start of the demo, and must do nothing when its rows are there. The
+	// modules' run in the reverse order of the list, so that what one raises finds the reactions'
+	// own demo rows written already.
 	Demo func(ctx context.Context, db *database.DB, size int) error
 }

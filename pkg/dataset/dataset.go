@@ -63,10 +63,15 @@ func (d Dataset) Visible(can func(permission string) bool) []Column {
 	return seen
 }
 
-// Pick returns the columns with the given keys in that order, all visible ones when keys is empty.
-// An unknown key, one the viewer may not see and a repeated one are Invalid and name the key; a
-// viewer who may see no column at all is Forbidden.
+// Pick returns the columns with the given keys in that order. Without keys these are the visible
+// ones that are not Extra. An unknown key, one the viewer may not see and a repeated one are
+// Invalid and name the key; a viewer who may see no column at all is Forbidden.
 func (d Dataset) Pick(keys []string, can func(permission string) bool) ([]Column, error) {
+	return d.PickFor(Format{}, keys, can)
+}
+
+// PickFor is Pick for a file of a format: without keys, a Whole one holds the Extra columns too.
+func (d Dataset) PickFor(f Format, keys []string, can func(permission string) bool) ([]Column, error) {
 	visible := d.Visible(can)
 	// Before the keys: to say which key is unknown would tell somebody without any right which
 	// exist.
@@ -74,7 +79,11 @@ func (d Dataset) Pick(keys []string, can func(permission string) bool) ([]Column
 		return nil, errs.New(errs.Forbidden, "没有查看任何一列的权限")
 	}
 	if len(keys) == 0 {
-		return visible, nil
+		usual := slices.DeleteFunc(slices.Clone(visible), func(c Column) bool { return c.Extra && !f.Whole })
+		if len(usual) == 0 {
+			return nil, errs.New(errs.Forbidden, "没有查看任何一列的权限")
+		}
+		return usual, nil
 	}
 	picked := make([]Column, 0, len(keys))
 	for _, key := range keys {

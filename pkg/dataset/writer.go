@@ -10,7 +10,11 @@ type Column struct {
 	Key        string // stable name, as in columns=
 	Title      string // header, in the page's language
 	Type       Type   // how values are written
-	Permission string // who may see it; empty means everybody who may export the dataset
+	Permission string // who may see it; empty means everyone who may export the dataset
+	// Extra columns are in a file only when they are asked for by name, or when the format is
+	// Whole. They let everything that a list shows be chosen for its file, while the columns of a
+	// file that names none stay the documented ones.
+	Extra bool
 	// from whom the middle of its texts is hidden; the zero Mask hides nothing
 	Mask   Mask
 	Masked bool    // this viewer's texts are hidden; set by Visible and Pick
@@ -73,6 +77,9 @@ type Format struct {
 	Name        string // as in export_format: xlsx, csv, csv-raw, jsonl
 	Extension   string // without the dot
 	ContentType string
+	// Whole formats hold every visible column when none are named, the Extra ones too: programs
+	// read them back, and an import of what was exported must lose nothing.
+	Whole bool
 	// New starts a file on w. An error names what in the sheet the format can't hold.
 	New func(w io.Writer, s Sheet) (Writer, error)
 }

@@ -62,7 +62,7 @@ func (p LaravelPaging) PageRequest() page.Request { return page.Of(p.Page, 0, 20
 // declare the route with StartsWith("export_format").
 type ExportParams struct {
 	ExportFormat string   `json:"export_format" doc:"导出格式；不是导出时不传" enum:"xlsx,csv,csv-raw,jsonl" example:"xlsx"`
-	Columns      []string `json:"columns" doc:"导出的列，按此顺序；默认全部" maxItems:"200"`
+	Columns      []string `json:"columns" doc:"导出的列，按此顺序；不传则为该列表的固定列，jsonl 为全部列" maxItems:"200"`
 	IDs          []int64  `json:"ids" doc:"只导出这些行;不传则为全部" minItems:"1" maxItems:"10000"`
 }
 

@@ -3,6 +3,7 @@ package wire
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"exporthub/pkg/auth"
 )
@@ -24,11 +25,18 @@ func (p *Parts) seedDemo(ctx context.Context) error {
 			return fmt.Errorf("demo person %s: %w", person.Account, err)
 		}
 	}
-	for _, m := range p.Modules {
+	return p.SeedDemoRows(ctx, p.Config.DemoRows)
+}
+
+// SeedDemoRows adds every system's demo rows where they are missing; size is the number of rows of
+// their large tables. The systems take turns from the last to the first: messages come before the
+// invitations that write some, so that they stand in the order of time.
+func (p *Parts) SeedDemoRows(ctx context.Context, size int) error {
+	for _, m := range slices.Backward(p.Modules) {
 		if m.Demo == nil {
 			continue
 		}
-		if err := m.Demo(ctx, p.DB, p.Config.DemoRows); err != nil {
+		if err := m.Demo(ctx, p.DB, size); err != nil {
 			return fmt.Errorf("demo rows of %s: %w", m.Name, err)
 		}
 	}

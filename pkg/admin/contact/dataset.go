@@ -24,12 +24,18 @@ const notes = "notes"
 // view is what the caller of ctx may see of the columns. The list and the file use the same one.
 func (s *service) view(ctx context.Context) dataset.View { return s.dataset().View(auth.From(ctx).Can) }
 
-// dataset is the list of records as a file. The columns are the ten of the document, in its
-// order.
+// dataset is the list of records as a file. The columns are the ten of the document, in its order,
+// followed by what else the list shows. account_id is among the latter, and part of an import's
+// key: a file without it would be imported as other records.
 func (s *service) dataset() dataset.Dataset {
 	type field = dataset.Field[Contact]
 	column := func(key, title string, t dataset.Type) dataset.Column {
 		return dataset.Column{Key: key, Title: title, Type: t}
+	}
+	extra := func(key, title string, t dataset.Type) dataset.Column {
+		c := column(key, title, t)
+		c.Extra = true
+		return c
 	}
 	remarks := column(notes, "备注", dataset.Text)
 	remarks.Permission = permissionNotes
@@ -51,6 +57,8 @@ func (s *service) dataset() dataset.Dataset {
 			{Column: remarks, Value: func(v *Contact) dataset.Value { return text(v.Notes) }},
 			{Column: column("contacted_at", "联系时间", dataset.DateTime), Value: func(v *Contact) dataset.Value { return dataset.Instant(v.ContactedAt) }},
 			{Column: column("created_at", "创建时间", dataset.DateTime), Value: func(v *Contact) dataset.Value { return dataset.Instant(v.CreatedAt) }},
+			{Column: extra("account_id", "账号", dataset.Int), Value: func(v *Contact) dataset.Value { return account(v.AccountID) }},
+			{Column: extra("version", "版本", dataset.Int), Value: func(v *Contact) dataset.Value { return dataset.Number(v.Version) }},
 		},
 		Count: func(ctx context.Context, tx *database.Tx, q dataset.Query[Filter]) (int64, error) {
 			n, err := s.query(q.Filter, q.IDs).count(ctx, tx)
@@ -64,3 +72,6 @@ func (s *service) dataset() dataset.Dataset {
 
 // text is a cell that is empty when the text is unset. An empty string would be a filled cell.
 func text(s string) dataset.Value { return dataset.Value{Str: s, Null: s == ""} }
+
+// account is a cell that is empty for a record without an account.
+func account(id int64) dataset.Value { return dataset.Value{Num: id, Null: id == 0} }

@@ -148,19 +148,7 @@ func (s *service) awaited(ctx context.Context, tx *database.Tx, actor int64, all
 	}
 	waiting := make([]admin.Waiting, len(all))
 	for i, v := range all {
-		content := "邀请人 " + v.RecommendUser.Phone
-		if v.User.CompanyName != "" {
-			content += "，公司 " + v.User.CompanyName
-		}
-		waiting[i] = admin.Waiting{
-			ID: v.ID,
-			Notice: admin.Notice{
-				Head:    "有新的邀请待审批",
-				Title:   v.User.Phone,
-				Content: content,
-				Project: v.Exhibition.Name,
-			},
-		}
+		waiting[i] = v.waiting()
 	}
 	return s.Events.Raise(ctx, tx, admin.ApprovalAwaited, admin.Awaited{
 		System:     systemName,
@@ -168,4 +156,21 @@ func (s *service) awaited(ctx context.Context, tx *database.Tx, actor int64, all
 		ActorID:    actor,
 		Waiting:    waiting,
 	})
+}
+
+// waiting is what approvers read about an invitation that waits for them.
+func (v Invitation) waiting() admin.Waiting {
+	content := "邀请人 " + v.RecommendUser.Phone
+	if v.User.CompanyName != "" {
+		content += "，公司 " + v.User.CompanyName
+	}
+	return admin.Waiting{
+		ID: v.ID,
+		Notice: admin.Notice{
+			Head:    "有新的邀请待审批",
+			Title:   v.User.Phone,
+			Content: content,
+			Project: v.Exhibition.Name,
+		},
+	}
 }

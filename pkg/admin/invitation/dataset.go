@@ -25,15 +25,24 @@ var phoneMask = dataset.Mask{Permission: permissionPhone, Head: 3, Tail: 4}
 // view is what the caller of ctx may see of the columns. The list and the file use the same one.
 func (s *service) view(ctx context.Context) dataset.View { return s.dataset().View(auth.From(ctx).Can) }
 
-// dataset is the list of invitations as a file. The columns are those of the document, in its
-// order.
+// dataset is the list of invitations as a file. The columns are those of the document, in its order,
+// followed by what else the list shows: those are Extra, so that a file that names no columns stays
+// the documented one.
 func (s *service) dataset() dataset.Dataset {
 	type field = dataset.Field[Invitation]
 	column := func(key, title string, t dataset.Type) dataset.Column {
 		return dataset.Column{Key: key, Title: title, Type: t}
 	}
+	extra := func(key, title string, t dataset.Type) dataset.Column {
+		c := column(key, title, t)
+		c.Extra = true
+		return c
+	}
 	status := column("approve_status", "审批状态", dataset.Code)
 	status.Labels = statuses.Labels()
+	// A decision has the texts of the states; only its time differs.
+	decision := extra("decision", "审批决定", dataset.Code)
+	decision.Labels = statuses.Labels()
 	phone := func(key, title string) dataset.Column {
 		c := column(key, title, dataset.Text)
 		c.Mask = phoneMask
@@ -57,6 +66,12 @@ func (s *service) dataset() dataset.Dataset {
 			{Column: phone(recommendUserPhone, "邀请人手机号"), Value: func(v *Invitation) dataset.Value { return text(v.RecommendUser.Phone) }},
 			{Column: column("exhibition_id", "展会ID", dataset.Int), Value: func(v *Invitation) dataset.Value { return dataset.Number(v.Exhibition.ID) }},
 			{Column: column("exhibition_name", "展会名称", dataset.Text), Value: func(v *Invitation) dataset.Value { return text(v.Exhibition.Name) }},
+			{Column: extra("user_id", "被邀请人ID", dataset.Int), Value: func(v *Invitation) dataset.Value { return dataset.Number(v.User.ID) }},
+			{Column: extra("recommend_user_id", "邀请人ID", dataset.Int), Value: func(v *Invitation) dataset.Value { return dataset.Number(v.RecommendUser.ID) }},
+			{Column: decision, Value: func(v *Invitation) dataset.Value { return text(string(v.Decision)) }},
+			{Column: extra("decided_by_id", "审批人ID", dataset.Int), Value: func(v *Invitation) dataset.Value { return id(v.DecidedBy.ID) }},
+			{Column: extra("decided_by", "审批人", dataset.Text), Value: func(v *Invitation) dataset.Value { return text(v.DecidedBy.Name) }},
+			{Column: extra("decided_at", "审批时间", dataset.DateTime), Value: func(v *Invitation) dataset.Value { return dataset.Instant(v.DecidedAt) }},
 		},
 		Count: func(ctx context.Context, tx *database.Tx, q dataset.Query[Filter]) (int64, error) {
 			n, err := count(ctx, tx, s.query(q.Filter, q.IDs), 0)
@@ -103,3 +118,6 @@ func exhibitions() dataset.Dataset {
 // text is a cell that is empty when the text is unset. An empty string would be written as a cell
 // of text, which spreadsheets count as filled.
 func text(s string) dataset.Value { return dataset.Value{Str: s, Null: s == ""} }
+
+// id is a cell that is empty where there is nothing with an id.
+func id(n int64) dataset.Value { return dataset.Value{Num: n, Null: n == 0} }

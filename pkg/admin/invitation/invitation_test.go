@@ -40,7 +40,7 @@ func (s *service) records() admintest.List[Filter, Invitation] {
 // and in the export.
 func TestFiltersAgainstBruteForce(t *testing.T) {
 	onEach(t, func(t *testing.T, s *service) {
-		if err := seedDemo(t.Context(), s.DB, 2500); err != nil {
+		if err := s.seedDemo(t.Context(), s.DB, 2500); err != nil {
 			t.Fatal(err)
 		}
 		list := s.records()
@@ -138,7 +138,7 @@ func TestCreate(t *testing.T) {
 func TestDemoIsTheSameEveryTimeAndOnlyOnce(t *testing.T) {
 	onEach(t, func(t *testing.T, s *service) {
 		for range 2 {
-			if err := seedDemo(t.Context(), s.DB, 600); err != nil {
+			if err := s.seedDemo(t.Context(), s.DB, 600); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -160,7 +160,7 @@ func TestDemoIsTheSameEveryTimeAndOnlyOnce(t *testing.T) {
 
 func TestExhibitionsAreFoundByPartOfTheirName(t *testing.T) {
 	onEach(t, func(t *testing.T, s *service) {
-		if err := seedDemo(t.Context(), s.DB, 10); err != nil {
+		if err := s.seedDemo(t.Context(), s.DB, 10); err != nil {
 			t.Fatal(err)
 		}
 		for text, want := range map[string]int{"": demoExhibitions, "深圳": 2, "%": 0, "_": 0, "!": 0, "没有": 0} {
@@ -178,7 +178,7 @@ func TestExhibitionsAreFoundByPartOfTheirName(t *testing.T) {
 // The exhibitions and their export hold what going through all of them by hand finds.
 func TestExhibitionsAgainstBruteForce(t *testing.T) {
 	onEach(t, func(t *testing.T, s *service) {
-		if err := seedDemo(t.Context(), s.DB, 10); err != nil {
+		if err := s.seedDemo(t.Context(), s.DB, 10); err != nil {
 			t.Fatal(err)
 		}
 		list := admintest.List[ExhibitionFilter, Exhibition]{

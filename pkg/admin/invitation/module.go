@@ -40,6 +40,6 @@ func Module(d admin.Deps) admin.Module {
 		Migrations:   migrations,
 		Jobs:         []job.Kind{s.approval()},
 		Channels:     []auth.ChannelRule{admin.PersonChannels(approvalPrefix)},
-		Demo:         seedDemo,
+		Demo:         s.seedDemo,
 	}
 }

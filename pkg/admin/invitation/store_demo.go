@@ -4,9 +4,14 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/huandu/go-sqlbuilder"
+
+	"exporthub/pkg/admin"
+	"exporthub/pkg/auth"
 	"exporthub/pkg/database"
 )
 
@@ -22,13 +27,19 @@ var (
 const (
 	demoExhibitions = 12
 	demoBatch       = 200 // rows of one INSERT: below every engine's limit of placeholders
+	// demoUndecided is how many of the newest invitations may still wait for a decision. Older ones
+	// are all decided, as in an office that keeps up: each that waits is a message to every approver.
+	demoUndecided = 1000
+	// demoEvery is the time between two invitations.
+	demoEvery = 97 * time.Second
 	// demoNewest is fixed, so that screenshots and golden files do not change with the day.
 	demoNewest = "2026-11-01T09:46:19.913+08:00"
 )
 
 // seedDemo fills empty tables with invented exhibitions, users and size invitations. The generator
-// has a fixed seed, so the rows are the same every time.
-func seedDemo(ctx context.Context, db *database.DB, size int) error {
+// has a fixed seed, so the rows are the same every time. Invitations that wait for a decision are
+// raised as such, in the same transaction: the approvers' messages agree with the list.
+func (s *service) seedDemo(ctx context.Context, db *database.DB, size int) error {
 	newest, err := time.Parse(time.RFC3339, demoNewest)
 	if err != nil {
 		return fmt.Errorf("demo clock: %w", err)
@@ -49,7 +60,38 @@ func seedDemo(ctx context.Context, db *database.DB, size int) error {
 		if err != nil {
 			return err
 		}
-		return d.invitations(ctx, size, users, exhibition, user)
+		// An installation without staff has invitations that nobody decided; so has its list.
+		d.decider, err = database.One(ctx, tx, database.Scalar[int64],
+			"SELECT COALESCE(MIN(id), 0) FROM people WHERE role = ?", int(auth.Administrator))
+		if err != nil {
+			return fmt.Errorf("demo decider: %w", err)
+		}
+		if err := d.invitations(ctx, size, users, exhibition, user); err != nil {
+			return err
+		}
+		return s.demoAwaits(ctx, tx)
+	})
+}
+
+// demoAwaits raises the demo's undecided invitations, oldest first.
+func (s *service) demoAwaits(ctx context.Context, tx *database.Tx) error {
+	undecided := query{where: func(b *sqlbuilder.SelectBuilder) {
+		b.Where(b.Equal("i.approve_status", string(Applying)))
+	}}
+	found, err := scan(ctx, tx, undecided.rows(), nil)
+	if err != nil || len(found) == 0 {
+		return err
+	}
+	var waiting []admin.Waiting
+	for _, v := range slices.Backward(found) {
+		w := v.waiting()
+		w.Since = v.CreatedAt
+		waiting = append(waiting, w)
+	}
+	return s.Events.Raise(ctx, tx, admin.ApprovalAwaited, admin.Awaited{
+		System:     systemName,
+		Permission: permissionApprove,
+		Waiting:    waiting,
 	})
 }
 
@@ -58,6 +100,8 @@ type demo struct {
 	tx     *database.Tx
 	random *rand.Rand
 	newest time.Time
+	// decider is the person who decided the decided invitations; 0 is none.
+	decider int64
 }
 
 func (d *demo) pick(from []string) string { return from[d.random.IntN(len(from))] }
@@ -90,9 +134,15 @@ func (d *demo) users(ctx context.Context, n int) (first int64, err error) {
 func (d *demo) invitations(ctx context.Context, n, users int, firstExhibition, firstUser int64) error {
 	states := []Status{Applying, Applying, Approved, Approved, Rejected}
 	_, err := d.insert(ctx, "invitations",
-		"exhibition_id, user_id, recommend_user_id, approve_status, approve_description, created_at", n,
+		"exhibition_id, user_id, recommend_user_id, approve_status, approve_description, created_at, "+
+			"decision, decided_by, decided_at", n,
 		func(i int) []any {
 			status := states[d.random.IntN(len(states))]
+			if status == Applying && i < n-demoUndecided {
+				status = Approved
+			}
+			// Oldest first, so that ids and times rise together as they do in real use.
+			at := d.newest.Add(-time.Duration(n-1-i) * demoEvery)
 			why := ""
 			switch status {
 			case Approved:
@@ -100,13 +150,20 @@ func (d *demo) invitations(ctx context.Context, n, users int, firstExhibition, f
 			case Rejected:
 				why = "信息不完整，请补充"
 			}
+			var decision, decidedBy, decidedAt any
+			if status != Applying && d.decider != 0 {
+				decision = string(status)
+				decidedBy = d.decider
+				decidedAt = database.Micros(at.Add(demoEvery * time.Duration(1+i%40)))
+			}
 			// Each user is invited once or twice, to exhibitions seven places apart.
 			exhibition := firstExhibition + int64((i%users*5+i/users*7)%demoExhibitions)
 			user := firstUser + int64(i%users)
 			recommender := firstUser + int64((i*7+i/users)%min(users, 500))
-			// Oldest first, so that ids and times rise together as they do in real use.
-			at := d.newest.Add(-time.Duration(n-1-i) * 97 * time.Second)
-			return []any{exhibition, user, recommender, string(status), null(why), database.Micros(at)}
+			return []any{
+				exhibition, user, recommender, string(status), null(why), database.Micros(at),
+				decision, decidedBy, decidedAt,
+			}
 		})
 	return err
 }

@@ -17,7 +17,7 @@ import (
 // with their middle hidden.
 func TestListAndFileShowTheSamePhones(t *testing.T) {
 	onEach(t, func(t *testing.T, s *service) {
-		if err := seedDemo(t.Context(), s.DB, 60); err != nil {
+		if err := s.seedDemo(t.Context(), s.DB, 60); err != nil {
 			t.Fatal(err)
 		}
 		shown, err := s.list(t.Context(), Filter{}, page.Request{Number: 1, Size: 100})

@@ -35,11 +35,17 @@ func (l list) export() dataset.Dataset {
 	})
 }
 
-// fields are the columns of all three lists, in the order of the file.
+// fields are the columns of all three lists, in the order of the file. Those that follow the state
+// of handling are Extra.
 func fields() []dataset.Field[Message] {
 	type field = dataset.Field[Message]
 	column := func(key, title string, t dataset.Type) dataset.Column {
 		return dataset.Column{Key: key, Title: title, Type: t}
+	}
+	extra := func(key, title string, t dataset.Type) dataset.Column {
+		c := column(key, title, t)
+		c.Extra = true
+		return c
 	}
 	code := func(key, title string, d dataset.Dictionary) dataset.Column {
 		c := column(key, title, dataset.Code)
@@ -58,6 +64,10 @@ func fields() []dataset.Field[Message] {
 		{Column: column("project_name", "所属项目", dataset.Text), Value: func(m *Message) dataset.Value { return text(m.Project) }},
 		{Column: code("status", "阅读状态", readStates), Value: func(m *Message) dataset.Value { return dataset.String(flag(m.Read)) }},
 		{Column: code("handle_status", "处理状态", handleStates), Value: func(m *Message) dataset.Value { return dataset.String(flag(m.Awaits)) }},
+		{Column: extra("operate_id", "发送人ID", dataset.Int), Value: func(m *Message) dataset.Value { return dataset.Number(m.Sender.ID) }},
+		{Column: extra("send_staff_mobile", "发送人电话", dataset.Text), Value: func(m *Message) dataset.Value { return text(m.Sender.Phone) }},
+		{Column: extra("send_staff_alias", "发送人昵称", dataset.Text), Value: func(m *Message) dataset.Value { return text(m.Sender.Nickname) }},
+		{Column: extra("send_staff_disabled", "发送人已停用", dataset.Bool), Value: func(m *Message) dataset.Value { return dataset.Truth(m.Sender.Disabled) }},
 	}
 }
 

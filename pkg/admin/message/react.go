@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"time"
 	"unicode/utf8"
 
 	"exporthub/pkg/admin"
@@ -35,6 +36,7 @@ type draft struct {
 	plugin   string
 	kind     Type
 	awaits   bool
+	at       time.Time // when the event happened; zero is now
 	notice   admin.Notice
 }
 
@@ -90,6 +92,7 @@ func (s *service) approvalAwaited(ctx context.Context, tx *database.Tx, e admin.
 	for i, w := range e.Waiting {
 		for _, id := range people {
 			d := draft{key: keys[i], senderID: e.ActorID, plugin: e.System, kind: ApprovalAwaited, awaits: true, notice: w.Notice}
+			d.at = w.Since
 			d.notice.To = id
 			drafts = append(drafts, d)
 		}

@@ -12,7 +12,9 @@ import (
 const (
 	demoMessages = 240
 	demoPeople   = 3
-	demoNewest   = "2026-11-01T09:46:19.913+08:00"
+	// demoNewest is a day before the demo's newest invitations, whose messages are written later:
+	// lists are ordered by id, and the times in them should fall with it.
+	demoNewest = "2026-10-31T05:46:19.913+08:00"
 )
 
 // seedDemo gives the first people of an installation some messages, the same every time. It ignores

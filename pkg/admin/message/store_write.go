@@ -26,9 +26,13 @@ func insertMessages(ctx context.Context, tx *database.Tx, drafts []draft, now ti
 		var values []string
 		var args []any
 		for _, d := range some {
+			at := now
+			if !d.at.IsZero() {
+				at = d.at
+			}
 			row := []any{
 				d.key, d.notice.To, d.senderID, d.plugin, string(d.kind), number(d.awaits), 0, cut(d.notice.Head, maxLine),
-				cut(d.notice.Title, maxLine), cut(d.notice.Content, maxContent), cut(d.notice.Project, maxLine), database.Micros(now),
+				cut(d.notice.Title, maxLine), cut(d.notice.Content, maxContent), cut(d.notice.Project, maxLine), database.Micros(at),
 			}
 			values, args = append(values, database.In(len(row))), append(args, row...)
 		}

@@ -80,7 +80,7 @@ func (r *Runner) prepare(ctx context.Context, run *job.Run) (*attempt, error) {
 		return nil, record.Forbidden()
 	}
 	a.person = owner.Name
-	if a.columns, err = a.set.Pick(e.Args.Columns, owner.Can); err != nil {
+	if a.columns, err = a.set.PickFor(a.format, e.Args.Columns, owner.Can); err != nil {
 		return nil, err
 	}
 	filter, err := record.DecodeFilter(a.set, e.Args.Filter)

@@ -10,10 +10,13 @@ import (
 
 // Formats returns csv, csv-raw and jsonl.
 func Formats() []dataset.Format {
+	// JSON Lines is what imports take, so a file of it holds all that is needed to be imported again.
+	lines := format("jsonl", "jsonl", "application/x-ndjson", newJSON)
+	lines.Whole = true
 	return []dataset.Format{
 		format("csv", "csv", "text/csv; charset=utf-8", newForPeople),
 		format("csv-raw", "csv", "text/csv; charset=utf-8", newForPrograms),
-		format("jsonl", "jsonl", "application/x-ndjson", newJSON),
+		lines,
 	}
 }
 
