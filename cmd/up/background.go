@@ -23,8 +23,8 @@ const (
 	downLimit = 90 * time.Second // above what every part may take, one layer after the other
 )
 
-// startInBackground starts this program again as the supervisor, in a session of its own, and returns when the system is
-// ready or could not be started.
+// startInBackground starts this program again as the supervisor, in a session of its own, and
+// returns when the system is ready or could not be started.
 func startInBackground(ctx context.Context, s settings, args []string, out io.Writer) error {
 	if pid, err := runningPID(s); err != nil || pid != 0 {
 		if err == nil {
@@ -43,8 +43,9 @@ func startInBackground(ctx context.Context, s settings, args []string, out io.Wr
 	defer logs.Close()
 	cmd := exec.Command(self, append([]string{"-supervise"}, args...)...)
 	cmd.Stderr = logs
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // so that a Ctrl-C at this terminal is not for it
-	told, err := cmd.StdoutPipe()
+	// In a session of its own, a Ctrl-C at this terminal does not reach it.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	printed, err := cmd.StdoutPipe()
 	if err != nil {
 		return err
 	}
@@ -53,7 +54,7 @@ func startInBackground(ctx context.Context, s settings, args []string, out io.Wr
 	}
 	stopped := context.AfterFunc(ctx, func() { _ = cmd.Process.Signal(syscall.SIGTERM) })
 	defer stopped()
-	for lines := bufio.NewScanner(told); lines.Scan(); {
+	for lines := bufio.NewScanner(printed); lines.Scan(); {
 		if lines.Text() == readyLine {
 			return nil
 		}
@@ -101,8 +102,8 @@ func stopRunning(ctx context.Context, s settings, out io.Writer) error {
 	return err
 }
 
-// runningPID returns the supervisor's process id, 0 when none runs. The file is locked by the one it names for as long as
-// that lives, so an old number is never taken for a process.
+// runningPID returns the supervisor's process id, 0 when none runs. The file is locked by the one
+// it names for as long as that lives, so an old number is never taken for a process.
 func runningPID(s settings) (int, error) {
 	file, err := os.OpenFile(filepath.Join(s.Data, pidFile), os.O_RDWR, 0)
 	if errors.Is(err, fs.ErrNotExist) {

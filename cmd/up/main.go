@@ -70,7 +70,8 @@ func run(ctx context.Context, args, environ []string, out io.Writer) error {
 	return startInBackground(ctx, s, args, out)
 }
 
-// check makes paths absolute, since the parts run in directories of their own, and refuses what can't be right.
+// check makes paths absolute, since the parts run in directories of their own, and refuses what
+// can't be right.
 func (s *settings) check() error {
 	host, _, err := net.SplitHostPort(s.Addr)
 	if ip := net.ParseIP(host); err != nil || ip == nil || !ip.IsLoopback() {

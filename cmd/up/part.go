@@ -48,7 +48,8 @@ const (
 	restartPause = time.Second
 )
 
-// run keeps the parts running until the layer is closed, and returns when all answer or ctx has ended.
+// run keeps the parts running until the layer is closed, and returns when all answer or ctx has
+// ended.
 func (l *layer) run(ctx context.Context, parts ...part) error {
 	for _, p := range parts {
 		l.parts.Go(func() { l.keep(p) })
@@ -120,8 +121,9 @@ type start struct {
 	result chan error
 }
 
-// startAll starts commands until requests is closed. On Linux a child can be made to end with its parent, but the kernel
-// goes by the thread that started it: this goroutine keeps its own for as long as the program runs.
+// startAll starts commands until requests is closed. On Linux a child can be made to end with its
+// parent, but the kernel goes by the thread that started it: this goroutine keeps its own for as
+// long as the program runs.
 func startAll(requests <-chan start) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()

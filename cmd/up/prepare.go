@@ -56,8 +56,8 @@ func keptSecret(path string) (string, error) {
 	return secret, os.WriteFile(path, []byte(secret+"\n"), 0o600)
 }
 
-// prepare makes the tables, the demo rows and the administrator. It returns the administrator's password when there was
-// none before.
+// prepare makes the tables, the demo rows and the administrator. It returns the administrator's
+// password when there was none before.
 func prepare(ctx context.Context, s settings, variables map[string]string, log *slog.Logger) (password string, err error) {
 	if err := seed(ctx, s, variables, log); err != nil {
 		return "", err
@@ -70,15 +70,16 @@ func prepare(ctx context.Context, s settings, variables map[string]string, log *
 	create := command(s, "api", variables)
 	create.Args = append(create.Args, "-create-admin", adminAccount)
 	create.Stdin = strings.NewReader(password + "\n")
-	var told bytes.Buffer
-	create.Stdout, create.Stderr = &told, &told
+	var printed bytes.Buffer
+	create.Stdout = &printed
+	create.Stderr = &printed
 	if err := create.Start(); err != nil {
 		return "", err
 	}
 	stopped := context.AfterFunc(ctx, func() { _ = create.Process.Kill() })
 	defer stopped()
 	if err := create.Wait(); err != nil {
-		return "", fmt.Errorf("create the administrator: %w\n%s", err, &told)
+		return "", fmt.Errorf("create the administrator: %w\n%s", err, &printed)
 	}
 	return password, os.WriteFile(done, []byte(adminAccount+"\n"), 0o600)
 }

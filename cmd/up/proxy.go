@@ -18,7 +18,7 @@ import (
 // replicaCookie names the replica that a browser's realtime requests go to. It is for /faye only.
 const replicaCookie = "up_replica"
 
-// proxy spreads requests over the replicas and keeps each follower of events on one.
+// proxy spreads requests over the replicas and keeps each subscriber of events on one.
 type proxy struct {
 	replicas []string // host:port
 	turn     atomic.Uint64
@@ -53,8 +53,8 @@ func realtime(r *http.Request) bool {
 	return r.URL.Path == "/faye" || strings.HasPrefix(r.URL.Path, "/faye/")
 }
 
-// choose returns the number of the request's replica: the next in turn, or its session's, told by the cookie that browsers
-// bring and else by the address.
+// choose returns the number of the request's replica: the next in turn, or its session's, named by
+// the cookie that browsers bring and else by the address.
 func (p *proxy) choose(r *http.Request) int {
 	n := uint64(len(p.replicas))
 	if !realtime(r) {
@@ -84,8 +84,8 @@ func (p *proxy) offerReplica(res *http.Response) error {
 	return nil
 }
 
-// dialAny connects to the replica asked for, else to the others: what has no connection has sent nothing, so any request
-// may be tried elsewhere.
+// dialAny connects to the replica asked for, else to the others: what has no connection has sent
+// nothing, so any request may be tried elsewhere.
 func (p *proxy) dialAny(ctx context.Context, network, address string) (net.Conn, error) {
 	conn, err := p.dial(ctx, network, address)
 	if err == nil {

@@ -13,7 +13,7 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-// replicas are servers that say which one they are and what they were told.
+// replicas are servers that say which one they are and what they were sent.
 func replicas(t *testing.T, n int) []string {
 	t.Helper()
 	var addresses []string

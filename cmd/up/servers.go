@@ -40,7 +40,8 @@ func redis(s settings, address string) (part, error) {
 	}, nil
 }
 
-// postgres is a PostgreSQL whose data is made at the first start. Its user is postgres, without a password.
+// postgres is a PostgreSQL whose data is made at the first start. Its user is postgres, without a
+// password.
 func postgres(ctx context.Context, s settings, address string) (part, error) {
 	const packages = "postgresql (apt, brew)"
 	initdb, err := localserver.Find("initdb", packages)
@@ -64,7 +65,9 @@ func postgres(ctx context.Context, s settings, address string) (part, error) {
 		return part{}, err
 	}
 	return part{
-		name: "postgres", quit: syscall.SIGINT, grace: 30 * time.Second, // SIGINT ends connections too
+		name: "postgres",
+		// SIGTERM would wait for clients to leave; SIGINT ends their connections.
+		quit: syscall.SIGINT, grace: 30 * time.Second,
 		cmd: func() *exec.Cmd {
 			return localserver.Command(who, dir, binary, "-D", dir, "-p", port, "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=",
 				"-c", "max_connections=400", "-c", "logging_collector=off")
@@ -75,7 +78,8 @@ func postgres(ctx context.Context, s settings, address string) (part, error) {
 	}, nil
 }
 
-// makeDatabase makes the data directory where there is none. Half a one of a start that was interrupted is made again.
+// makeDatabase makes the data directory where there is none. Half a one of a start that was
+// interrupted is made again.
 func makeDatabase(ctx context.Context, initdb, dir string, who *syscall.Credential) error {
 	if _, err := os.Stat(filepath.Join(dir, "PG_VERSION")); !errors.Is(err, fs.ErrNotExist) {
 		return err

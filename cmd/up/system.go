@@ -17,10 +17,12 @@ import (
 	"time"
 )
 
-// programGrace is how long an api or worker may take to end: above DRAIN_TIMEOUT and what an api waits for its answers.
+// programGrace is how long an api or worker may take to end: above DRAIN_TIMEOUT and what an api
+// waits for its answers.
 const programGrace = 40 * time.Second
 
-// runSystem starts everything, tells where it is, and returns when ctx has ended and so has everything.
+// runSystem starts everything, says where it is, and returns when ctx has ended and so has
+// everything.
 func runSystem(ctx context.Context, s settings, environ []string, out io.Writer) (err error) {
 	if err := os.MkdirAll(s.Data, 0o755); err != nil {
 		return err
@@ -66,7 +68,8 @@ func runSystem(ctx context.Context, s settings, environ []string, out io.Writer)
 	return err
 }
 
-// startData starts Redis, PostgreSQL and, where files go to Qiniu, a fake Qiniu. It returns the programs' variables.
+// startData starts Redis, PostgreSQL and, where files go to Qiniu, a fake Qiniu. It returns the
+// programs' variables.
 func startData(ctx context.Context, s settings, l *layer, environ []string) (map[string]string, error) {
 	taken := map[string]bool{}
 	redisAt, err := localserver.FreeAddress(taken)
@@ -118,8 +121,8 @@ func startData(ctx context.Context, s settings, l *layer, environ []string) (map
 // announcedVariable matches how the fake prints what makes the programs use it.
 var announcedVariable = regexp.MustCompile(`\b(QINIU_[A-Z_]+)=(\S+)`)
 
-// startFakeQiniu starts the fake Qiniu and adds the variables it prints. Its directory is emptied first: it keeps
-// the bytes there, and what they are in memory.
+// startFakeQiniu starts the fake Qiniu and adds the variables it prints. Its directory is emptied
+// first: it keeps the bytes there, and what they are in memory.
 func startFakeQiniu(ctx context.Context, s settings, l *layer, variables map[string]string) error {
 	address, err := localserver.FreeAddress(map[string]bool{})
 	if err != nil {
@@ -221,13 +224,14 @@ func answers(ctx context.Context, url string) error {
 	return nil
 }
 
-// greet tells people where everything is. The administrator's password is told at the first start and kept nowhere.
+// greet prints where everything is. The administrator's password is printed at the first start
+// and kept nowhere.
 func greet(out io.Writer, s settings, apis []string, variables map[string]string, password string) {
 	fmt.Fprintf(out, "Exporthub is at http://%s\n\n", s.Addr)
 	if password != "" {
-		fmt.Fprintf(out, "Administrator: %s / %s\nThe password is told this once.\n\n", adminAccount, password)
+		fmt.Fprintf(out, "Administrator: %s / %s\nThe password is printed this once.\n\n", adminAccount, password)
 	} else {
-		fmt.Fprintf(out, "Administrator: %s, with the password that the first start told.\n\n", adminAccount)
+		fmt.Fprintf(out, "Administrator: %s, with the password that the first start printed.\n\n", adminAccount)
 	}
 	files := variables["STORAGE_DIR"]
 	if variables["STORAGE"] == "qiniu" {

@@ -54,7 +54,7 @@ type site struct {
 	url       string
 }
 
-// up starts it and returns what people are told.
+// up starts it and returns what it prints.
 func (s *site) up(environ ...string) string {
 	s.t.Helper()
 	cmd := exec.Command(filepath.Join(s.bin, "up"), "-addr", "127.0.0.1:0", "-data", s.data, "-bin", s.bin, "-rows", "300")
@@ -142,10 +142,10 @@ func TestUpDownAndUpAgain(t *testing.T) {
 	if out := s.down(); !strings.Contains(out, "nothing runs") {
 		t.Errorf("down before up says %s", out)
 	}
-	told := s.up()
-	found := regexp.MustCompile(`Administrator: admin / (\S+)`).FindStringSubmatch(told)
+	printed := s.up()
+	found := regexp.MustCompile(`Administrator: admin / (\S+)`).FindStringSubmatch(printed)
 	if found == nil {
-		t.Fatalf("no login is told:\n%s", told)
+		t.Fatalf("no login is printed:\n%s", printed)
 	}
 	password := found[1]
 	if rows := s.exported(password); rows != 300 {
@@ -161,9 +161,9 @@ func TestUpDownAndUpAgain(t *testing.T) {
 	}
 
 	// The data is as it was, and files may go elsewhere now.
-	told = s.up("STORAGE=qiniu")
-	if strings.Contains(told, password) || !strings.Contains(told, "_download") {
-		t.Errorf("the second start tells:\n%s", told)
+	printed = s.up("STORAGE=qiniu")
+	if strings.Contains(printed, password) || !strings.Contains(printed, "_download") {
+		t.Errorf("the second start prints:\n%s", printed)
 	}
 	if rows := s.exported(password); rows != 300 {
 		t.Errorf("%d rows were exported to the fake Qiniu", rows)

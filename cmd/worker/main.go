@@ -1,4 +1,5 @@
-// Command worker runs jobs: any number of them share one database, one Redis and one storage with the api processes.
+// Command worker runs jobs: any number of them share one database, one Redis and one storage with
+// the api processes.
 package main
 
 import (
@@ -25,7 +26,8 @@ func main() {
 	}
 }
 
-// run is the program: it returns when ctx has ended and running jobs have finished or were handed back.
+// run is the program: it returns when ctx has ended and running jobs have finished or were handed
+// back.
 func run(ctx context.Context, args, environ []string, dotenv string, logs io.Writer) error {
 	if len(args) == 1 && (args[0] == "-h" || args[0] == "-help" || args[0] == "--help") {
 		fmt.Fprintln(logs, "worker runs jobs. It takes no arguments: the README's table lists the environment variables.")

@@ -50,8 +50,8 @@ func AskPostgres(ctx context.Context, url string) error {
 	return conn.Close(ctx)
 }
 
-// PostgresURL is the URL of the superuser of a PostgreSQL that was initialised with --username=postgres
-// and --auth=trust.
+// PostgresURL is the URL of the superuser of a PostgreSQL that was initialised with
+// --username=postgres and --auth=trust.
 func PostgresURL(address string) string {
 	return "postgres://postgres@" + address + "/postgres?sslmode=disable"
 }

@@ -15,8 +15,8 @@ const (
 	portTries = 1000
 )
 
-// FreeAddress is a loopback address that no process listens on and that is not in taken, to which it
-// is added. Another process may take it before the server does: then the server ends at once.
+// FreeAddress is a loopback address that no process listens on and that is not in taken, to which
+// it is added. Another process may take it before the server does: then the server ends at once.
 func FreeAddress(taken map[string]bool) (string, error) {
 	for range portTries {
 		port := firstPort + rand.IntN(lastPort-firstPort)

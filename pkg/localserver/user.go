@@ -36,8 +36,8 @@ func Unprivileged(names ...string) (*syscall.Credential, error) {
 	return nil, fmt.Errorf("running as root, and none of the users %q and nobody exists to run a database as", names)
 }
 
-// Command prepares a program that runs as who, in a directory that this user may enter. LC_ALL keeps
-// what it prints in English, and HOME keeps it from reading a person's settings.
+// Command prepares a program that runs as who, in a directory that this user may enter. LC_ALL
+// keeps what it prints in English, and HOME keeps it from reading a person's settings.
 func Command(who *syscall.Credential, dir, binary string, args ...string) *exec.Cmd {
 	cmd := exec.Command(binary, args...)
 	cmd.Dir = dir

@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-// Clock is a clock that stands still until it is moved. Its Now goes where a constructor takes now func() time.Time.
+// Clock is a clock that stands still until it is moved. Its Now goes where a constructor takes now
+// func() time.Time.
 type Clock struct {
 	mu  sync.Mutex
 	now time.Time

@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// Eventually waits until cond holds, asking every few milliseconds, and fails the test when the timeout passes first.
-// cond is called by the test's own goroutine, at least once, and one last time at the end. What is waited for may be
-// told as a format and arguments.
+// Eventually waits until cond holds, asking every few milliseconds, and fails the test when the
+// timeout passes first. cond is called by the test's own goroutine, at least once, and one last
+// time at the end. What is waited for may be described by a format and arguments.
 func Eventually(t testing.TB, timeout time.Duration, cond func() bool, what ...any) {
 	t.Helper()
 	deadline := time.NewTimer(timeout)

@@ -11,8 +11,9 @@ import (
 
 var update = flag.Bool("update", false, "write golden files instead of comparing with them")
 
-// Golden compares got with the file at path, relative to the package's folder. With the flag -update it writes the
-// file instead; a missing file fails otherwise, so that nobody forgets to commit one.
+// Golden compares got with the file at path, relative to the package's folder. With the flag
+// -update it writes the file instead; a missing file fails otherwise, so that none stays
+// uncommitted.
 func Golden[T string | []byte](t testing.TB, path string, got T) {
 	t.Helper()
 	if *update {

@@ -31,7 +31,8 @@ type link struct {
 	once           sync.Once
 }
 
-// Proxy starts a proxy on a free loopback port to target, which is host:port or a URL. It is closed with the test.
+// Proxy starts a proxy on a free loopback port to target, which is host:port or a URL. It is closed
+// with the test.
 func Proxy(t testing.TB, target string) *TCPProxy {
 	t.Helper()
 	if u, err := url.Parse(target); err == nil && u.Host != "" {
@@ -80,7 +81,8 @@ func (p *TCPProxy) Cut() {
 	p.cutLocked()
 }
 
-// Reset resets every connection and accepts new ones, as a server that is restarted or a firewall that forgets.
+// Reset resets every connection and accepts new ones, as a server that is restarted or a firewall
+// that loses its state.
 func (p *TCPProxy) Reset() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -89,7 +91,8 @@ func (p *TCPProxy) Reset() {
 	}
 }
 
-// Stall stops the flow of bytes: connections stay open, new ones are accepted, and nothing arrives on either side.
+// Stall stops the flow of bytes: connections stay open, new ones are accepted, and nothing arrives
+// on either side.
 func (p *TCPProxy) Stall() {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -160,7 +160,7 @@ func TestProxyPassesAnOrderlyEndOn(t *testing.T) {
 	Eventually(t, 10*time.Second, func() bool { return p.Conns() == 0 }, "the connection is still there")
 }
 
-func TestProxyOfNobodyEndsConnections(t *testing.T) {
+func TestProxyOfAClosedPortEndsConnections(t *testing.T) {
 	dead := Proxy(t, "127.0.0.1:1")
 	if got, err := dial(t, dead.Addr()).ask("one", 10*time.Second); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("got %q, %v", got, err)

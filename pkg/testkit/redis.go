@@ -18,9 +18,9 @@ const (
 	claimLife      = time.Hour
 )
 
-// Redis returns the URL of an empty database of a real Redis, which no other test has while this one runs. Pub/sub
-// knows no databases: give channels a prefix. What concerns the whole server (FLUSHALL, CONFIG, faults) is for
-// OwnRedis.
+// Redis returns the URL of an empty database of a real Redis, which no other test has while this
+// one runs. Pub/sub knows no databases: give channels a prefix. What concerns the whole server
+// (FLUSHALL, CONFIG, faults) is for OwnRedis.
 func Redis(t testing.TB) string {
 	t.Helper()
 	base, err := redis.ParseURL(redisService.url(t))
@@ -37,7 +37,8 @@ func Redis(t testing.TB) string {
 	own.DB = number
 	client := redis.NewClient(&own)
 	t.Cleanup(func() {
-		// Flushed before it is given up, so that the next owner finds it empty whatever becomes of us.
+		// Flushed before it is given up, so that the next owner finds it empty whatever becomes of
+		// us.
 		defer client.Close()
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
@@ -55,7 +56,8 @@ func Redis(t testing.TB) string {
 	return fmt.Sprintf("redis://%s/%d", base.Addr, number)
 }
 
-// claimDatabase takes a number that nobody has, across processes. A claim of a killed process ends by itself.
+// claimDatabase takes a number that no test has, across processes. A claim of a killed process ends
+// by itself.
 func claimDatabase(ctx context.Context, claims *redis.Client, owner string) (int, error) {
 	turn, err := claims.Incr(ctx, "testkit:turn").Result()
 	if err != nil {
@@ -73,14 +75,15 @@ func claimDatabase(ctx context.Context, claims *redis.Client, owner string) (int
 
 func claimKey(number int) string { return fmt.Sprintf("testkit:database:%d", number) }
 
-// RedisServer is a redis-server of one test, which may do anything to it. Its methods are for one goroutine.
+// RedisServer is a redis-server of one test, which may do anything to it. Its methods are for one
+// goroutine.
 type RedisServer struct {
 	t testing.TB
 	s *server.Server
 }
 
-// OwnRedis starts a redis-server for this test alone and stops it at the end. Options are appended to its command
-// line, such as "--maxmemory", "10mb".
+// OwnRedis starts a redis-server for this test alone and stops it at the end. Options are appended
+// to its command line, such as "--maxmemory", "10mb".
 func OwnRedis(t testing.TB, options ...string) *RedisServer {
 	t.Helper()
 	s, err := server.Redis(t.Context(), options...)
@@ -101,7 +104,8 @@ func (r *RedisServer) URL() string { return r.s.URL }
 // Addr returns host:port.
 func (r *RedisServer) Addr() string { return r.s.Addr }
 
-// Kill ends the server at once; everything in it is lost. It returns when its port refuses connections.
+// Kill ends the server at once; everything in it is lost. It returns when its port refuses
+// connections.
 func (r *RedisServer) Kill() { r.s.Kill() }
 
 // Restart starts the killed server again, empty, on the same port, and returns when it answers.

@@ -28,7 +28,8 @@ func redisClient(t *testing.T, url string) *redis.Client {
 }
 
 func TestRedisDatabasesAreNotSharedAndEmpty(t *testing.T) {
-	// As many as packages and tests that run at once, and more than there are numbers one after another.
+	// As many as packages and tests that run at once, and more than there are numbers one after
+	// another.
 	seen := map[string]bool{}
 	var mu sync.Mutex
 	t.Run("at once", func(t *testing.T) {

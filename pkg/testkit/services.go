@@ -24,7 +24,7 @@ type service struct {
 
 	mu  sync.Mutex
 	own *server.Server
-	err error // of the start, kept: the second test would only wait as long to hear the same
+	err error // of the start, kept: the second test would wait as long for the same answer
 }
 
 var (
@@ -64,13 +64,15 @@ func (s *service) stop() error {
 	return own.Stop()
 }
 
-// PostgresURL is the URL of a PostgreSQL server's superuser, for making databases; see dbtest for a fresh one.
+// PostgresURL is the URL of a PostgreSQL server's superuser, for making databases; see dbtest for a
+// fresh one.
 func PostgresURL(t testing.TB) string {
 	t.Helper()
 	return postgresService.url(t)
 }
 
-// MariaDBURL is the URL of a MariaDB server's administrator, for making databases; see dbtest for a fresh one.
+// MariaDBURL is the URL of a MariaDB server's administrator, for making databases; see dbtest for a
+// fresh one.
 func MariaDBURL(t testing.TB) string {
 	t.Helper()
 	return mariadbService.url(t)
@@ -82,8 +84,8 @@ func Main(m *testing.M) { os.Exit(Stopping(m).Run()) }
 // Runner is a *testing.M, or what wraps one.
 type Runner interface{ Run() int }
 
-// Stopping wraps m so that its Run ends by stopping the servers this process started. It is for packages that check
-// for leaked goroutines: goleak.VerifyTestMain(testkit.Stopping(m)).
+// Stopping wraps m so that its Run ends by stopping the servers this process started. It is for
+// packages that check for leaked goroutines: goleak.VerifyTestMain(testkit.Stopping(m)).
 func Stopping(m Runner) Runner { return stopping{m} }
 
 type stopping struct{ m Runner }

@@ -284,8 +284,8 @@ func TestComposeTellsOfRealFlags(t *testing.T) {
 	for _, found := range regexp.MustCompile(`api api (-[a-z-]+)( \w+)?`).FindAllStringSubmatch(string(text), -1) {
 		accepts(t, strings.Fields(found[1]+found[2])...)
 	}
-	// And a start in which everything is right but nothing can be reached names what is away, not what
-	// is set.
+	// And a start in which everything is right but nothing can be reached names what is away, not
+	// what is set.
 	environ := append(compose(t).environ("api"),
 		"HTTP_ADDR=127.0.0.1:0",
 		"DATABASE_URL=postgres://exporthub:pw@127.0.0.1:1/exporthub?sslmode=disable",
@@ -308,8 +308,8 @@ func accepts(t *testing.T, args ...string) {
 	}
 }
 
-// closeTimeout is how long an api waits for its answers when it is asked to end. It is a constant of
-// the program's, so it is read from the source.
+// closeTimeout is how long an api waits for its answers when it is asked to end. It is a constant
+// of the program's, so it is read from the source.
 func closeTimeout(t *testing.T) time.Duration {
 	t.Helper()
 	source, err := os.ReadFile(filepath.Join(program.Repository(t), "cmd", "api", "serve.go"))

@@ -242,7 +242,8 @@ func sourcesOf(t *testing.T, root, pattern string) []string {
 	return found
 }
 
-// dockerignore reads .dockerignore: the last pattern that matches a path or a folder above it decides.
+// dockerignore reads .dockerignore: the last pattern that matches a path or a folder above it
+// decides.
 func dockerignore(t *testing.T) func(rel string) bool {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(program.Repository(t), ".dockerignore"))

@@ -13,7 +13,8 @@ import (
 	"exporthub/test/program"
 )
 
-// directives reads nginx.conf as a flat list: each directive under the names of the blocks around it.
+// directives reads nginx.conf as a flat list: each directive under the names of the blocks around
+// it.
 func directives(t *testing.T, text string) map[string][]string {
 	t.Helper()
 	found := map[string][]string{}

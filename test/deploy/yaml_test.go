@@ -10,8 +10,8 @@ import (
 type yamlMap map[string]any
 
 // parseYAML reads a document. Numbers and booleans become the texts that compose puts into an
-// environment, so that a test compares one kind of value only. Merge keys are resolved; a key that is
-// there twice is an error, as it is for compose.
+// environment, so that a test compares one kind of value only. Merge keys are resolved; a key that
+// is there twice is an error, as it is for compose.
 func parseYAML(text string) (yamlMap, error) {
 	var document map[string]any
 	if err := yaml.Unmarshal([]byte(text), &document); err != nil {

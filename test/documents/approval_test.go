@@ -112,9 +112,9 @@ func TestReplayOfTheApprovals(t *testing.T) {
 		"ids that are no numbers": {admin, "/api/admin/invitations/approve", map[string]any{"ids": []string{"a"}}, 200, -1, "ids"},
 	} {
 		res := put(c.token, c.path, c.body)
-		var told struct{ Code int }
-		res.JSON(t, &told)
-		if res.Status != c.status || told.Code != c.code || !strings.Contains(string(res.Body), c.want) {
+		var refusal struct{ Code int }
+		res.JSON(t, &refusal)
+		if res.Status != c.status || refusal.Code != c.code || !strings.Contains(string(res.Body), c.want) {
 			t.Errorf("%s: answered %d %s, want code %d and %s", name, res.Status, res.Body, c.code, c.want)
 		}
 	}
@@ -127,7 +127,7 @@ func TestReplayOfTheApprovals(t *testing.T) {
 	}
 }
 
-// step is what a follower reads of decisions.
+// step is what a subscriber reads of decisions.
 type step struct {
 	Status string
 	UUID   string
@@ -245,7 +245,7 @@ func TestRejectFiveHundredAndWatchTheBar(t *testing.T) {
 	for range linked["13800000002"] {
 		l := decisions.Next(30 * time.Second)
 		if !strings.Contains(string(l.Event), `{"status":"rejected","id":`) || !strings.Contains(string(l.Event), `"approve_description":"名额已满"`) {
-			t.Errorf("the inviter's page is told %s", l.Event)
+			t.Errorf("the inviter's page receives %s", l.Event)
 		}
 	}
 	for token, n := range before {
@@ -261,7 +261,8 @@ func TestRejectFiveHundredAndWatchTheBar(t *testing.T) {
 	}
 }
 
-// The worker is killed in the middle of a bulk decision: another goes on, and everybody is told once.
+// The worker is killed in the middle of a bulk decision: another goes on, and everybody is notified
+// once.
 func TestBulkDecisionSurvivesItsWorker(t *testing.T) {
 	const rows = 5000
 	p := program.StartParts(t, rows, "LEASE=2s")

@@ -13,20 +13,21 @@ import (
 	"exporthub/test/program"
 )
 
-// What a file can't hold as it is in the data is counted, and told in words: in the job's record, in its last event, in
-// the message, and in the description of the API. A file of the same rows that holds everything says nothing.
-func TestWhatAFileHoldsOtherwiseIsTold(t *testing.T) {
+// What a file can't hold as it is in the data is counted, and put into words: in the job's record,
+// in its last event, in the message, and in the description of the API. A file of the same rows
+// that holds everything says nothing.
+func TestWhatAFileHoldsOtherwiseIsReported(t *testing.T) {
 	a := start(t, "DEMO_ROWS=5")
 	staff := a.Login("13800000002")
 	if res := a.bearer("POST", "/api/contacts", map[string]any{"name": "前人", "contact": "13900099996", "contacted_at": "1890-05-06T07:08:09"}, staff); res.Status != 200 {
 		t.Fatalf("create: %d %s", res.Status, res.Body)
 	}
 	const words = "1 个日期超出可表示的范围，已改为文字或留空"
-	type told struct {
+	type changes struct {
 		OutOfSpan int64 `json:"out_of_span"`
 		Changed   *string
 	}
-	for format, want := range map[string]told{"xlsx": {1, new(words)}, "csv": {}} {
+	for format, want := range map[string]changes{"xlsx": {1, new(words)}, "csv": {}} {
 		var queued struct{ Data struct{ UUID string } }
 		a.bearer("GET", "/api/contacts?search=13900099996&export_format="+format, nil, staff).JSON(t, &queued)
 		j := a.Finished(staff, queued.Data.UUID)
@@ -34,11 +35,11 @@ func TestWhatAFileHoldsOtherwiseIsTold(t *testing.T) {
 			t.Fatalf("%s: ended %+v", format, j)
 		}
 		var record struct {
-			told
-			Event told
+			changes
+			Event changes
 		}
 		a.Do("GET", "/api/exports/"+j.UUID, nil, "ACCESS-TOKEN", staff).JSON(t, &record)
-		for where, got := range map[string]told{"the record": record.told, "the last event": record.Event} {
+		for where, got := range map[string]changes{"the record": record.changes, "the last event": record.Event} {
 			if got.OutOfSpan != want.OutOfSpan || wordsOf(got.Changed) != wordsOf(want.Changed) {
 				t.Errorf("%s: %s says %d, %q, want %d, %q", format, where, got.OutOfSpan, wordsOf(got.Changed), want.OutOfSpan, wordsOf(want.Changed))
 			}

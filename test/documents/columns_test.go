@@ -62,7 +62,7 @@ func (a *client) csvOf(token, path string) (lines [][]string, link string) {
 	return lines, link
 }
 
-// refused is what the opener of a link is told.
+// refused is the answer to who opens a link that is not served any more.
 func (a *client) refused(link string) string {
 	a.T.Helper()
 	res := a.Do("GET", link, nil)
@@ -72,8 +72,9 @@ func (a *client) refused(link string) string {
 	return string(res.Body)
 }
 
-// Without the permission to read phones, the list, a created row and the file hide their middle alike; filters still find
-// them; what was exported whole before is not handed out any more, until the permission is back.
+// Without the permission to read phones, the list, a created row and the file hide their middle
+// alike; filters still find them; what was exported whole before is not handed out any more, until
+// the permission is back.
 func TestPhonesOfInvitationsAreMasked(t *testing.T) {
 	a := start(t, "DEMO_ROWS=40")
 	staff := a.Login("13800000002")
@@ -135,8 +136,8 @@ func TestPhonesOfInvitationsAreMasked(t *testing.T) {
 	}
 }
 
-// Without the permission to read notes, the list shows none, a file has no such column, asking for it is refused by its
-// name, and nobody overwrites what they can't see.
+// Without the permission to read notes, the list shows none, a file has no such column, asking for
+// it is refused by its name, and no person overwrites what they can't see.
 func TestNotesOfContactsNeedAPermission(t *testing.T) {
 	a := start(t, "DEMO_ROWS=30")
 	staff := a.Login("13800000002")

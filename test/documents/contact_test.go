@@ -263,7 +263,7 @@ func TestContactExportsHaveTheSameLimits(t *testing.T) {
 	refused(a.bearer("POST", "/api/contacts", map[string]string{"name": "甲", "contact": "1"}, reader), 403, "你没有此操作的权限")
 	refused(a.bearer("DELETE", "/api/contacts/1", nil, reader), 403, "你没有此操作的权限")
 	if res := a.bearer("GET", "/api/contacts/export", nil, ""); res.Status != 401 {
-		t.Errorf("nobody's export: %d, want 401", res.Status)
+		t.Errorf("an export without a token: %d, want 401", res.Status)
 	}
 }
 

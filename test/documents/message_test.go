@@ -69,7 +69,8 @@ func (a *client) me(token string) int64 {
 	return who.Data.ID
 }
 
-// The example of the messages document, replayed: an export that ended tells its owner, an invitation whoever may approve.
+// The example of the messages document, replayed: an export that ended tells its owner, an
+// invitation those who may approve.
 func TestReplayOfTheMessagesDocument(t *testing.T) {
 	a := start(t, "DEMO_ROWS=5", "EXPORT_DAILY_LIMIT=2")
 	admin, staff, reader := a.Login("admin"), a.Login("13800000002"), a.Login("13800000003")
@@ -139,7 +140,7 @@ func TestMessagePagesLeadToEachOther(t *testing.T) {
 		}
 		if page.Data.NextPageURL == nil {
 			if len(seen) != page.Data.Total || pages != page.Data.LastPage || pages < 2 {
-				t.Errorf("%d messages in %d pages, told %d in %d", len(seen), pages, page.Data.Total, page.Data.LastPage)
+				t.Errorf("%d messages in %d pages, announced %d in %d", len(seen), pages, page.Data.Total, page.Data.LastPage)
 			}
 			return
 		}
@@ -257,7 +258,8 @@ func TestMessageListsAsFiles(t *testing.T) {
 	}
 }
 
-// A new message comes to an open page with the new counts; nobody follows another's messages or decisions.
+// A new message comes to an open page with the new counts; no person follows another's messages or
+// decisions.
 func TestMessagesArePushedToTheirOwner(t *testing.T) {
 	a := start(t, "DEMO_ROWS=2")
 	admin, staff := a.Login("admin"), a.Login("13800000002")
@@ -298,7 +300,8 @@ func TestMessagesArePushedToTheirOwner(t *testing.T) {
 	}
 }
 
-// pushedCounts are the next counts that come to a follower, with the message they come with, if any.
+// pushedCounts are the next counts that come to a subscriber, with the message they come with, if
+// any.
 func pushedCounts(t testing.TB, f *subscriber.Stock) (b badge, m *messageRow) {
 	t.Helper()
 	var pushed struct {
@@ -312,7 +315,7 @@ func pushedCounts(t testing.TB, f *subscriber.Stock) (b badge, m *messageRow) {
 	return pushed.badge, pushed.Message
 }
 
-// An import that ended tells whoever sent it, once, with what became of its rows.
+// An import that ended notifies its sender, once, with what became of its rows.
 func TestAnImportTellsItsSender(t *testing.T) {
 	a := start(t, "DEMO_ROWS=2")
 	staff := a.Login("13800000002")
@@ -334,7 +337,8 @@ func TestAnImportTellsItsSender(t *testing.T) {
 	}
 }
 
-// A badge counts down as it counts up: in every window of its person, whoever decides, reads or handles where.
+// A badge counts down as it counts up: in every window of its person, no matter who decides, reads
+// or handles where.
 func TestCountsFollowEveryChange(t *testing.T) {
 	a := start(t, "DEMO_ROWS=5")
 	admin := a.Login("admin")

@@ -11,8 +11,8 @@ import (
 	"exporthub/test/program"
 )
 
-// shape writes JSON with each value replaced by its type, keys in the order they stand in: what a page that was written
-// against the documented examples relies on.
+// shape writes JSON with each value replaced by its type, keys in the order they stand in: what a
+// page that was written against the documented examples relies on.
 func shape(t *testing.T, text []byte) string {
 	t.Helper()
 	var out strings.Builder
@@ -96,8 +96,8 @@ func shapeText(s string) string {
 	return "text"
 }
 
-// The examples of the invitations document, replayed with invented values: the golden files are the documents' keys,
-// types and literal texts, with what the product adds behind them.
+// The examples of the invitations document, replayed with invented values: the golden files are the
+// documents' keys, types and literal texts, with what the product adds behind them.
 func TestReplayOfTheInvitationsDocument(t *testing.T) {
 	a := start(t, "DEMO_ROWS=13", "EXPORT_DAILY_LIMIT=1")
 	admin, reader := a.Login("admin"), a.Login("13800000003")
@@ -106,7 +106,8 @@ func TestReplayOfTheInvitationsDocument(t *testing.T) {
 	list := get("/api/admin/invitations", admin)
 	testkit.Golden(t, "testdata/replay/list.txt", shape(t, list.Body))
 
-	// A fresh invitation has no reason and its people may have nothing but a phone: keys stay, values are null.
+	// A fresh invitation has no reason and its people may have nothing but a phone: keys stay,
+	// values are null.
 	created := a.Do("POST", "/api/admin/invitations", map[string]any{
 		"exhibition_id": 1, "user_phone": "13900000001", "recommend_user_phone": "13900000002",
 	}, "ACCESS-TOKEN", admin)

@@ -26,8 +26,8 @@ func mayMount(t *testing.T) bool {
 // ownNamespace is set where the tests run as the root of a namespace of their own.
 const ownNamespace = "FAULT_TESTS_IN_OWN_NAMESPACE"
 
-// asRootOfItsOwn runs the test again as a process that is root in user and mount namespaces of its own, where anybody may
-// mount a tmpfs. Its outcome is the test's.
+// asRootOfItsOwn runs the test again as a process that is root in user and mount namespaces of its
+// own, where anybody may mount a tmpfs. Its outcome is the test's.
 func asRootOfItsOwn(t *testing.T) {
 	t.Helper()
 	if os.Getenv(ownNamespace) != "" {
@@ -67,8 +67,8 @@ func tinyDisk(t *testing.T, dir, size string) (resize func(size string)) {
 	}
 }
 
-// TestFaultFullDisks: an export that does not fit fails with that reason, its slot and place are free again, nothing is
-// left, and the worker goes on; one that fits after all succeeds.
+// TestFaultFullDisks: an export that does not fit fails with that reason, its slot and place are
+// free again, nothing is left, and the worker goes on; one that fits after all succeeds.
 func TestFaultFullDisks(t *testing.T) {
 	t.Parallel()
 	if !mayMount(t) {

@@ -30,10 +30,11 @@ type lengths struct {
 	stall    time.Duration // of Redis
 }
 
-// rung is how soon after Redis is back doorbells have rung again.
-const rung = 5 * time.Second
+// requeued is how soon after Redis is back every waiting job has a task in it again.
+const requeued = 5 * time.Second
 
-// faulty is the system as separate processes on a Redis of its own and a PostgreSQL behind a proxy, with a hand on its gates.
+// faulty is the system as separate processes on a Redis of its own and a PostgreSQL behind a proxy,
+// with a hand on its gates.
 type faulty struct {
 	*program.App
 	environ []string
@@ -135,7 +136,8 @@ func (f *faulty) exec(query string, args ...any) {
 	}
 }
 
-// gates lets tests hold a worker between two states, or while it reads rows: the database keeps it waiting.
+// gates lets tests hold a worker between two states, or while it reads rows: the database keeps it
+// waiting.
 func (f *faulty) gates() {
 	f.T.Helper()
 	f.exec(`CREATE FUNCTION fault_gate(name text) RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$ BEGIN
@@ -239,5 +241,5 @@ func (f *faulty) follow() {
 	f.fleet.Subscribed(2)
 }
 
-// pidOf is a process's id as it stands in leases.
+// pidOf is a process's id as leases name it.
 func pidOf(p *watched) string { return "/" + strconv.Itoa(p.Cmd.Process.Pid) + "/" }

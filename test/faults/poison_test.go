@@ -12,12 +12,14 @@ import (
 	"exporthub/test/subscriber"
 )
 
-// poison is what no form of ours lets through and a table can hold all the same, by the invitation it is given to.
+// poison is what no form of ours lets through and a table can hold all the same, by the invitation
+// it is given to.
 var poison = []string{
 	`ALTER TABLE exhibition_users ALTER company_name TYPE TEXT, ALTER department TYPE TEXT`,
 	`UPDATE invitations SET created_at = 9223372036854775807 WHERE id = 10`,
 	`UPDATE invitations SET created_at = -9223372036854775808 WHERE id = 11`,
-	`UPDATE invitations SET created_at = -62135596800000000 WHERE id = 12`, // the year 1, which stands for no time
+	// The year 1, which stands for no time.
+	`UPDATE invitations SET created_at = -62135596800000000 WHERE id = 12`,
 	`UPDATE invitations SET approve_status = 'no such state' WHERE id = 13`,
 	`UPDATE invitations SET approve_description = E'\x01\x02\x1b[31m' || chr(65534) || chr(8238) || '=HYPERLINK("http://example.com")' WHERE id = 14`,
 	`UPDATE exhibition_users SET company_name = repeat('长', 100000) WHERE id = (SELECT user_id FROM invitations WHERE id = 15)`,
@@ -30,11 +32,12 @@ var poison = []string{
 	`UPDATE invitations SET id = -1 WHERE id = 20`,
 }
 
-// rowNamed is a row's number in what a person is told.
+// rowNamed is a row's number in the message to the person.
 var rowNamed = regexp.MustCompile(`第 \d+ 行`)
 
-// TestFaultPoisonedRows: values that can't be are made safe, and every format has every row. A row that can't be read at
-// all fails its export, once and honestly, with its number; nothing is left of it, and the worker goes on.
+// TestFaultPoisonedRows: values that can't be are made safe, and every format has every row. A row
+// that can't be read at all fails its export, once and honestly, with its number; nothing is left
+// of it, and the worker goes on.
 func TestFaultPoisonedRows(t *testing.T) {
 	t.Parallel()
 	const rows = 3000

@@ -12,8 +12,9 @@ import (
 	"exporthub/test/program"
 )
 
-// TestFaultKilledWhileUploading: a worker dies, or is thought dead and comes back, in the middle of an upload in parts,
-// which Qiniu does not list. Another worker has the job and stores its file, and what the first one sent is removed.
+// TestFaultKilledWhileUploading: a worker dies, or is thought dead and comes back, in the middle of
+// an upload in parts, which Qiniu does not list. Another worker has the job and stores its file,
+// and what the first one sent is removed.
 func TestFaultKilledWhileUploading(t *testing.T) {
 	t.Parallel()
 	const rows = 60_000 // two parts, as CSV

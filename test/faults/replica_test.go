@@ -11,16 +11,18 @@ import (
 	"exporthub/test/subscriber"
 )
 
-// TestFaultReplicaKilled: one of two API replicas dies by kill -9 with the sockets of stock clients open while their exports
-// run. The clients come back on the other replica by themselves, keep their subscriptions and are told every end; requests
-// are answered meanwhile. Then it is back, and the other one dies.
+// TestFaultReplicaKilled: one of two API replicas dies by kill -9 with the sockets of stock clients
+// open while their exports run. The clients come back on the other replica by themselves, keep
+// their subscriptions and receive every end; requests are answered meanwhile. Then it is back, and
+// the other one dies.
 func TestFaultReplicaKilled(t *testing.T) {
 	t.Parallel()
 	f := startFaulty(t, 3000)
 	f.gates()
 	addresses := []string{strings.TrimPrefix(f.URL, "http://"), program.FreeAddress(t)}
 	replicas := []*watched{f.api, f.replica(addresses[1])}
-	// Half of the clients begin on either replica, and move to the one that takes their connections.
+	// Half of the clients begin on either replica, and move to the one that takes their
+	// connections.
 	doors := []*door{newDoor(t, addresses[0], addresses[1]), newDoor(t, addresses[1], addresses[0])}
 	var clients []string
 	for _, d := range doors {
@@ -38,11 +40,12 @@ func TestFaultReplicaKilled(t *testing.T) {
 		}
 		sockets, sessions := f.metric(replicas[victim], "exporthub_faye_sockets"), f.metric(replicas[victim], "exporthub_faye_sessions")
 		if sockets < 1 || sessions < 2 {
-			t.Fatalf("replica %d has %v sockets and %v sessions: nobody would miss it", victim+1, sockets, sessions)
+			t.Fatalf("replica %d has %v sockets and %v sessions: its end would show nothing", victim+1, sockets, sessions)
 		}
 		f.URL = "http://" + addresses[victim]
 		open := f.shut("rows")
-		running := []string{f.held("writing_file"), f.queue()} // the last was accepted by the victim, just before
+		// The last was accepted by the victim, just before its end.
+		running := []string{f.held("writing_file"), f.queue()}
 		replicas[victim].Signal(syscall.SIGKILL)
 		_ = replicas[victim].Ended(10 * time.Second)
 		killed := time.Now()
@@ -65,7 +68,8 @@ func TestFaultReplicaKilled(t *testing.T) {
 	}
 }
 
-// followsLive checks that the subscriptions of all clients stand: an export asked for now is told to each as it happens.
+// followsLive checks that the subscriptions of all clients stand: an export asked for now is
+// published to each as it happens.
 func (f *faulty) followsLive() {
 	f.T.Helper()
 	uuid := f.queue()
@@ -73,7 +77,7 @@ func (f *faulty) followsLive() {
 	for _, client := range f.fleet.Clients() {
 		events := f.fleet.Of(client, uuid)
 		if len(events) < 3 || events[len(events)-1].Replayed {
-			f.T.Errorf("client %d was told of a new export %+v", client, events)
+			f.T.Errorf("client %d received of a new export %+v", client, events)
 		}
 	}
 }

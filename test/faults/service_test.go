@@ -11,8 +11,9 @@ import (
 	"exporthub/pkg/testkit"
 )
 
-// TestFaultRedis: killed and restarted empty, stalled, unreachable. What was accepted finishes, new exports are accepted
-// meanwhile, doorbells ring soon after its return, and stock clients are told every end.
+// TestFaultRedis: killed and restarted empty, stalled, unreachable. What was accepted finishes, new
+// exports are accepted meanwhile, tasks are enqueued soon after its return, and stock clients
+// receive every end.
 func TestFaultRedis(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -53,10 +54,10 @@ func TestFaultRedis(t *testing.T) {
 			for _, uuid := range waiting {
 				f.await(uuid, time.Minute, "to be taken", func(j faultJob) bool { return j.state != "queued" })
 			}
-			if took := time.Since(back); took > rung {
-				t.Errorf("the last doorbell was answered %s after Redis was back, want within %s", took, rung)
+			if took := time.Since(back); took > requeued {
+				t.Errorf("the last job was taken %s after Redis was back, want within %s", took, requeued)
 			} else {
-				t.Logf("the last doorbell was answered %s after Redis was back", took.Round(10*time.Millisecond))
+				t.Logf("the last job was taken %s after Redis was back", took.Round(10*time.Millisecond))
 			}
 			f.settled(success)
 			for _, uuid := range f.jobs {
@@ -78,7 +79,8 @@ func startFaultyRedis(t testing.TB, rows int, proxy **testkit.TCPProxy) *faulty 
 	return f
 }
 
-// holds asks for the list again and again for as long as a fault lasts: always answered as wanted, never a 401.
+// holds asks for the list again and again for as long as a fault lasts: always answered as wanted,
+// never a 401.
 func (f *faulty) holds(during time.Duration, want int) {
 	f.T.Helper()
 	for end := time.Now().Add(during); time.Now().Before(end); waitBriefly() {
@@ -88,8 +90,8 @@ func (f *faulty) holds(during time.Duration, want int) {
 	}
 }
 
-// TestFaultDatabase: requests answer 503 in their envelope, nothing is half-written, running jobs go back to the queue, and
-// nobody is taken for dead when it returns.
+// TestFaultDatabase: requests answer 503 in their envelope, nothing is half-written, running jobs
+// go back to the queue, and no worker is taken for dead when it returns.
 func TestFaultDatabase(t *testing.T) {
 	t.Parallel()
 	f := startFaulty(t, 3000)
@@ -155,7 +157,8 @@ func (f *faulty) away() bool {
 		strings.Contains(string(res.Body), `"error":"errors/unavailable_error"`)
 }
 
-// TestFaultDatabaseStalls: a database that says nothing for a while and then goes on is no reason for anything to fail.
+// TestFaultDatabaseStalls: a database that says nothing for a while and then goes on is no reason
+// for anything to fail.
 func TestFaultDatabaseStalls(t *testing.T) {
 	t.Parallel()
 	f := startFaulty(t, 3000)
@@ -168,7 +171,7 @@ func TestFaultDatabaseStalls(t *testing.T) {
 	open()
 	var asking sync.WaitGroup
 	asking.Go(func() {
-		// It waits, or is told to come back; it is not told that it has no token.
+		// It waits, or is asked to come back; it is not refused for want of a token.
 		req, err := http.NewRequestWithContext(t.Context(), "GET", f.URL+"/api/admin/invitations?per_page=1", nil)
 		if err != nil {
 			t.Error(err)
@@ -185,7 +188,8 @@ func TestFaultDatabaseStalls(t *testing.T) {
 			t.Errorf("answered %d %s", res.StatusCode, body)
 		}
 	})
-	<-time.After(2 * length.lease) // a stall is a stretch of time: nothing happens that could be waited for
+	// A stall is a stretch of time: nothing happens that could be waited for.
+	<-time.After(2 * length.lease)
 	f.proxy.Restore()
 	asking.Wait()
 	f.await(uuid, time.Minute+length.takeover, "to succeed", func(j faultJob) bool { return j.state == "success" })

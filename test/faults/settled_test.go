@@ -15,9 +15,10 @@ import (
 	"exporthub/test/subscriber"
 )
 
-// settled checks what holds after every fault: each accepted job ended once, in the state that is wanted, everybody who
-// follows was told so once; one file or none; counters equal rows; nothing left lying about; and once the followers have
-// left, every program that still runs has as many goroutines as before.
+// settled checks what holds after every fault: each accepted job ended once, in the state that is
+// wanted, every subscriber received that once; one file or none; counters equal rows; nothing
+// left lying about; and once the subscribers have left, every program that still runs has as many
+// goroutines as before.
 func (f *faulty) settled(want func(uuid string) string) {
 	f.T.Helper()
 	f.ended(want)
@@ -29,7 +30,8 @@ func (f *faulty) settled(want func(uuid string) string) {
 	f.quiet()
 }
 
-// ended checks that each accepted job ended once, in the state that is wanted, and that followers were told so once.
+// ended checks that each accepted job ended once, in the state that is wanted, and that subscribers
+// received that once.
 func (f *faulty) ended(want func(uuid string) string) {
 	f.T.Helper()
 	for _, uuid := range f.jobs {
@@ -45,7 +47,8 @@ func (f *faulty) ended(want func(uuid string) string) {
 
 func success(string) string { return "success" }
 
-// clean waits until the store holds the files of the jobs that succeeded and nothing else, and the spool nothing.
+// clean waits until the store holds the files of the jobs that succeeded and nothing else, and the
+// spool nothing.
 func (f *faulty) clean() {
 	f.T.Helper()
 	var found string
@@ -65,7 +68,8 @@ func (f *faulty) clean() {
 // waitBriefly is the pause of a loop that looks at something with a deadline.
 func waitBriefly() { <-time.After(50 * time.Millisecond) }
 
-// litter tells what lies in the store and the spool that should not, finished or not, or is missing there.
+// litter tells what lies in the store and the spool that should not, finished or not, or is missing
+// there.
 func (f *faulty) litter() string {
 	rows, err := f.sql.QueryContext(f.T.Context(), "SELECT object_key FROM exports WHERE object_key IS NOT NULL AND file_removed_at IS NULL")
 	if err != nil {
@@ -132,8 +136,8 @@ type watched struct {
 	metrics string // its address
 }
 
-// watch starts a program and notes how many goroutines it runs before it has anything to do.
-// One that finds work waiting tells nothing of that: the least that any program of the name ran counts.
+// watch starts a program and notes how many goroutines it runs before it has anything to do. One
+// that finds work waiting tells nothing of that: the least that any program of the name ran counts.
 func (f *faulty) watch(name string, environ []string, up func(*program.Process)) *watched {
 	f.T.Helper()
 	w := f.start(name, environ)
@@ -154,8 +158,8 @@ func (f *faulty) start(name string, environ []string) *watched {
 	return w
 }
 
-// idle waits until a program has run for a while and stays at one number of goroutines, and returns that; after 3 s of
-// changes the last.
+// idle waits until a program has run for a while and stays at one number of goroutines, and returns
+// that; after 3 s of changes the last.
 func (f *faulty) idle(w *watched) (n int) {
 	f.T.Helper()
 	same := 0
@@ -196,8 +200,8 @@ func (f *faulty) metric(w *watched, name string) float64 {
 	return value
 }
 
-// figure reads a figure of a program's if it is there. One that is starting is waited for. No idle connections of this test's
-// are left to count.
+// figure reads a figure of a program's if it is there. One that is starting is waited for. No idle
+// connections of this test's are left to count.
 func (f *faulty) figure(w *watched, name string) (value float64, found bool) {
 	f.T.Helper()
 	http.DefaultTransport.(*http.Transport).CloseIdleConnections()

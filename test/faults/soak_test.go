@@ -29,9 +29,9 @@ const (
 	soakLease  = 3 * time.Second
 )
 
-// TestSoak lets 40 people ask for 300 exports of 2 API replicas and 3 workers while processes are killed, stopped and
-// ended, Redis is emptied, stalled and cut off, and the database is cut off and stalled; then it checks what always holds.
-// SOAK is how long (10m), SEED what happens.
+// TestSoak lets 40 people ask for 300 exports of 2 API replicas and 3 workers while processes are
+// killed, stopped and ended, Redis is emptied, stalled and cut off, and the database is cut off and
+// stalled; then it checks what always holds. SOAK is how long (10m), SEED what happens.
 func TestSoak(t *testing.T) {
 	during, err := time.ParseDuration(environment("SOAK", "10m"))
 	if err != nil {

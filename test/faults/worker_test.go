@@ -13,11 +13,12 @@ import (
 	"exporthub/test/subscriber"
 )
 
-// TestFaultWorkerKilledInAnyStage: kill -9 between every two states, and between the pop of the doorbell and the first.
-// Another worker has the job again in time, the followers see it, and it ends once with one file and one place in the day.
+// TestFaultWorkerKilledInAnyStage: kill -9 between every two states, and between the pop of the
+// task and the first. Another worker has the job again in time, subscribers see it, and it
+// ends once with one file and one use of the daily quota.
 func TestFaultWorkerKilledInAnyStage(t *testing.T) {
 	t.Parallel()
-	const rows = 45_000 // over 4 MB as CSV, so that uploading is told
+	const rows = 45_000 // over 4 MB as CSV, so that uploading is published
 	f := startFaulty(t, rows)
 	f.gates()
 	f.follow()
@@ -66,7 +67,7 @@ func TestFaultWorkerKilledInAnyStage(t *testing.T) {
 			last := 0
 			for _, e := range f.fleet.Of(client, uuid) {
 				if last = e.Attempt; e.Status == "failure" {
-					t.Errorf("client %d was told of a failure of job %d", client, i)
+					t.Errorf("client %d received a failure of job %d", client, i)
 				}
 			}
 			if want := f.job(uuid).attempt; last != want {
@@ -75,7 +76,7 @@ func TestFaultWorkerKilledInAnyStage(t *testing.T) {
 		}
 	}
 	if got := f.count("SELECT used FROM export_days"); got != len(f.jobs) {
-		t.Errorf("%d places of the day used, want one for each of %d jobs", got, len(f.jobs))
+		t.Errorf("the daily quota counts %d, want one for each of %d jobs", got, len(f.jobs))
 	}
 	res := f.Do("GET", "/api/exports/"+f.jobs[len(f.jobs)-1], nil, "ACCESS-TOKEN", f.person.token)
 	var j program.ExportJob
@@ -98,7 +99,8 @@ func (f *faulty) count(query string, args ...any) (n int) {
 	return n
 }
 
-// TestFaultZombie: a worker stopped past its lease and then continued changes, publishes and overwrites nothing.
+// TestFaultZombie: a worker stopped past its lease and then continued changes, publishes and
+// overwrites nothing.
 func TestFaultZombie(t *testing.T) {
 	t.Parallel()
 	f := startFaulty(t, 3000)
@@ -120,7 +122,7 @@ func TestFaultZombie(t *testing.T) {
 	f.ended(success)
 	f.clean()
 	before, object := f.job(uuid), f.object(uuid)
-	told := f.fleet.Of(0, uuid)
+	received := f.fleet.Of(0, uuid)
 
 	a.Signal(syscall.SIGCONT)
 	testkit.Eventually(t, time.Minute, func() bool {
@@ -139,15 +141,15 @@ func TestFaultZombie(t *testing.T) {
 	if after := f.object(uuid); after != object {
 		t.Errorf("the file was %+v, the zombie made it %+v", object, after)
 	}
-	for _, e := range f.fleet.Of(0, uuid)[len(told):] {
+	for _, e := range f.fleet.Of(0, uuid)[len(received):] {
 		if !e.Replayed {
 			t.Errorf("the zombie published %+v", e)
 		}
 	}
 }
 
-// stopOutsideTransactions stops a worker where it holds no lock: one stopped while it renews its lease keeps the row until
-// the database cuts it off.
+// stopOutsideTransactions stops a worker where it holds no lock: one stopped while it renews its
+// lease keeps the row until the database cuts it off.
 func (f *faulty) stopOutsideTransactions(p *watched) {
 	f.T.Helper()
 	testkit.Eventually(f.T, time.Minute, func() bool {
@@ -175,7 +177,8 @@ func (f *faulty) object(uuid string) string {
 	return found[0] + stat.ModTime().String() + " " + time.Duration(stat.Size()).String()
 }
 
-// TestFaultDeploy: workers ended by SIGTERM hand their jobs back within the bound, and nobody is told of a failure.
+// TestFaultDeploy: workers ended by SIGTERM release their jobs within the bound, and no
+// subscriber receives a failure.
 func TestFaultDeploy(t *testing.T) {
 	t.Parallel()
 	f := startFaulty(t, 3000)
@@ -198,13 +201,14 @@ func TestFaultDeploy(t *testing.T) {
 	for client := range 2 {
 		for _, e := range f.fleet.Of(client, uuid) {
 			if e.Status == "failure" || e.Status == "upload_failure" {
-				t.Errorf("client %d was told %s", client, e.Status)
+				t.Errorf("client %d received %s", client, e.Status)
 			}
 		}
 	}
 }
 
-// TestFaultCancel: a running export is cancelled from the API process, with nothing between it and the worker but the row.
+// TestFaultCancel: a running export is cancelled from the API process, with nothing between it and
+// the worker but the row.
 func TestFaultCancel(t *testing.T) {
 	t.Parallel()
 	f := startFaulty(t, 45_000)

@@ -9,7 +9,8 @@ import (
 	"exporthub/test/program"
 )
 
-// The page's own suite: a real browser against this very program, the documented snippet on a page of another site.
+// The page's own suite: a real browser against this very program, the documented snippet on a page
+// of another site.
 func TestThePageInARealBrowser(t *testing.T) {
 	a := program.StartEmbedded(t, "DEMO_ROWS=20000")
 	suite := exec.Command("npm", "run", "--silent", "e2e")

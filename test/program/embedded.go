@@ -11,7 +11,8 @@ import (
 	"exporthub/pkg/testkit"
 )
 
-// Embedded is the whole system in one process, on SQLite and with demo data, as "make run" starts it.
+// Embedded is the whole system in one process, on SQLite and with demo data, as "make run" starts
+// it.
 type Embedded struct {
 	*App
 	*Process

@@ -30,7 +30,8 @@ func RowIDs(t testing.TB, format string, body []byte) []int64 {
 			texts = append(texts, row[0])
 		}
 	case "csv":
-		text := bytes.TrimPrefix(body, []byte("\xef\xbb\xbf")) // the byte order mark that Excel needs
+		// Without a byte order mark Excel would take the file for the local 8-bit encoding.
+		text := bytes.TrimPrefix(body, []byte("\xef\xbb\xbf"))
 		rows, err := csv.NewReader(bytes.NewReader(text)).ReadAll()
 		if err != nil {
 			t.Fatal(err)

@@ -6,8 +6,8 @@ import (
 	"exporthub/pkg/storage/qiniu/fake"
 )
 
-// The account and the private bucket of every fake Kodo that StartKodo starts. The keys are long and
-// unlike any other text, so that a log that holds one is found.
+// The account and the private bucket of every fake Kodo that StartKodo starts. The keys are long
+// and unlike any other text, so that a log that holds one is found.
 const (
 	KodoAccessKey = "fake-access-key-4711"
 	KodoSecretKey = "fake-secret-key-4712"

@@ -14,8 +14,8 @@ import (
 	"exporthub/test/program"
 )
 
-// endLimit is how long a client may take to receive an end: a poll that is being held (45 s), and the
-// retry of a stock client after it.
+// endLimit is how long a client may take to receive an end: a poll that is being held (45 s), and
+// the retry of a stock client after it.
 const endLimit = 90 * time.Second
 
 // Fleet is a process of stock clients that stay.
@@ -138,7 +138,8 @@ func (f *Fleet) EndedFor(client int, uuid, state string) {
 
 const noEnd = "received no end"
 
-// endsIn says what is wrong with the ends that a client received; a replayed one may repeat the first.
+// endsIn says what is wrong with the ends that a client received; a replayed one may repeat the
+// first.
 func endsIn(events []Event, state string) string {
 	live, ended := 0, false
 	for _, e := range events {

@@ -67,8 +67,9 @@ type message struct {
 	Data         json.RawMessage `json:"data,omitempty"`
 }
 
-// run is one session: handshake, subscription, then one connect after the other. A websocket answers
-// the connect late and delivers events before it, so one request may take several exchanges.
+// run is one session: handshake, subscription, then one connect after the other. A websocket
+// answers the connect late and delivers events before it, so one request may take several
+// exchanges.
 func (r *Raw) run(ctx context.Context, channel, connection string, send exchange) error {
 	client := ""
 	n := 0
@@ -145,7 +146,8 @@ func Socket(t testing.TB, who, base, channel string) *Raw {
 		var got []message
 		return got, conn.ReadJSON(&got)
 	})
-	// Cleanups run in reverse: the reader's wait is registered before, so the connection closes first.
+	// Cleanups run in reverse: the reader's wait is registered before, so the connection closes
+	// first.
 	t.Cleanup(func() { _ = conn.Close() })
 	return r
 }

@@ -38,7 +38,8 @@ func Start(t testing.TB, url, channel, transport string, token ...string) *Stock
 	t.Helper()
 	s := &Stock{
 		t: t,
-		// More lines than any test reads late; a full channel would stop the client, not lose lines.
+		// More lines than any test reads late; a full channel would stop the client, not lose
+		// lines.
 		lines: make(chan Line, 1000),
 		errs:  &program.Output{},
 	}

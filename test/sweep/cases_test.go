@@ -175,7 +175,8 @@ var hostileTexts = []string{
 	"0000-00-00", "9999-12-31T23:59:59Z", "292277026596-12-04", "=cmd|' /C calc'!A0",
 }
 
-// longestLine is how long the texts in one request line may be together: more is refused before any route is found.
+// longestLine is how long the texts in one request line may be together: more is refused before any
+// route is found.
 const longestLine = 40_000
 
 // hostileQueries are forms of a parameter named k.
@@ -283,11 +284,12 @@ func lenient(r httpapi.Route, share, shares int) []probe {
 	}
 	all = append(all,
 		probe{route: r, what: "ten thousand and one parameters", values: base(r), query: strings.Repeat("a=1&", 10_001)},
-		probe{route: r, what: "parameters nobody knows", values: base(r), query: "%00=%00&__proto__[a]=1&constructor=1&" + canary + "=" + canary})
+		probe{route: r, what: "unknown parameters", values: base(r), query: "%00=%00&__proto__[a]=1&constructor=1&" + canary + "=" + canary})
 	return all
 }
 
-// usable reports whether a text can be sent there at all: a header holds no line ends, a path no nothing.
+// usable reports whether a text can be sent there at all: a header holds no line ends, a path no
+// nothing.
 func usable(in httpapi.Input, text string) bool {
 	switch in.Where {
 	case "header":
@@ -370,7 +372,7 @@ func flatten(form url.Values, name string, v any) {
 	}
 }
 
-// curl is the request as a command, for whoever wants to see the answer.
+// curl is the request as a command, for those who want to see the answer.
 func (p probe) curl(base string) string {
 	req, err := p.request(base)
 	if err != nil {

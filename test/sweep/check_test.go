@@ -13,10 +13,11 @@ import (
 	"exporthub/test/program"
 )
 
-// outcome is what an answer says, told from its body in the shape of its route's envelope.
+// outcome is what an answer says, read from its body in the shape of its route's envelope.
 type outcome string
 
-// The outcomes. Envelopes B and E tell every refusal in the same shape: meansRefused stands for all that are not told apart.
+// The outcomes. Envelopes B and E tell every refusal in the same shape: meansRefused stands for all
+// that are not distinguished.
 const (
 	meansSuccess     outcome = "success"
 	meansRefused     outcome = "refused"
@@ -31,14 +32,14 @@ const (
 // reading is an answer, understood.
 type reading struct {
 	outcome outcome
-	why     string   // what a person is told
+	why     string   // what a person reads
 	fields  []string // what is named as wrong
 }
 
 // kept are the statuses that every envelope keeps, with what they say.
 var kept = map[int]outcome{401: meansStranger, 413: meansTooLarge, 415: meansUnsupported, 429: meansRefused, 503: meansRefused}
 
-// read understands an answer, or says why nobody could.
+// read understands an answer, or says why no client could.
 func read(r httpapi.Route, res program.Answer) (reading, error) {
 	if res.Status >= 500 && res.Status != 503 {
 		return reading{}, fmt.Errorf("it is our fault: status %d", res.Status)
@@ -87,7 +88,8 @@ func contentType(e httpapi.Envelope) string {
 	return "application/json"
 }
 
-// enveloped is an answer's body by its keys. The first thing that is missing or of another type is kept.
+// enveloped is an answer's body by its keys. The first thing that is missing or of another type is
+// kept.
 type enveloped struct {
 	status int
 	body   map[string]json.RawMessage

@@ -15,9 +15,9 @@ import (
 	"exporthub/test/program"
 )
 
-// declared are the routes of the program, as declarations: what each of them takes, and from whom. The
-// handlers behind them are never called; requests go to the running program. The list is complete: it
-// has to be the table that cmd/api keeps of everything it mounts.
+// declared are the routes of the program, as declarations: what each of them takes, and from whom.
+// The handlers behind them are never called; requests go to the running program. The list is
+// complete: it has to be the table that cmd/api keeps of everything it mounts.
 func declared(t *testing.T) []httpapi.Route {
 	t.Helper()
 	routes := new(auth.Service).Routes()

@@ -22,8 +22,9 @@ import (
 	"exporthub/test/program"
 )
 
-// The sweep sends every declared route everything that its declaration forbids, and much that nobody thought of. It is
-// made of the declarations, so a route that is added tomorrow is swept tomorrow.
+// The sweep sends every declared route everything that its declaration forbids, and much that no
+// declaration mentions. It is made of the declarations, so a route that is added tomorrow is swept
+// tomorrow.
 
 // sweeper is a running program with its people.
 type sweeper struct {
@@ -39,7 +40,7 @@ type sweeper struct {
 	sent   int
 }
 
-// atOnce is how many requests are on their way at a time, maxFaults how many failures are told.
+// atOnce is how many requests are on their way at a time, maxFaults how many failures are printed.
 const (
 	atOnce    = 4
 	maxFaults = 25
@@ -87,7 +88,8 @@ func (s *sweeper) signed(by *auth.Service, p *auth.Principal) string {
 	return token.Value
 }
 
-// as gives every probe that has no token one of a session of its own, so that what ends a session ends only that.
+// as gives every probe that has no token one of a session of its own, so that what ends a session
+// ends only that.
 func (s *sweeper) as(p *auth.Principal, probes []probe) []probe {
 	for i := range probes {
 		probes[i].token = s.signed(s.people, p)
@@ -162,8 +164,9 @@ func (s *sweeper) report(name string, since time.Time) {
 }
 
 func TestBadInputSweep(t *testing.T) {
-	// Each database has ideas of its own of what a text, a number and a time may be. They share the hostile input, so that
-	// each text reaches each database in some field of every route, and the sweep stays short when routes become many.
+	// Each database has ideas of its own of what a text, a number and a time may be. They share the
+	// hostile input, so that each text reaches each database in some field of every route, and the
+	// sweep stays short when routes become many.
 	databases := []struct {
 		name string
 		dsn  func(testing.TB) string
@@ -173,13 +176,15 @@ func TestBadInputSweep(t *testing.T) {
 	}
 }
 
-// sweep sends everything that has to be refused, and the share-th of so many shares of what may do something.
+// sweep sends everything that has to be refused, and the share-th of so many shares of what may do
+// something.
 func sweep(t *testing.T, dsn string, share, shares int) {
 	s := startSweeper(t, dsn)
 	all := declared(t)
 	began := time.Now()
 
-	// Who may not call comes first, then what has to be refused: nothing may come of either. What may do something is last.
+	// Who may not call comes first, then what has to be refused: nothing may come of either. What
+	// may do something is last.
 	admin := s.person("somebody", auth.Administrator)
 	bad := s.badTokens(admin, s.signed(s.people, admin))
 	for _, r := range all {
@@ -240,7 +245,8 @@ func firstLines(text string, pattern *regexp.Regexp, n int) []string {
 	return found
 }
 
-// strangers are the requests of those who may not: without a token, with one that is no good, with somebody else's.
+// strangers are the requests of those who may not: without a token, with one that is no good, with
+// somebody else's.
 func (s *sweeper) strangers(r httpapi.Route, admin *auth.Principal, bad map[string]string) []probe {
 	s.t.Helper()
 	if r.Permission == httpapi.Public {
@@ -284,7 +290,7 @@ func (s *sweeper) strangers(r httpapi.Route, admin *auth.Principal, bad map[stri
 	return all
 }
 
-// badTokens are tokens that identify nobody, by what is wrong with them.
+// badTokens are tokens that identify no person, by what is wrong with them.
 func (s *sweeper) badTokens(admin *auth.Principal, good string) map[string]string {
 	s.t.Helper()
 	parts := strings.Split(good, ".")
@@ -297,17 +303,17 @@ func (s *sweeper) badTokens(admin *auth.Principal, good string) map[string]strin
 		s.t.Fatal(err)
 	}
 	return map[string]string{
-		"an expired token":          s.signed(s.yesterday(), admin),
-		"a forged token":            s.signed(forger, admin),
-		"a token of another place":  s.signed(elsewhere, admin),
-		"a token of nobody":         s.signed(s.people, &auth.Principal{UserID: 1 << 40}),
-		"a token of somebody gone":  left,
-		"a token of an older epoch": s.signed(s.people, &auth.Principal{UserID: admin.UserID, Epoch: admin.Epoch - 1}),
-		"a token without signature": encode([]byte(`{"alg":"none","typ":"JWT"}`)) + "." + parts[1] + ".",
-		"a changed token":           parts[0] + "." + parts[1] + "." + strings.Repeat("A", len(parts[2])),
-		"a text":                    canary,
-		"a long text":               strings.Repeat("x", 10_000),
-		"an injection":              canary + "'OR'1'='1",
+		"an expired token":             s.signed(s.yesterday(), admin),
+		"a forged token":               s.signed(forger, admin),
+		"a token of another place":     s.signed(elsewhere, admin),
+		"a token of an unknown person": s.signed(s.people, &auth.Principal{UserID: 1 << 40}),
+		"a token of somebody gone":     left,
+		"a token of an older epoch":    s.signed(s.people, &auth.Principal{UserID: admin.UserID, Epoch: admin.Epoch - 1}),
+		"a token without signature":    encode([]byte(`{"alg":"none","typ":"JWT"}`)) + "." + parts[1] + ".",
+		"a changed token":              parts[0] + "." + parts[1] + "." + strings.Repeat("A", len(parts[2])),
+		"a text":                       canary,
+		"a long text":                  strings.Repeat("x", 10_000),
+		"an injection":                 canary + "'OR'1'='1",
 	}
 }
 
@@ -328,7 +334,8 @@ func (s *sweeper) yesterday() *auth.Service {
 	return service
 }
 
-// Somebody else's export is nobody's: reading, cancelling and whatever a uuid in a path may do later.
+// Another person's export is not there: reading, cancelling and whatever a uuid in a path may do
+// later.
 func TestOtherPeoplesThingsAreNotThere(t *testing.T) {
 	s := startSweeper(t, dbtest.SQLiteURL(t))
 	owner, other := s.Login("admin"), s.Login("13800000002")

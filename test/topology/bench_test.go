@@ -15,8 +15,8 @@ import (
 	"exporthub/test/subscriber"
 )
 
-// The figures of the whole system, on real Redis and PostgreSQL with every program a process of its own. Each benchmark
-// reports figures of its own beside ns/op, which says little here.
+// The figures of the whole system, on real Redis and PostgreSQL with every program a process of its
+// own. Each benchmark reports figures of its own beside ns/op, which says little here.
 
 // percentile returns the p-th percentile of durations, which it sorts.
 func percentile(all []time.Duration, p int) time.Duration {
@@ -44,7 +44,8 @@ func (s *topology) members(b *testing.B, prefix string, n int) []member {
 	return all
 }
 
-// BenchmarkExportRequests is how many export requests of different people are accepted a second, and how long they take.
+// BenchmarkExportRequests is how many export requests of different people are accepted a second,
+// and how long they take.
 func BenchmarkExportRequests(b *testing.B) {
 	const people, atOnce = 2000, 32
 	s := startTopology(b, 100)
@@ -74,13 +75,14 @@ func BenchmarkExportRequests(b *testing.B) {
 	}
 }
 
-// BenchmarkRequestToStarting is how long an idle system takes from the request to the event starting at its follower.
+// BenchmarkRequestToStarting is how long an idle system takes from the request to the event
+// starting at its subscriber.
 func BenchmarkRequestToStarting(b *testing.B) {
 	const exports = 200
 	s := startTopology(b, 10, "EXPORT_DAILY_LIMIT=1000000")
 	s.Worker()
 	me := s.member("13800000051")
-	f := subscriber.Socket(b, "follower", s.replicas[1].URL, me.channel)
+	f := subscriber.Socket(b, "subscriber", s.replicas[1].URL, me.channel)
 	f.Subscribed(b)
 	for b.Loop() {
 		var took []time.Duration
@@ -104,13 +106,14 @@ func BenchmarkRequestToStarting(b *testing.B) {
 	}
 }
 
-// BenchmarkExportOf200000 is one large export in one worker: from the request to success, with what the worker's process
-// used in all, its start included.
+// BenchmarkExportOf200000 is one large export in one worker: from the request to success, with what
+// the worker's process used in all, its start included.
 func BenchmarkExportOf200000(b *testing.B) {
 	const rows = 200_000
 	s := startTopology(b, rows, "EXPORT_DAILY_LIMIT=1000000")
 	me := s.member("13800000052")
-	f := subscriber.Socket(b, "follower", s.replicas[1].URL, me.channel) // asking again and again would be measured too
+	// Polling the record would be measured too.
+	f := subscriber.Socket(b, "subscriber", s.replicas[1].URL, me.channel)
 	f.Subscribed(b)
 	for _, format := range []string{"xlsx", "csv"} {
 		b.Run(format, func(b *testing.B) {
@@ -137,7 +140,7 @@ func BenchmarkExportOf200000(b *testing.B) {
 				state := w.Cmd.ProcessState
 				peak := float64(state.SysUsage().(*syscall.Rusage).Maxrss) / 1024
 				if runtime.GOOS == "darwin" {
-					peak /= 1024 // told in bytes there
+					peak /= 1024 // in bytes there
 				}
 				b.ReportMetric(wall.Seconds(), "wall-s")
 				b.ReportMetric((state.UserTime() + state.SystemTime()).Seconds(), "cpu-s")

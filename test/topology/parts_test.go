@@ -20,11 +20,11 @@ func TestSeparateProcessesOnRedisAndPostgres(t *testing.T) {
 	p := program.StartParts(t, rows)
 	worker := p.Worker()
 	token, channel := p.SignIn()
-	followers := map[string]*subscriber.Stock{
+	subscribers := map[string]*subscriber.Stock{
 		"websocket":    subscriber.Start(t, p.URL, channel, "websocket"),
 		"long-polling": subscriber.Start(t, p.URL, channel, "long-polling"),
 	}
-	for _, f := range followers {
+	for _, f := range subscribers {
 		f.Subscribed()
 	}
 
@@ -65,7 +65,7 @@ func TestSeparateProcessesOnRedisAndPostgres(t *testing.T) {
 		t.Fatal("none was accepted")
 	}
 
-	for transport, f := range followers {
+	for transport, f := range subscribers {
 		checkStory(t, transport, f.Until(time.Minute, subscriber.Over), uuid, rows)
 	}
 	j := p.Finished(token, uuid)
@@ -81,7 +81,7 @@ func TestSeparateProcessesOnRedisAndPostgres(t *testing.T) {
 	p.Checked()
 }
 
-// checkStory checks what a follower was told of one export.
+// checkStory checks what a subscriber received of one export.
 func checkStory(t *testing.T, who string, events []subscriber.Event, uuid string, rows int64) {
 	t.Helper()
 	var own []subscriber.Event
@@ -159,7 +159,7 @@ func checkFile(t *testing.T, a *program.App, link string, rows int) {
 	}
 }
 
-func TestStrangersHearAndFetchNothing(t *testing.T) {
+func TestStrangersReceiveAndFetchNothing(t *testing.T) {
 	a := program.StartEmbedded(t)
 	admin, staff := a.Login("admin"), a.Login("13800000002")
 	me := a.Do("GET", "/api/user/me", nil, "ACCESS-TOKEN", admin)
@@ -170,14 +170,14 @@ func TestStrangersHearAndFetchNothing(t *testing.T) {
 		channel, token string
 		refused        bool
 	}{
-		"a stranger on a person's channel":     {channel, "", true},
-		"a stranger on everything":             {"/**", "", true},
-		"an administrator on everything":       {"/**", admin, true},
-		"an administrator on every export":     {"/export/*", admin, true},
-		"staff on an administrator's channel":  {channel, staff, true},
-		"a forged capability":                  {channel + "-" + strings.Repeat("a", 32), "", true},
-		"a person on their own":                {channel, admin, false},
-		"a channel that nobody has a rule for": {"/secrets/1", admin, true},
+		"a stranger on a person's channel":    {channel, "", true},
+		"a stranger on everything":            {"/**", "", true},
+		"an administrator on everything":      {"/**", admin, true},
+		"an administrator on every export":    {"/export/*", admin, true},
+		"staff on an administrator's channel": {channel, staff, true},
+		"a forged capability":                 {channel + "-" + strings.Repeat("a", 32), "", true},
+		"a person on their own":               {channel, admin, false},
+		"a channel without a rule":            {"/secrets/1", admin, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var token []string

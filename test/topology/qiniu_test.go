@@ -21,7 +21,8 @@ func startOnQiniu(t *testing.T, rows int) (*program.Parts, *program.Process, *fa
 	return p, p.Worker(), k
 }
 
-// export asks for all invitations and returns the job's uuid, and how many places are left of the day.
+// export asks for all invitations and returns the job's uuid, and how many of the quota are left of
+// the day.
 func export(p *program.Parts, token, format string) (uuid, left string) {
 	p.T.Helper()
 	res := p.Do("GET", "/api/admin/invitations?export_format="+format, nil, "ACCESS-TOKEN", token)
@@ -70,7 +71,7 @@ func TestExportsOnQiniu(t *testing.T) {
 		}
 	}
 
-	// A refusal for good ends the job; its place in the day is given back, and nothing is left.
+	// A refusal for good ends the job; the daily quota is released, and nothing is left.
 	before := ""
 	refused := func(fault fake.Fault) {
 		t.Helper()
@@ -81,7 +82,7 @@ func TestExportsOnQiniu(t *testing.T) {
 			before = left
 		}
 		if left != before {
-			t.Errorf("%s %d: %s places are left, want %s as before", fault.Kind, fault.Status, left, before)
+			t.Errorf("%s %d: %s of the quota are left, want %s as before", fault.Kind, fault.Status, left, before)
 		}
 		if j := p.Finished(token, uuid); j.Status != "failure" || j.FileURL != nil {
 			t.Errorf("%s %d: the export ended with %+v", fault.Kind, fault.Status, j)
@@ -98,10 +99,11 @@ func TestExportsOnQiniu(t *testing.T) {
 
 	uuid, left := export(p, token, "xlsx")
 	if fetched(uuid); left != before {
-		t.Errorf("%s places are left, want %s", left, before)
+		t.Errorf("%s of the quota are left, want %s", left, before)
 	}
 
-	// A refusal that passes is not noticed: of twice three requests, by the second try to store the file.
+	// A refusal that passes is not noticed: of twice three requests, by the second try to store the
+	// file.
 	tried := func() int { return strings.Count(worker.Logs.String(), "storing a file failed, trying again") }
 	tries := tried()
 	for _, times := range []int{2, 6} {
@@ -129,7 +131,8 @@ func TestExportsOnQiniu(t *testing.T) {
 	p.Checked()
 }
 
-// TestLargeExportsOnQiniu: files of several parts are resumed, given up and cancelled without leaving anything.
+// TestLargeExportsOnQiniu: files of several parts are resumed, given up and cancelled without
+// leaving anything.
 func TestLargeExportsOnQiniu(t *testing.T) {
 	const rows = 40_000
 	p, worker, k := startOnQiniu(t, rows)
@@ -211,6 +214,6 @@ func TestReadinessTellsOfQiniu(t *testing.T) {
 		t.Errorf("refused: %d %s", res.Status, res.Body)
 	}
 	if strings.Contains(string(res.Body), program.KodoAccessKey) {
-		t.Errorf("a key is told: %s", res.Body)
+		t.Errorf("a key is shown: %s", res.Body)
 	}
 }

@@ -22,7 +22,8 @@ import (
 	"exporthub/test/subscriber"
 )
 
-// topology is the system as compose and make up run it: two API replicas, workers, Redis and PostgreSQL.
+// topology is the system as compose and make up run it: two API replicas, workers, Redis and
+// PostgreSQL.
 type topology struct {
 	*program.Parts
 	replicas [2]*program.App
@@ -81,7 +82,8 @@ func TestTwoReplicasAndThreeWorkers(t *testing.T) {
 
 	for i, asked := range s.replicas {
 		t.Run(fmt.Sprintf("asked of replica %d", i+1), func(t *testing.T) {
-			me := s.member(fmt.Sprintf("1380000004%d", i)) // with no export before, whose end would be told again
+			// With no export before, whose end would be replayed.
+			me := s.member(fmt.Sprintf("1380000004%d", i))
 			stock, raw := map[string]*subscriber.Stock{}, map[string]*subscriber.Raw{}
 			for n, followed := range s.replicas {
 				for _, transport := range []string{"websocket", "long-polling"} {
@@ -126,7 +128,8 @@ func TestTwoReplicasAndThreeWorkers(t *testing.T) {
 	s.Checked()
 }
 
-// race sends n requests of one person at once, to the replicas in turn, and returns the one export that is accepted.
+// race sends n requests of one person at once, to the replicas in turn, and returns the one export
+// that is accepted.
 func (s *topology) race(t *testing.T, token string, n int) (accepted string) {
 	t.Helper()
 	var wait sync.WaitGroup
@@ -176,12 +179,12 @@ func TestAHundredPeopleExportAtOnceWhileWorkersComeAndGo(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	members, followers := make([]member, crowd), make([]*subscriber.Raw, crowd)
+	members, subscribers := make([]member, crowd), make([]*subscriber.Raw, crowd)
 	for i := range members {
 		members[i] = s.member(fmt.Sprintf("1390000%04d", i))
-		followers[i] = subscriber.Socket(t, fmt.Sprintf("person %d", i), s.replicas[i%2].URL, members[i].channel)
+		subscribers[i] = subscriber.Socket(t, fmt.Sprintf("person %d", i), s.replicas[i%2].URL, members[i].channel)
 	}
-	for _, f := range followers {
+	for _, f := range subscribers {
 		f.Subscribed(t)
 	}
 	workers := []*program.Process{s.Worker(), s.Worker(), s.Worker()}
@@ -200,7 +203,7 @@ func TestAHundredPeopleExportAtOnceWhileWorkersComeAndGo(t *testing.T) {
 				return fmt.Errorf("person %d: %s%w", i, refusal, orNone(err))
 			}
 			uuids[i] = uuid
-			events, err := followers[i].Until(ctx, subscriber.Over)
+			events, err := subscribers[i].Until(ctx, subscriber.Over)
 			if err != nil {
 				return err
 			}
@@ -265,13 +268,14 @@ func newestInvitation(ctx context.Context, db *database.DB) (time.Time, error) {
 	return time.UnixMicro(micros), err
 }
 
-// checkOwnStory checks that somebody was told of their own export only, in order, up to its success.
+// checkOwnStory checks that a person received events of their own export only, in order, up to its
+// success.
 func checkOwnStory(events []subscriber.Event, uuid string, rows int64) error {
 	last := subscriber.Event{}
 	for _, e := range events {
 		switch {
 		case e.UUID != uuid:
-			return fmt.Errorf("%s was told of %s", uuid, e.UUID)
+			return fmt.Errorf("%s received %s", uuid, e.UUID)
 		case e.Seq <= last.Seq:
 			return fmt.Errorf("%s: event %d (%s) comes after %d (%s)", uuid, e.Seq, e.Status, last.Seq, last.Status)
 		case e.Attempt < last.Attempt:
@@ -285,12 +289,13 @@ func checkOwnStory(events []subscriber.Event, uuid string, rows int64) error {
 	return nil
 }
 
-// What the proxy says of a client's address is believed when it is trusted, on every replica, and of nobody else: a
-// locked-out address stays locked out whatever a client claims.
+// What the proxy says of a client's address is believed when it is trusted, on every replica, and
+// of no other client: a locked-out address stays locked out whatever a client claims.
 func TestOnlyTheTrustedProxyTellsAddresses(t *testing.T) {
 	for name, c := range map[string]struct {
 		trusted string
-		locked  bool // whether the sixth attempt, which claims another address, finds the first one's lock
+		// Whether the sixth attempt, which claims another address, finds the first one's lock.
+		locked bool
 	}{
 		"a trusted proxy":  {"127.0.0.1", false},
 		"somebody unknown": {netip.MustParseAddr("192.0.2.1").String(), true},

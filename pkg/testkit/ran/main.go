@@ -3,8 +3,8 @@
 //	go run ./pkg/testkit/ran Golden Diagram -- go test ./... -run 'Golden|Diagram'
 //
 // Each pattern before the dashes is a regular expression that the name of a test, benchmark or fuzz
-// target has to match that really ran; a skipped one did not. So a test that is renamed or moved away
-// takes the target of the Makefile that names it with it, where it would have gone unseen.
+// target has to match that really ran; a skipped one did not. So a test that is renamed or moved
+// away takes the target of the Makefile that names it with it, where it would have gone unseen.
 //
 // The output is that of "go test -v" for what failed and a line for each package; -v in the command
 // prints everything.

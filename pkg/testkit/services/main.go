@@ -2,10 +2,11 @@
 //
 //	go run ./pkg/testkit/services -- go test ./...
 //
-// It starts Redis, PostgreSQL and MariaDB on free loopback ports in temporary directories, puts their URLs into
-// TESTKIT_REDIS_URL, TESTKIT_POSTGRES_URL and TESTKIT_MARIADB_URL (a variable that is set already keeps its server),
-// runs the command, passes signals on to it, stops the servers, and exits with the command's code. The servers die
-// with this process, on Linux even when it is killed.
+// It starts Redis, PostgreSQL and MariaDB on free loopback ports in temporary directories, puts
+// their URLs into TESTKIT_REDIS_URL, TESTKIT_POSTGRES_URL and TESTKIT_MARIADB_URL (a variable that
+// is set already keeps its server), runs the command, passes signals on to it, stops the servers,
+// and exits with the command's code. The servers die with this process, on Linux even when it is
+// killed.
 package main
 
 import (
@@ -42,7 +43,8 @@ func run(args []string, in io.Reader, out, errs io.Writer) int {
 		fmt.Fprintln(errs, "usage: services -- command [argument ...]")
 		return exitUsage
 	}
-	signals := make(chan os.Signal, 8) // a person presses Ctrl-C less often; more than that may be lost
+	// A person presses Ctrl-C less often; more than that may be lost.
+	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer signal.Stop(signals)
 	env, stop, err := startServers(signals)
@@ -119,8 +121,8 @@ func stopServers(servers []*server.Server) error {
 	return g.Wait()
 }
 
-// runCommand runs the command in a process group of its own, so that a signal from the terminal reaches it once, from
-// us, with all its children.
+// runCommand runs the command in a process group of its own, so that a signal from the terminal
+// reaches it once, from us, with all its children.
 func runCommand(cmd *exec.Cmd, signals <-chan os.Signal) (int, error) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := cmd.Start(); err != nil {

@@ -83,7 +83,8 @@ func TestRunTellsMistakes(t *testing.T) {
 }
 
 func TestSignalsReachTheCommandAndItsChildren(t *testing.T) {
-	// The shell waits for its child before it looks at signals: it ends in time only if the signal reaches both.
+	// The shell waits for its child before it looks at signals: it ends in time only if the signal
+	// reaches both.
 	cmd := exec.Command(os.Args[0], "sh", "-c", "trap 'echo stopping; exit 3' TERM; sh -c 'echo started; exec sleep 60'; exit 4")
 	cmd.Env = append(os.Environ(), programEnv+"=1",
 		testkit.RedisEnv+"=kept://", testkit.PostgresEnv+"=kept://", testkit.MariaDBEnv+"=kept://")

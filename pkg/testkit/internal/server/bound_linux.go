@@ -7,8 +7,8 @@ import (
 	"syscall"
 )
 
-// The kernel signals a child when the thread that started it dies, not the process. So all children are started by
-// one goroutine that keeps its thread for as long as there are children.
+// The kernel signals a child when the thread that started it dies, not the process. So all children
+// are started by one goroutine that keeps its thread for as long as there are children.
 var binder struct {
 	mu       sync.Mutex
 	children int
@@ -21,8 +21,8 @@ type bindRequest struct {
 	result chan error
 }
 
-// startBound starts a child that gets the signal when this process dies, however it dies. Each success is followed
-// by one unbind after the child's end.
+// startBound starts a child that gets the signal when this process dies, however it dies. Each
+// success is followed by one unbind after the child's end.
 func startBound(cmd *exec.Cmd, onDeath syscall.Signal) error {
 	cmd.SysProcAttr.Pdeathsig = onDeath
 	binder.mu.Lock()

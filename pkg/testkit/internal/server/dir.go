@@ -27,7 +27,8 @@ func newDir() (*dir, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make a server's directory: %w", err)
 	}
-	// Locked under another name first: a sweeper that saw it unlocked would take its owner for dead.
+	// Locked under another name first: a sweeper that saw it unlocked would take its owner for
+	// dead.
 	lock, err := lockFile(filepath.Join(path, "owner.new"), syscall.LOCK_EX)
 	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(path))
@@ -58,8 +59,9 @@ func (d *dir) remove() error {
 	return errors.Join(os.RemoveAll(d.path), d.lock.Close())
 }
 
-// sweep removes directories of killed owners: those whose lock is free. It is a courtesy, so errors are left to the
-// next sweep. A directory so young that its owner has not locked it yet has no lock file, and is left alone.
+// sweep removes directories of killed owners: those whose lock is free. It is a courtesy, so errors
+// are left to the next sweep. A directory so young that its owner has not locked it yet has no lock
+// file, and is left alone.
 func sweep() {
 	old, err := filepath.Glob(filepath.Join(os.TempDir(), dirPrefix+"*"))
 	if err != nil {

@@ -18,8 +18,8 @@ type process struct {
 	done chan struct{} // closed when it has ended and was waited for
 }
 
-// start runs a command in a process group of its own, so that a Ctrl-C at the terminal stops the tests and not the
-// servers under them. onDeath is what it gets when this process dies.
+// start runs a command in a process group of its own, so that a Ctrl-C at the terminal stops the
+// tests and not the servers under them. onDeath is what it gets when this process dies.
 func start(cmd *exec.Cmd, onDeath syscall.Signal) (*process, error) {
 	p := &process{cmd: cmd, out: &tail{}, done: make(chan struct{})}
 	cmd.Stdout, cmd.Stderr = p.out, p.out
@@ -50,7 +50,8 @@ func (p *process) stop(signal syscall.Signal, grace time.Duration) {
 	<-p.done
 }
 
-// ready asks again and again whether the server answers, until it does, has ended, or the time is up.
+// ready asks again and again whether the server answers, until it does, has ended, or the time is
+// up.
 func (p *process) ready(ctx context.Context, ask func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()

@@ -55,8 +55,8 @@ func (s *Server) Restart(ctx context.Context) error {
 	return proc.ready(ctx, s.ask)
 }
 
-// launch finds a free port and starts a server on it. Another process may take the port in between; then the server
-// ends at once and the next port is tried.
+// launch finds a free port and starts a server on it. Another process may take the port in between;
+// then the server ends at once and the next port is tried.
 func launch(ctx context.Context, d *dir, quit syscall.Signal, make func(port string) *Server) (*Server, error) {
 	for try := 1; ; try++ {
 		address, err := localserver.FreeAddress(map[string]bool{})
@@ -81,7 +81,8 @@ func launch(ctx context.Context, d *dir, quit syscall.Signal, make func(port str
 	}
 }
 
-// Redis starts a redis-server without persistence and with 512 databases; options are appended to its command line.
+// Redis starts a redis-server without persistence and with 512 databases; options are appended to
+// its command line.
 func Redis(ctx context.Context, options ...string) (*Server, error) {
 	binary, err := localserver.Find("redis-server", "redis-server (apt) or redis (brew)")
 	if err != nil {
@@ -142,7 +143,8 @@ func Postgres(ctx context.Context) (*Server, error) {
 				return localserver.Command(who, data, binary, "-D", data, "-p", port,
 					"-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-c", "max_connections=400",
 					"-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off", "-c", "autovacuum_naptime=1h",
-					"-c", "timezone=Asia/Shanghai", // not UTC, so that who forgets the zone is found out
+					// Not UTC, so that code that lets the server choose the zone fails here.
+					"-c", "timezone=Asia/Shanghai",
 					"-c", "logging_collector=off", "-c", "log_min_messages=fatal")
 			},
 			ask: func(ctx context.Context) error { return localserver.AskPostgres(ctx, url) },
@@ -187,8 +189,9 @@ func MariaDB(ctx context.Context) (*Server, error) {
 					"--port="+port, "--bind-address=127.0.0.1", "--socket="+filepath.Join(data, "s"), "--pid-file="+filepath.Join(data, "pid"),
 					"--tmpdir="+data, "--skip-name-resolve", "--skip-log-bin", "--max-connections=400", "--performance-schema=off",
 					"--innodb-flush-log-at-trx-commit=0", "--innodb-buffer-pool-size=128M", "--innodb-doublewrite=0",
-					"--default-time-zone=+08:00",                       // not UTC, so that who forgets the zone is found out
-					"--sql-mode=", "--character-set-server=latin1")...) // nor anything else we do not set ourselves
+					// Neither UTC, nor a mode or character set that suits us: what we do not set
+					// ourselves on each connection has to show here, not on a customer's server.
+					"--default-time-zone=+08:00", "--sql-mode=", "--character-set-server=latin1")...)
 			},
 			ask: func(ctx context.Context) error { return askMariaDB(ctx, addr) },
 		}
