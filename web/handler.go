@@ -21,7 +21,7 @@ const contentSecurityPolicy = "default-src 'self'; script-src 'self'; style-src 
 	"img-src 'self' data:; connect-src 'self'; object-src 'none'; base-uri 'none'; " +
 	"form-action 'self'; frame-ancestors 'none'"
 
-// notBuilt needs no file, so that it can be told when there is none.
+// notBuilt is a constant, so that it can be served when there is no file.
 const notBuilt = `<!doctype html>
 <html lang="zh-CN"><head><meta charset="utf-8"><title>页面尚未构建</title></head>
 <body><h1>页面尚未构建</h1><p>程序里没有打包页面文件。请运行 <code>make web</code>,再重新编译并启动。</p>
@@ -75,6 +75,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		serveNotBuilt(w)
 		return
 	}
+	// Cleaned from the root, so that no number of ".." leaves the folder.
 	name := strings.TrimPrefix(path.Clean("/"+r.URL.Path), "/")
 	switch {
 	case name == "index.html" || isPage(name):
@@ -111,6 +112,8 @@ func (h *handler) serveFile(w http.ResponseWriter, r *http.Request, name string)
 		return
 	}
 	w.Header().Set("Content-Type", contentType(name))
+	// The tag of the bytes that are sent: gzip and plain are different representations (RFC 9110,
+	// section 8.8.3.3), and a cache that mixed them would serve gzip as text.
 	w.Header().Set("ETag", h.tags[served])
 	if served != name {
 		// A range of a compressed file is of no use to anybody, and ServeContent would offer one.
@@ -199,6 +202,7 @@ func acceptsGzip(values []string) bool {
 			star = weight
 		}
 	}
+	// What is named wins over *, also with weight 0.
 	if named >= 0 {
 		return named > 0
 	}

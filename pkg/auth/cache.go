@@ -41,7 +41,13 @@ type flight[V any] struct {
 func newCache[K comparable, V any](ttl, keep time.Duration, max int, now func() time.Time,
 	load func(context.Context, K) (V, error)) *cache[K, V] {
 	return &cache[K, V]{
-		load: load, now: now, ttl: ttl, keep: keep, max: max, entries: map[K]entry[V]{}, flights: map[K]*flight[V]{},
+		load:    load,
+		now:     now,
+		ttl:     ttl,
+		keep:    keep,
+		max:     max,
+		entries: map[K]entry[V]{},
+		flights: map[K]*flight[V]{},
 	}
 }
 
@@ -54,6 +60,8 @@ func (c *cache[K, V]) get(ctx context.Context, key K) (V, error) {
 		c.mu.Unlock()
 		return e.value, nil
 	}
+	// A flight older than ttl may have read the database before a change this caller knows of, so
+	// it is overtaken by a new one instead of being joined.
 	if f := c.flights[key]; f != nil && arrived.Sub(f.started) < c.ttl {
 		c.mu.Unlock()
 		select {
@@ -64,7 +72,9 @@ func (c *cache[K, V]) get(ctx context.Context, key K) (V, error) {
 			return none, ctx.Err()
 		}
 	}
-	f := &flight[V]{done: make(chan struct{}), started: arrived, err: errors.New("auth: load broke off")}
+	// The error stands until the load has returned: a load that panics must not leave a zero value
+	// that the waiting callers take for an answer.
+	f := &flight[V]{done: make(chan struct{}), started: arrived, err: errors.New("auth: load aborted")}
 	c.flights[key] = f
 	c.mu.Unlock()
 	c.fly(key, f)
@@ -99,6 +109,7 @@ func (c *cache[K, V]) makeRoomLocked() {
 	if len(c.entries) < c.max {
 		return
 	}
+	// First what last would not return any more; only then entries somebody may still need.
 	oldest := c.now().Add(-c.keep)
 	for k, e := range c.entries {
 		if e.started.Before(oldest) {
@@ -106,7 +117,8 @@ func (c *cache[K, V]) makeRoomLocked() {
 		}
 	}
 	for k := range c.entries {
-		if len(c.entries) < c.max*9/10 { // room for a while, so that not every load looks at all entries
+		// room for a while, so that not every load looks at all entries
+		if len(c.entries) < c.max*9/10 {
 			return
 		}
 		delete(c.entries, k)
@@ -121,7 +133,8 @@ func (c *cache[K, V]) last(key K) (V, bool) {
 	return e.value, ok && c.now().Sub(e.started) < c.keep
 }
 
-// drop forgets the keys that match, and what is being loaded for them.
+// drop removes the keys that match, and what is being loaded for them: a load under way may have
+// read the state from before the change that made the caller drop the key.
 func (c *cache[K, V]) drop(match func(K) bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

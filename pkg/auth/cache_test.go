@@ -116,7 +116,7 @@ func TestCacheKeepsNoErrorsAndNothingForEver(t *testing.T) {
 }
 
 // A load that was under way when its key was dropped may have missed the reason.
-func TestCacheForgetsLoadsUnderWay(t *testing.T) {
+func TestCacheDropsLoadsUnderWay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCache(time.Second, time.Minute, 10, time.Now, func(context.Context, string) (int, error) {
 			time.Sleep(500 * time.Millisecond)

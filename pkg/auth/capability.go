@@ -26,17 +26,18 @@ const (
 	channelSkew = time.Minute
 )
 
-// ExportChannel returns the channel on which a person's exports are told, "/export/<user id>-<32
-// hex digits>". Whoever knows it may listen, so it is told to that person only. It changes every
-// Monday (UTC), stays good for the week after, and ends at once when the person's tokens are ended.
+// ExportChannel returns the channel on which a person's exports are published, "/export/<user
+// id>-<32 hex digits>". Knowing it is enough to subscribe, so only that person gets it. It changes
+// every Monday (UTC), stays good for the week after, and ends at once when the person's tokens are
+// ended.
 func (s *Service) ExportChannel(p *Principal) string {
 	return exportPrefix + strconv.FormatInt(p.UserID, 10) + "-" +
 		hex.EncodeToString(signChannel(s.channelKeys[0], p.UserID, channelPeriodOf(s.now()), p.Epoch))
 }
 
-// CheckExportChannel returns whose exports a channel of ExportChannel tells. One that is malformed,
-// forged, too old or of a person who is no longer enabled is Forbidden, each with the same text;
-// while the database can't be asked the answer is Unavailable.
+// CheckExportChannel returns whose exports a channel of ExportChannel carries. One that is
+// malformed, forged, too old or of a person who is no longer enabled is Forbidden, each with the
+// same text; while the database can't be asked the answer is Unavailable.
 func (s *Service) CheckExportChannel(ctx context.Context, channel string) (userID int64, err error) {
 	userID, signature, ok := parseExportChannel(channel)
 	if !ok {
@@ -67,6 +68,8 @@ func (s *Service) ExportChannelAlive(ctx context.Context, channel string) bool {
 // whichever candidate fits.
 func (s *Service) signedBy(st standing, userID int64, signature []byte) bool {
 	now := s.now()
+	// All candidates are computed, whichever fits, and compared in constant time: the time of an
+	// answer must not say how far a guess was right.
 	good := 0
 	for _, period := range []int64{
 		channelPeriodOf(now.Add(channelSkew)), channelPeriodOf(now), channelPeriodOf(now.Add(-channelPeriod)),
@@ -80,6 +83,7 @@ func (s *Service) signedBy(st standing, userID int64, signature []byte) bool {
 
 func signChannel(key []byte, userID, period, epoch int64) []byte {
 	mac := hmac.New(sha256.New, key)
+	// Newlines between the numbers, or 1 and 23 would sign the same bytes as 12 and 3.
 	fmt.Fprintf(mac, "export\n%d\n%d\n%d", userID, period, epoch)
 	return mac.Sum(nil)[:signatureSize]
 }

@@ -25,6 +25,6 @@ type Subscription struct {
 	// StillAllowed is asked again while the subscription lives; nil means for as long as the
 	// session does.
 	StillAllowed func(ctx context.Context) bool
-	// Latest returns what a late subscriber is told at once; nil means nothing.
+	// Latest returns what a late subscriber is sent at once; nil means nothing.
 	Latest func(ctx context.Context) ([]event.Event, error)
 }

@@ -3,9 +3,10 @@
 //
 // # Use
 //
-//	service, err := auth.New(auth.Options{DB: db, Secret: secret, Env: "production", PublicURL: url})
+//	service, err := auth.New(auth.Options{DB: db, Secret: secret, PublicURL: url})
 //	err = service.Seed(ctx, permissions)                  // once, after the migrations
-//	httpapi.Mount(router, append(routes, service.Routes()...), httpapi.Options{Authorize: service.Authorize})
+//	httpapi.Mount(router, append(routes, service.Routes()...),
+//		httpapi.Options{Authorize: service.Authorize})
 //
 // Handlers find their caller with From; what a caller holds is asked with Can. The socket
 // identifies its sessions with Identify and asks Alive while they live.

@@ -24,7 +24,7 @@ type visit struct {
 	byCookie  bool
 	tokenErr  error  // why the headers name no one token
 	cookie    string // the cookie's token, whether or not it counts
-	crossSite bool   // told of requests that change or start something
+	crossSite bool   // judged for requests that change or start something only
 }
 
 type visitKey struct{}
@@ -51,6 +51,7 @@ func (s *Service) Authorize(r *http.Request, permission string, starting bool) (
 			return ctx, crossSite()
 		}
 	}
+	// After the cross-site check: login and password changes are public and set or end cookies.
 	if permission == httpapi.Public {
 		return ctx, nil
 	}
@@ -63,6 +64,7 @@ func (s *Service) Authorize(r *http.Request, permission string, starting bool) (
 	if p.MustChangePassword && !allowedBeforeChange(r.URL.Path) {
 		return ctx, &errs.Error{Kind: errs.Forbidden, Code: "password_change_required", Message: "请先修改密码"}
 	}
+	// Forbidden and not Unauthenticated, on which old pages log the person out.
 	if permission != httpapi.SignedIn && !p.Can(permission) {
 		return ctx, &errs.Error{Kind: errs.Forbidden, Code: "permission_missing", Message: "你没有此操作的权限"}
 	}

@@ -95,7 +95,11 @@ func (s *Service) tokenData(ctx context.Context, t Token, p *Principal) (tokenDa
 		return tokenData{}, unanswered(err)
 	}
 	return tokenData{
-		Token: t.Value, TokenMethod: "HS256", TokenType: "Bearer", ExpireTime: t.Expires.Unix(), Nickname: st.person.callName(),
+		Token:       t.Value,
+		TokenMethod: "HS256",
+		TokenType:   "Bearer",
+		ExpireTime:  t.Expires.Unix(),
+		Nickname:    st.person.callName(),
 	}, nil
 }
 
@@ -159,14 +163,19 @@ func (s *Service) handlePassword(ctx context.Context, in passwordInput) (saved, 
 func (s *Service) handleMe(ctx context.Context, _ none) (meData, error) {
 	p := From(ctx)
 	menus := []any{}
-	if s.o.Menus != nil {
+	if s.opts.Menus != nil {
 		var err error
-		if menus, err = s.o.Menus(ctx, p.UserID); err != nil {
+		if menus, err = s.opts.Menus(ctx, p.UserID); err != nil {
 			return meData{}, err
 		}
 	}
 	return meData{
-		ID: p.UserID, Name: p.Name, Role: int(p.Role), Permissions: p.Permissions(), Menus: menus,
-		ExportChannel: s.ExportChannel(p), MustChangePassword: p.MustChangePassword,
+		ID:                 p.UserID,
+		Name:               p.Name,
+		Role:               int(p.Role),
+		Permissions:        p.Permissions(),
+		Menus:              menus,
+		ExportChannel:      s.ExportChannel(p),
+		MustChangePassword: p.MustChangePassword,
 	}, nil
 }

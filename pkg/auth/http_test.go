@@ -39,7 +39,8 @@ func newWorld(t *testing.T, change ...func(*auth.Options)) *world {
 	t.Helper()
 	w := &world{t: t, clock: testkit.NewClock(start)}
 	w.service = newService(t, dbtest.SQLite(t, auth.Migrations), w.clock, append(change, func(o *auth.Options) {
-		o.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")} // httptest's remote address
+		// httptest's remote address
+		o.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}
 	})...)
 	w.staff = mustPerson(t, w.service, "staff", "13800000002", auth.Staff)
 	mustPerson(t, w.service, "reader", "13800000003", auth.Correspondent)

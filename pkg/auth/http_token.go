@@ -37,6 +37,8 @@ func RequestToken(r *http.Request) (token string, byCookie bool, err error) {
 			return "", false, err
 		}
 	}
+	// A header wins even when its token turns out to be no good: the caller said who they want to
+	// be, and falling back to the cookie would act for somebody else.
 	if token != "" {
 		return token, false, nil
 	}
@@ -70,14 +72,25 @@ func authorizationToken(value string) string {
 // cookie carries a token to the browser until the token ends.
 func (s *Service) cookie(t Token) *http.Cookie {
 	return &http.Cookie{
-		Name: CookieName, Value: t.Value, Path: "/", HttpOnly: true, Secure: s.secureCookie, SameSite: http.SameSiteLaxMode,
-		MaxAge: max(1, int(t.Expires.Sub(s.now())/time.Second)),
+		Name:     CookieName,
+		Value:    t.Value,
+		Path:     "/",
+		HttpOnly: true,
+		Secure:   s.secureCookie,
+		SameSite: http.SameSiteLaxMode,
+		MaxAge:   max(1, int(t.Expires.Sub(s.now())/time.Second)),
 	}
 }
 
-// noCookie makes the browser forget its token.
+// noCookie makes the browser delete its token: MaxAge below 0 does, 0 would leave the attribute
+// out. Name, path and Secure have to be those of the cookie that is meant.
 func (s *Service) noCookie() *http.Cookie {
 	return &http.Cookie{
-		Name: CookieName, Path: "/", HttpOnly: true, Secure: s.secureCookie, SameSite: http.SameSiteLaxMode, MaxAge: -1,
+		Name:     CookieName,
+		Path:     "/",
+		HttpOnly: true,
+		Secure:   s.secureCookie,
+		SameSite: http.SameSiteLaxMode,
+		MaxAge:   -1,
 	}
 }

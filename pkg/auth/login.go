@@ -47,14 +47,15 @@ func (s *Service) Renew(p *Principal) (Token, error) {
 // Logout ends the session of an identified caller: the token and all it was renewed from or to.
 func (s *Service) Logout(ctx context.Context, p *Principal) error {
 	now := s.now()
-	expires := database.Micros(now.Add(TokenTTL + time.Hour)) // beyond any token of the session, whatever clocks differ by
+	// beyond any token of the session, whatever clocks differ by
+	expires := database.Micros(now.Add(TokenTTL + time.Hour))
 	err := s.db.Write(ctx, func(ctx context.Context, tx *database.Tx) error {
 		return revokeSession(ctx, tx, sessionOf(p.TokenID), p.UserID, expires)
 	})
 	if err != nil {
 		return unanswered(err)
 	}
-	s.forget(p.UserID)
+	s.dropCached(p.UserID)
 	s.sweep(ctx, now)
 	return nil
 }
@@ -70,7 +71,7 @@ func (s *Service) sweep(ctx context.Context, now time.Time) {
 		return sweepExpired(ctx, tx, database.Micros(now))
 	})
 	if err != nil && ctx.Err() == nil {
-		s.o.Logger.WarnContext(ctx, "expired revocations and login failures not deleted", "error", err)
+		s.opts.Logger.WarnContext(ctx, "expired revocations and login failures not deleted", "error", err)
 	}
 }
 
@@ -89,6 +90,8 @@ func (s *Service) ChangePassword(ctx context.Context, name, old, new string, fro
 	if err != nil {
 		return nil, err
 	}
+	// Again, now with all names of the person: before the old password is proved, an answer that
+	// compares with them would tell a stranger the account of a phone.
 	if err := CheckPassword("new_password", new, row.account, row.phone); err != nil {
 		return nil, err
 	}
@@ -110,6 +113,8 @@ func (s *Service) checkPassword(ctx context.Context, name, password string, from
 		// By person, so that account and phone don't give twice the guesses.
 		pair = pairKey("person:"+strconv.FormatInt(row.id, 10), from)
 	}
+	// One at a time for each pair, or simultaneous right passwords (a page that logs in twice)
+	// would each hold a place and could lock the person out.
 	release, err := s.turns.take(ctx, pair)
 	if err != nil {
 		return personRow{}, err
@@ -122,6 +127,8 @@ func (s *Service) checkPassword(ctx context.Context, name, password string, from
 	if a.until > 0 {
 		return personRow{}, locked(a.until)
 	}
+	// The place is taken before the password is verified: guesses that race through several
+	// replicas can't be more than the limit allows.
 	right, err := s.verify(ctx, row, password)
 	if err != nil {
 		return personRow{}, s.abandon(ctx, a, err)
@@ -172,13 +179,14 @@ func (s *Service) begin(ctx context.Context, pair string, id int64) (a attempt, 
 	return a, row, nil
 }
 
-// verify takes the same time whoever the person is.
+// verify takes the same time for every person and for unknown accounts, so that timing does not say
+// which accounts exist.
 func (s *Service) verify(ctx context.Context, row personRow, password string) (bool, error) {
 	right, err := s.hasher.verify(ctx, row.hash, password)
 	if err != nil {
 		return false, err
 	}
-	return right && row.id != 0 && row.status == Enabled && (s.o.AllowDemoPasswords || !isDemoPassword(password)), nil
+	return right && row.id != 0 && row.status == Enabled && (s.opts.AllowDemoPasswords || !isDemoPassword(password)), nil
 }
 
 // abandon gives an attempt back that came to nothing because of err. The caller may be gone; the
@@ -230,7 +238,7 @@ func (s *Service) storePassword(ctx context.Context, id, epoch int64, password s
 	if err != nil {
 		return err
 	}
-	s.forget(id)
+	s.dropCached(id)
 	if !stored {
 		return errs.New(errs.Conflict, "密码刚刚被修改过，请重新登录后再试")
 	}
@@ -260,9 +268,12 @@ func wrongPassword() error {
 }
 
 func locked(left time.Duration) error {
+	// Rounded up: "0 minutes" would invite a try that is refused.
 	minutes := int((left + time.Minute - 1) / time.Minute)
 	return &errs.Error{
-		Kind: errs.Quota, Code: "login_locked", RetryAfter: left,
-		Message: "密码错误次数过多，请 " + strconv.Itoa(minutes) + " 分钟后再试",
+		Kind:       errs.Quota,
+		Code:       "login_locked",
+		RetryAfter: left,
+		Message:    "密码错误次数过多，请 " + strconv.Itoa(minutes) + " 分钟后再试",
 	}
 }

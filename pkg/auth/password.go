@@ -19,14 +19,15 @@ import (
 )
 
 // PasswordCost is what one argon2id hash costs (RFC 9106). The zero value is the default: 19 MiB,
-// two passes, one lane.
+// two passes, one thread (RFC 9106 calls
+// it parallelism).
 type PasswordCost struct {
 	MemoryKiB uint32
 	Passes    uint32
-	Lanes     uint8
+	Threads   uint8
 }
 
-var defaultCost = PasswordCost{MemoryKiB: 19 * 1024, Passes: 2, Lanes: 1}
+var defaultCost = PasswordCost{MemoryKiB: 19 * 1024, Passes: 2, Threads: 1}
 
 const (
 	saltSize        = 16
@@ -40,13 +41,14 @@ const (
 const (
 	maxMemoryKiB = 256 * 1024
 	maxPasses    = 32
-	maxLanes     = 16
+	maxThreads   = 16
 )
 
 // hasher makes and verifies password hashes, as many at once as there are processors.
 type hasher struct {
-	cost    PasswordCost
-	dummy   string // a hash nobody knows the password of, to spend the same time on unknown accounts
+	cost PasswordCost
+	// a hash nobody knows the password of, to spend the same time on unknown accounts
+	dummy   string
 	slots   chan struct{}
 	waiting atomic.Int64
 }
@@ -70,7 +72,10 @@ func (h *hasher) turn(ctx context.Context) (release func(), err error) {
 	defer h.waiting.Add(-1)
 	if h.waiting.Add(1) > int64(waitersPerSlot*cap(h.slots)) {
 		return nil, &errs.Error{
-			Kind: errs.Unavailable, Code: "login_busy", Message: "登录的人太多，请稍后再试", RetryAfter: time.Second,
+			Kind:       errs.Unavailable,
+			Code:       "login_busy",
+			Message:    "登录的人太多，请稍后再试",
+			RetryAfter: time.Second,
 		}
 	}
 	select {
@@ -102,8 +107,10 @@ func (h *hasher) verify(ctx context.Context, hash, password string) (bool, error
 	}
 	defer release()
 	if len(password) > maxPasswordSize {
+		// Hashed as something else instead of refused, so that it takes as long as any other.
 		hash, password = h.dummy, ""
 	}
+	// Hashes of installations from before argon2id; recordLogin replaces them at the next login.
 	if isBcrypt(hash) {
 		return bcrypt.CompareHashAndPassword([]byte(hash), []byte(password)) == nil, nil
 	}
@@ -112,7 +119,7 @@ func (h *hasher) verify(ctx context.Context, hash, password string) (bool, error
 	if !known {
 		parsed, _ = parsePHC(h.dummy)
 	}
-	got := argon2.IDKey([]byte(password), parsed.salt, parsed.cost.Passes, parsed.cost.MemoryKiB, parsed.cost.Lanes,
+	got := argon2.IDKey([]byte(password), parsed.salt, parsed.cost.Passes, parsed.cost.MemoryKiB, parsed.cost.Threads,
 		uint32(len(parsed.sum)))
 	return subtle.ConstantTimeCompare(got, parsed.sum) == 1 && known, nil
 }
@@ -124,10 +131,10 @@ func (h *hasher) outdated(hash string) bool {
 }
 
 func (h *hasher) encode(password, salt []byte) string {
-	sum := argon2.IDKey(password, salt, h.cost.Passes, h.cost.MemoryKiB, h.cost.Lanes, hashSize)
+	sum := argon2.IDKey(password, salt, h.cost.Passes, h.cost.MemoryKiB, h.cost.Threads, hashSize)
 	b64 := base64.RawStdEncoding.EncodeToString
 	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s",
-		argon2.Version, h.cost.MemoryKiB, h.cost.Passes, h.cost.Lanes, b64(salt), b64(sum))
+		argon2.Version, h.cost.MemoryKiB, h.cost.Passes, h.cost.Threads, b64(salt), b64(sum))
 }
 
 type phc struct {
@@ -144,11 +151,11 @@ func parsePHC(s string) (phc, error) {
 		return phc{}, errNotPHC
 	}
 	var p phc
-	if n, err := fmt.Sscanf(parts[3], "m=%d,t=%d,p=%d", &p.cost.MemoryKiB, &p.cost.Passes, &p.cost.Lanes); n != 3 || err != nil {
+	if n, err := fmt.Sscanf(parts[3], "m=%d,t=%d,p=%d", &p.cost.MemoryKiB, &p.cost.Passes, &p.cost.Threads); n != 3 || err != nil {
 		return phc{}, errNotPHC
 	}
 	c := p.cost
-	if c.MemoryKiB > maxMemoryKiB || c.Passes < 1 || c.Passes > maxPasses || c.Lanes < 1 || c.Lanes > maxLanes {
+	if c.MemoryKiB > maxMemoryKiB || c.Passes < 1 || c.Passes > maxPasses || c.Threads < 1 || c.Threads > maxThreads {
 		return phc{}, errNotPHC
 	}
 	var err error

@@ -11,7 +11,7 @@ import (
 	"exporthub/pkg/errs"
 )
 
-var testCost = PasswordCost{MemoryKiB: 64, Passes: 1, Lanes: 1}
+var testCost = PasswordCost{MemoryKiB: 64, Passes: 1, Threads: 1}
 
 func TestHasher(t *testing.T) {
 	h := newHasher(testCost)
@@ -27,7 +27,7 @@ func TestHasher(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	expensive, _ := newHasher(PasswordCost{MemoryKiB: 128, Passes: 2, Lanes: 2}).hash(ctx, "正确 horse")
+	expensive, _ := newHasher(PasswordCost{MemoryKiB: 128, Passes: 2, Threads: 2}).hash(ctx, "正确 horse")
 	parts := strings.Split(hash, "$")
 	cases := map[string]struct {
 		hash     string
@@ -49,7 +49,7 @@ func TestHasher(t *testing.T) {
 		"another version":  {strings.Replace(hash, "v=19", "v=16", 1), false, true},
 		"all memory":       {strings.Replace(hash, "m=64", "m=4294967295", 1), false, true},
 		"no passes":        {strings.Replace(hash, "t=1", "t=0", 1), false, true},
-		"no lanes":         {strings.Replace(hash, "p=1", "p=0", 1), false, true},
+		"no threads":       {strings.Replace(hash, "p=1", "p=0", 1), false, true},
 		"no numbers":       {strings.Replace(hash, "m=64", "m=x", 1), false, true},
 		"password in text": {"正确 horse", false, true},
 	}

@@ -48,6 +48,7 @@ func (p Person) clean() (Person, error) {
 	if p.Account == "" {
 		p.Account = p.Phone
 	}
+	// An account that looks like a phone is one, so that the person can be found by either.
 	if p.Phone == "" && phoneForm.MatchString(p.Account) {
 		p.Phone = p.Account
 	}
@@ -109,6 +110,7 @@ func (s *Service) EnsurePerson(ctx context.Context, p Person, password string) (
 	if id, err = s.idOf(ctx, p.Account); err != nil || id != 0 {
 		return id, err
 	}
+	// An empty hash is no PHC string, so no password ever matches it.
 	hash := ""
 	if password != "" {
 		if hash, err = s.hasher.hash(ctx, password); err != nil {
@@ -153,7 +155,7 @@ func (s *Service) SetStatus(ctx context.Context, id int64, status Status) error 
 	if err != nil {
 		return err
 	}
-	s.forget(id)
+	s.dropCached(id)
 	if !found {
 		return errs.New(errs.NotFound, "没有这个人员")
 	}

@@ -65,7 +65,8 @@ func TestEnsurePerson(t *testing.T) {
 		wantKind(t, err, errs.Conflict)
 
 		bad := map[string]auth.Person{
-			"account": {Account: "13800000001", Phone: "13800000009", Role: auth.Staff}, // would shadow another's phone
+			// would shadow another's phone
+			"account": {Account: "13800000001", Phone: "13800000009", Role: auth.Staff},
 			"phone":   {Account: "x", Phone: "call me", Role: auth.Staff},
 			"role":    {Account: "x"},
 			"name":    {Account: "x", Role: auth.Staff, Name: strings.Repeat("名", 129)},
@@ -154,7 +155,7 @@ func TestLegacyHash(t *testing.T) {
 
 // A token is of one installation: another with the same secret may have nobody, or somebody else,
 // of that id.
-func TestTokenOfNobody(t *testing.T) {
+func TestTokenOfAMissingPerson(t *testing.T) {
 	clock := testkit.NewClock(start)
 	s := newService(t, dbtest.SQLite(t, auth.Migrations), clock)
 	mustPerson(t, s, "somebody", "", auth.Staff)

@@ -44,8 +44,9 @@ type Options struct {
 	// Menus returns the page's menus of a person; nil means none.
 	Menus func(ctx context.Context, userID int64) ([]any, error)
 
-	CacheTTL   time.Duration // how long what the database said is believed; default 1 s
-	Grace      time.Duration // how long live sessions go on while the database is away; default 2 min
+	CacheTTL time.Duration // how long what the database said is believed; default 1 s
+	// how long live sessions go on while the database is away; default 2 min
+	Grace      time.Duration
 	LockAfter  int           // wrong passwords within LockWindow that lock; default 5, at most 12
 	LockWindow time.Duration // default 15 min
 	LockFor    time.Duration // default 15 min
@@ -59,7 +60,7 @@ const maxLockAfter = 12
 
 // Service is the identity of one process. See the package comment.
 type Service struct {
-	o            Options
+	opts         Options
 	db           *database.DB
 	now          func() time.Time
 	tokens       *tokens
@@ -74,31 +75,29 @@ type Service struct {
 }
 
 // New makes a Service. It opens nothing and asks the database nothing.
-func New(o Options) (*Service, error) {
-	if o.DB == nil {
+func New(opts Options) (*Service, error) {
+	if opts.DB == nil {
 		return nil, errors.New("auth: no database")
 	}
-	if strings.TrimSpace(o.Secret) == "" {
+	if strings.TrimSpace(opts.Secret) == "" {
 		return nil, errors.New("auth: no secret")
 	}
-	o.Env = cmp.Or(o.Env, "development")
-	o.CacheTTL = cmp.Or(o.CacheTTL, time.Second)
-	o.Grace = cmp.Or(o.Grace, 2*time.Minute)
-	o.LockAfter = max(1, min(cmp.Or(o.LockAfter, 5), maxLockAfter))
-	o.LockWindow = cmp.Or(o.LockWindow, 15*time.Minute)
-	o.LockFor = cmp.Or(o.LockFor, 15*time.Minute)
-	if o.Now == nil {
-		o.Now = time.Now
+	opts.Env = cmp.Or(opts.Env, "development")
+	opts.CacheTTL = cmp.Or(opts.CacheTTL, time.Second)
+	opts.Grace = cmp.Or(opts.Grace, 2*time.Minute)
+	opts.LockAfter = max(1, min(cmp.Or(opts.LockAfter, 5), maxLockAfter))
+	opts.LockWindow = cmp.Or(opts.LockWindow, 15*time.Minute)
+	opts.Logger = cmp.Or(opts.Logger, slog.Default())
+	opts.LockFor = cmp.Or(opts.LockFor, 15*time.Minute)
+	if opts.Now == nil {
+		opts.Now = time.Now
 	}
-	if o.Logger == nil {
-		o.Logger = slog.Default()
-	}
-	origins := o.AllowedOrigins
+	origins := opts.AllowedOrigins
 	var secure bool
-	if o.PublicURL != "" {
-		u, err := url.Parse(o.PublicURL)
+	if opts.PublicURL != "" {
+		u, err := url.Parse(opts.PublicURL)
 		if err != nil || u.Host == "" {
-			return nil, fmt.Errorf("auth: public URL %q: want https://host", o.PublicURL)
+			return nil, fmt.Errorf("auth: public URL %q: want https://host", opts.PublicURL)
 		}
 		secure = u.Scheme == "https"
 		origins = append([]string{u.Scheme + "://" + u.Host}, origins...)
@@ -108,17 +107,22 @@ func New(o Options) (*Service, error) {
 		return nil, fmt.Errorf("auth: %w", err)
 	}
 	s := &Service{
-		o: o, db: o.DB, now: o.Now, hasher: newHasher(o.Cost), guard: guard, secureCookie: secure,
-		tokens:      newTokens(DeriveKeys(o.Secret, o.PreviousSecrets, PurposeTokens), o.Env, o.Now),
-		channelKeys: DeriveKeys(o.Secret, o.PreviousSecrets, PurposeCapabilities),
+		opts:         opts,
+		db:           opts.DB,
+		now:          opts.Now,
+		hasher:       newHasher(opts.Cost),
+		guard:        guard,
+		secureCookie: secure,
+		tokens:       newTokens(DeriveKeys(opts.Secret, opts.PreviousSecrets, PurposeTokens), opts.Env, opts.Now),
+		channelKeys:  DeriveKeys(opts.Secret, opts.PreviousSecrets, PurposeCapabilities),
 	}
-	s.standings = newCache(o.CacheTTL, o.Grace, maxStandings, o.Now, s.loadStanding)
-	s.roles = newCache(o.CacheTTL, o.Grace, 1, o.Now, s.loadRoles)
+	s.standings = newCache(opts.CacheTTL, opts.Grace, maxStandings, opts.Now, s.loadStanding)
+	s.roles = newCache(opts.CacheTTL, opts.Grace, 1, opts.Now, s.loadRoles)
 	return s, nil
 }
 
 // ClientIP returns the address a request came from; see the function of that name.
-func (s *Service) ClientIP(r *http.Request) netip.Addr { return ClientIP(r, s.o.TrustedProxies) }
+func (s *Service) ClientIP(r *http.Request) netip.Addr { return ClientIP(r, s.opts.TrustedProxies) }
 
 // CrossSite reports whether the request was provably made by a page of another origin that is not
 // allowed, so that a cookie in it must not count.
@@ -134,7 +138,10 @@ func unanswered(err error) error {
 		return err
 	}
 	return &errs.Error{
-		Kind: errs.Unavailable, Code: "identity_unavailable", Message: "暂时无法确认登录状态，请稍后再试", RetryAfter: 2 * time.Second,
-		Cause: err,
+		Kind:       errs.Unavailable,
+		Code:       "identity_unavailable",
+		Message:    "暂时无法确认登录状态，请稍后再试",
+		RetryAfter: 2 * time.Second,
+		Cause:      err,
 	}
 }

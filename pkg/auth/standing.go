@@ -41,6 +41,7 @@ func (s *Service) Identify(ctx context.Context, token string) (*Principal, error
 	if err != nil {
 		return nil, err
 	}
+	// Signature first, database second: forged tokens cost no query.
 	st, err := s.standings.get(ctx, standingKey{c.Audience, sessionOf(c.ID)})
 	if err != nil {
 		return nil, unanswered(err)
@@ -93,11 +94,15 @@ func (s *Service) Person(ctx context.Context, id int64) (*Principal, error) {
 
 func (s *Service) principal(ctx context.Context, row personRow) (*Principal, error) {
 	p := &Principal{
-		UserID: row.id, Name: row.displayName(), Role: row.role, Epoch: row.epoch, MustChangePassword: row.mustChange,
-		Disabled: row.status != Enabled,
+		UserID:             row.id,
+		Name:               row.displayName(),
+		Role:               row.role,
+		Epoch:              row.epoch,
+		MustChangePassword: row.mustChange,
+		Disabled:           row.status != Enabled,
 	}
 	if p.Disabled {
-		return p, nil
+		return p, nil // without permissions: nothing works for them, a job of theirs included
 	}
 	roles, err := s.roles.get(ctx, struct{}{})
 	if err != nil {
@@ -107,8 +112,9 @@ func (s *Service) principal(ctx context.Context, row personRow) (*Principal, err
 	return p, nil
 }
 
-// forget makes this process ask anew about a person, so that what it changed itself shows at once.
-func (s *Service) forget(userID int64) {
+// dropCached makes this process ask anew about a person, so that what it changed itself shows at
+// once. Other replicas see the change within CacheTTL.
+func (s *Service) dropCached(userID int64) {
 	s.standings.drop(func(k standingKey) bool { return k.userID == userID })
 }
 

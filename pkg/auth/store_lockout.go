@@ -47,18 +47,18 @@ func (s *Service) take(ctx context.Context, tx *database.Tx, pair string, now ti
 	var kept []int64
 	for _, w := range wrong {
 		// A lock that is over has served for the guesses that led to it.
-		if locked == 0 && at-w < s.o.LockWindow.Microseconds() {
+		if locked == 0 && at-w < s.opts.LockWindow.Microseconds() {
 			kept = append(kept, w)
 		}
 	}
 	kept, locked = append(kept, at), 0
-	if len(kept) >= s.o.LockAfter {
-		locked = at + s.o.LockFor.Microseconds()
+	if len(kept) >= s.opts.LockAfter {
+		locked = at + s.opts.LockFor.Microseconds()
 	}
 	return attempt{pair: pair, at: at}, storeAttempts(ctx, tx, pair, kept, locked)
 }
 
-// giveBack returns a place that was taken for a password nobody came to verify.
+// giveBack returns a place that was taken for a password that was never verified.
 func (s *Service) giveBack(ctx context.Context, tx *database.Tx, a attempt) error {
 	wrong, _, err := s.lockPair(ctx, tx, a.pair, database.Time(a.at))
 	if err != nil {
@@ -75,7 +75,7 @@ func (s *Service) giveBack(ctx context.Context, tx *database.Tx, a attempt) erro
 // lockPair reads the row of a pair, which it makes where missing, and keeps it locked until the
 // transaction ends.
 func (s *Service) lockPair(ctx context.Context, tx *database.Tx, pair string, now time.Time) (wrong []int64, locked int64, err error) {
-	expires := database.Micros(now.Add(s.o.LockWindow + s.o.LockFor))
+	expires := database.Micros(now.Add(s.opts.LockWindow + s.opts.LockFor))
 	// The overwriting insert locks the row on every engine, so that nobody deletes it before the
 	// SELECT.
 	_, err = tx.Exec(ctx, `INSERT INTO login_failures (pair, wrong_at, locked_until, expires_at) VALUES (?, '', 0, ?)`+
@@ -95,7 +95,7 @@ func storeAttempts(ctx context.Context, tx *database.Tx, pair string, wrong []in
 	return err
 }
 
-// clearAttempts forgets the wrong passwords of a pair.
+// clearAttempts deletes the wrong passwords of a pair.
 func clearAttempts(ctx context.Context, tx *database.Tx, pair string) error {
 	_, err := tx.Exec(ctx, `DELETE FROM login_failures WHERE pair = ?`, pair)
 	return err

@@ -64,7 +64,7 @@ func seedPermission(ctx context.Context, tx *database.Tx, p Permission) error {
 	if err != nil {
 		return err
 	}
-	// The row exists now; whoever turns its 0 into 1 gives out the defaults.
+	// The row exists now. The one process whose update turns its 0 into 1 gives out the defaults.
 	n, err := tx.Exec(ctx, `UPDATE known_permissions SET seeded = 1 WHERE permission = ? AND seeded = 0`, p.Name)
 	if err != nil || n == 0 {
 		return err

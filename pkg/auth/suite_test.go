@@ -28,7 +28,7 @@ const (
 )
 
 // cheap keeps hashing out of the way of what is tested.
-var cheap = auth.PasswordCost{MemoryKiB: 64, Passes: 1, Lanes: 1}
+var cheap = auth.PasswordCost{MemoryKiB: 64, Passes: 1, Threads: 1}
 
 var (
 	home  = netip.MustParseAddr("192.0.2.1")
@@ -284,7 +284,7 @@ func TestLockout(t *testing.T) {
 		for range 4 {
 			wantKind(t, guess(s, "zhao.liu", home), errs.Invalid)
 		}
-		clock.Advance(15 * time.Minute) // which forgets
+		clock.Advance(15 * time.Minute) // after which they no longer count
 		for range 5 {
 			wantKind(t, guess(s, "zhao.liu", home), errs.Invalid)
 		}

@@ -77,8 +77,13 @@ func (t *tokens) issue(userID, epoch int64, session string) (Token, error) {
 	now := t.now().UTC().Truncate(time.Second)
 	expires, id := now.Add(TokenTTL), session+"."+rand.Text()[:10]
 	signed, err := jwt.NewWithClaims(jwt.SigningMethodHS256, &claims{
-		Audience: userID, Issuer: t.issuer, Subject: tokenSubject, IssuedAt: jwt.NewNumericDate(now),
-		ExpiresAt: jwt.NewNumericDate(expires), ID: id, Epoch: epoch,
+		Audience:  userID,
+		Issuer:    t.issuer,
+		Subject:   tokenSubject,
+		IssuedAt:  jwt.NewNumericDate(now),
+		ExpiresAt: jwt.NewNumericDate(expires),
+		ID:        id,
+		Epoch:     epoch,
 	}).SignedString(t.keys[0])
 	if err != nil {
 		return Token{}, fmt.Errorf("sign token: %w", err)
@@ -86,15 +91,17 @@ func (t *tokens) issue(userID, epoch int64, session string) (Token, error) {
 	return Token{Value: signed, ID: id, Expires: expires}, nil
 }
 
-// parse verifies all that can be told from the token itself. Every failure is the same error of
+// parse verifies all that the token itself shows. Every failure is the same error of
 // kind Unauthenticated.
 func (t *tokens) parse(token string) (*claims, error) {
+	// Before the parser, which would decode and unmarshal megabytes of header first.
 	if len(token) > maxTokenLen {
 		return nil, badToken(nil)
 	}
 	var c claims
 	_, err := t.parser.ParseWithClaims(token, &c, func(*jwt.Token) (any, error) {
 		set := jwt.VerificationKeySet{}
+		// All keys, so that a new AUTH_SECRET logs out nobody while the previous one is configured.
 		for _, k := range t.keys {
 			set.Keys = append(set.Keys, k)
 		}

@@ -169,7 +169,8 @@ func TestDeriveKeys(t *testing.T) {
 // What parses is exactly what was signed: no text that differs from a token of ours is one.
 func FuzzToken(f *testing.F) {
 	tk := testTokens(newSecret)
-	good := signed(f, jwt.SigningMethodHS256, tk.keys[0], func(jwt.MapClaims) {}) // the same in every process that fuzzes
+	// the same in every process that fuzzes
+	good := signed(f, jwt.SigningMethodHS256, tk.keys[0], func(jwt.MapClaims) {})
 	none := signed(f, jwt.SigningMethodNone, jwt.UnsafeAllowNoneSignatureType, func(jwt.MapClaims) {})
 	for _, seed := range []string{good, good + "A", good[:len(good)-1], none, "", "..", "a.b.c", strings.ReplaceAll(good, ".", ".."), "eyJhbGciOiJIUzI1NiJ9.eyJleHAiOjFlOTk5fQ.AA"} {
 		f.Add(seed)

@@ -4,7 +4,8 @@
 //		if err := send(ctx); err == nil {
 //			return nil
 //		}
-//		if !backoff.Sleep(ctx, backoff.Around(backoff.Doubling(time.Second, time.Minute, try), 0.2)) {
+//		delay := backoff.Doubling(time.Second, time.Minute, try)
+//		if !backoff.Sleep(ctx, backoff.Around(delay, 0.2)) {
 //			return context.Cause(ctx)
 //		}
 //	}

@@ -37,6 +37,8 @@ func (c *Config) check() []error {
 	return problems
 }
 
+// report notes one problem. Every check goes on after it, so that all problems of a configuration
+// are reported at once and not one a start.
 type report func(format string, args ...any)
 
 func (c *Config) checkAddresses(bad report) {
@@ -44,6 +46,7 @@ func (c *Config) checkAddresses(bad report) {
 	if err != nil {
 		bad("HTTP_ADDR: %q is not host:port", c.HTTPAddr)
 	} else if c.Embedded && !c.EmbeddedPublic && !loopback(host) {
+		// An empty host is every interface, so it is refused too.
 		bad("HTTP_ADDR: embedded mode has demo passwords and serves this machine only; use 127.0.0.1:PORT, or add -embedded-public if you mean it")
 	}
 	if c.MetricsAddr != "" {
@@ -68,6 +71,8 @@ func (c *Config) checkAddresses(bad report) {
 			bad("ALLOWED_ORIGINS: %q is not an origin such as https://admin.example.com", o)
 		}
 	}
+	// Everything in these networks may name any client address, so a typo must not become 0.0.0.0/0
+	// silently: what can't be parsed is refused.
 	for _, text := range c.TrustedProxies {
 		prefix, err := netip.ParsePrefix(text)
 		if err != nil {
@@ -82,6 +87,8 @@ func (c *Config) checkAddresses(bad report) {
 	}
 }
 
+// loopback reports whether only this machine reaches host. Other names are not resolved: what they
+// mean may change after the check.
 func loopback(host string) bool {
 	if host == "localhost" {
 		return true
@@ -111,6 +118,7 @@ func (c *Config) checkParts(bad report) {
 	if c.SpoolDir == "" {
 		bad("SPOOL_DIR: is required: a directory for files being written, with room for the largest export")
 	}
+	// "Local" loads, but means something else on each machine.
 	location, err := time.LoadLocation(c.Timezone)
 	if err != nil || c.Timezone == "Local" {
 		bad("TIMEZONE: %q is not a zone such as Asia/Shanghai", c.Timezone)
@@ -173,6 +181,8 @@ func (c *Config) checkLimits(bad report) {
 			bad("%s: must be %d to %d", n.name, n.min, n.max)
 		}
 	}
+	// The lower bounds are what tests use; below them the clockwork would only spin. The upper ones
+	// catch a wrong unit, such as 30m where 30ms was meant.
 	for _, d := range []struct {
 		name     string
 		value    time.Duration
@@ -201,8 +211,8 @@ func (c *Config) checkLimits(bad report) {
 	}
 }
 
-// taskCheckEvery is how often workers look for doorbells: the in-process Redis runs Lua in Go, so
-// looking costs more.
+// taskCheckEvery is how often workers poll for tasks: the in-process Redis runs Lua in Go, so a
+// poll costs more there.
 func (c *Config) taskCheckEvery() time.Duration {
 	if c.TaskCheckEvery == 0 {
 		c.TaskCheckEvery = 15 * time.Millisecond

@@ -5,6 +5,8 @@ import (
 	"strings"
 )
 
+// checkStorage asks for what the chosen storage needs, and ignores the variables of the other: a
+// deployment may keep both sets while it moves.
 func (c *Config) checkStorage(bad report) {
 	switch c.Storage {
 	case StorageDisk:
@@ -22,6 +24,7 @@ func (c *Config) checkStorage(bad report) {
 // publicCloud is how upload hosts end from whose name the other hosts follow.
 const publicCloud = ".qiniup.com"
 
+// checkQiniu asks for both keys, both buckets and where they are reached.
 func (c *Config) checkQiniu(bad report) {
 	for _, v := range []struct{ name, value, what string }{
 		{"QINIU_ACCESS_KEY", string(c.QiniuAccessKey), "the account's access key"},
@@ -36,12 +39,15 @@ func (c *Config) checkQiniu(bad report) {
 			bad("%s: is required: %s", v.name, v.what)
 		}
 	}
+	// One bucket for both would make every exported file public.
 	if c.QiniuBucket != "" && c.QiniuBucket == c.QiniuPrivateBucket {
 		bad("QINIU_PRIVATE_BUCKET: must be another bucket than QINIU_BUCKET, whose files anyone can fetch")
 	}
 	hosts := map[string][]string{
-		"QINIU_DOMAIN": {c.QiniuDomain}, "QINIU_PRIVATE_DOMAIN": {c.QiniuPrivateDomain},
-		"QINIU_UP_HOSTS": c.QiniuUpHosts, "QINIU_RS_HOST": {c.QiniuRSHost},
+		"QINIU_DOMAIN":         {c.QiniuDomain},
+		"QINIU_PRIVATE_DOMAIN": {c.QiniuPrivateDomain},
+		"QINIU_UP_HOSTS":       c.QiniuUpHosts,
+		"QINIU_RS_HOST":        {c.QiniuRSHost},
 	}
 	for name, all := range hosts {
 		for _, host := range all {
@@ -50,6 +56,8 @@ func (c *Config) checkQiniu(bad report) {
 			}
 		}
 	}
+	// From a public upload host the SDK knows the others; for a private cloud it would guess wrong
+	// and send credentials to the public one.
 	if c.QiniuRSHost == "" && len(c.QiniuUpHosts) > 0 && !strings.HasSuffix(c.QiniuUpHosts[0], publicCloud) {
 		bad("QINIU_RS_HOST: is required where QINIU_UP_HOSTS does not begin with a host of the public cloud")
 	}

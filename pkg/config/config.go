@@ -35,8 +35,12 @@ func (s Secret) GoString() string { return s.String() }
 // LogValue hides the secret from logs.
 func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
 
-// Config is the whole configuration of both commands. The README's table lists the same variables.
+// Config is the whole configuration of both commands. The README's table lists the same variables
+// with their defaults; a test holds the two together. Durations are Go's (90s, 15m, 168h).
 type Config struct {
+	// The address of the server. MetricsAddr is a second listener because figures must not be
+	// reachable where users are; empty starts none. PublicURL heads links to files, decides whether
+	// cookies are Secure, and counts as an origin of our own.
 	Env            string   `env:"APP_ENV" envDefault:"production"`
 	HTTPAddr       string   `env:"HTTP_ADDR" envDefault:"127.0.0.1:8080"`
 	MetricsAddr    string   `env:"METRICS_ADDR"`
@@ -44,17 +48,26 @@ type Config struct {
 	AllowedOrigins []string `env:"ALLOWED_ORIGINS"`
 	TrustedProxies []string `env:"TRUSTED_PROXIES"`
 
+	// Both URLs may carry a password, which is why they are secrets. DatabasePool is per process:
+	// all processes together must stay below the server's own limit.
 	DatabaseURL  Secret `env:"DATABASE_URL"`
 	DatabasePool int    `env:"DATABASE_POOL" envDefault:"20"`
 	RedisURL     Secret `env:"REDIS_URL"`
 
+	// Keys of tokens, capabilities and file links are derived from AuthSecret. The previous one
+	// still verifies, so that a rotation logs nobody out; it is to be removed a week later, when
+	// the last link that was signed with it has ended.
 	AuthSecret         Secret `env:"AUTH_SECRET"`
 	AuthSecretPrevious Secret `env:"AUTH_SECRET_PREVIOUS"`
 
+	// StorageDir is for disk storage and must be one directory that every process shares. SpoolDir
+	// is local to a worker and needs room for the largest files that are written at once.
 	Storage    string `env:"STORAGE" envDefault:"disk"`
 	StorageDir string `env:"STORAGE_DIR"`
 	SpoolDir   string `env:"SPOOL_DIR"`
 
+	// Two buckets: what anyone may see, and exported files, which are fetched by signed links only.
+	// Upload hosts in the public cloud imply the other hosts; a private installation names them.
 	QiniuAccessKey     Secret        `env:"QINIU_ACCESS_KEY"`
 	QiniuSecretKey     Secret        `env:"QINIU_SECRET_KEY"`
 	QiniuBucket        string        `env:"QINIU_BUCKET"`
@@ -65,6 +78,9 @@ type Config struct {
 	QiniuRSHost        string        `env:"QINIU_RS_HOST"`
 	QiniuTimeout       time.Duration `env:"QINIU_TIMEOUT" envDefault:"30s"`
 
+	// Timezone decides when a day of ExportDailyLimit begins and how times are shown. The limits
+	// are for each person; roles and people may have others in the database. ExportWait has to stay
+	// below the patience of the proxy in front.
 	Timezone         string        `env:"TIMEZONE" envDefault:"Asia/Shanghai"`
 	ExportQueueLimit int           `env:"EXPORT_QUEUE_LIMIT" envDefault:"1"`
 	ExportDailyLimit int           `env:"EXPORT_DAILY_LIMIT" envDefault:"50"`
@@ -72,6 +88,9 @@ type Config struct {
 	ExportWait       time.Duration `env:"EXPORT_WAIT" envDefault:"25s"`
 	ExportRate       int           `env:"EXPORT_RATE" envDefault:"300"`
 
+	// The clockwork of jobs. Lease is how long a worker may be silent before its job is taken over;
+	// it is renewed at a third of that, so it bounds how long a takeover takes. DrainTimeout has to
+	// stay below the time the process manager waits before it kills (30 s in compose.yaml).
 	WorkerConcurrency int           `env:"WORKER_CONCURRENCY" envDefault:"4"`
 	Lease             time.Duration `env:"LEASE" envDefault:"10s"`
 	LeaderLease       time.Duration `env:"LEADER_LEASE" envDefault:"3s"`
@@ -87,6 +106,7 @@ type Config struct {
 	FayeTimeout       time.Duration `env:"FAYE_TIMEOUT" envDefault:"45s"`
 	FayePing          time.Duration `env:"FAYE_PING" envDefault:"25s"`
 
+	// DemoRows is how many invitations the demo data has; small ones start faster.
 	LogLevel string `env:"LOG_LEVEL" envDefault:"info"`
 	Demo     bool   `env:"DEMO"`
 	DemoRows int    `env:"DEMO_ROWS" envDefault:"20000"`
@@ -109,7 +129,8 @@ const (
 // RedisEmbedded is the REDIS_URL that starts a Redis inside the process.
 const RedisEmbedded = "embedded"
 
-// Mode is how a command was started.
+// Mode is how a command was started: flags, because they must not be left behind in an environment
+// that a later start without them would read.
 type Mode struct {
 	Embedded       bool // the whole system in this process
 	EmbeddedPublic bool // and yet reachable from other machines
@@ -122,6 +143,7 @@ func Load(environ []string, dotenv string, mode Mode) (Config, error) {
 	if err != nil {
 		return Config{}, err
 	}
+	// The environment over the file: a container's own settings must win over a file in its image.
 	maps.Copy(values, env.ToMap(environ))
 
 	c := Config{Embedded: mode.Embedded, EmbeddedPublic: mode.EmbeddedPublic}
@@ -129,6 +151,7 @@ func Load(environ []string, dotenv string, mode Mode) (Config, error) {
 	if err := env.ParseWithOptions(&c, env.Options{Environment: values}); err != nil {
 		problems = append(problems, parseProblems(err)...)
 	}
+	// Before the checks, which would miss what embedded mode fills in.
 	if c.Embedded {
 		c.embed(values)
 	}
@@ -156,7 +179,8 @@ func readDotenv(path string) (map[string]string, error) {
 	return values, nil
 }
 
-// embed fills what embedded mode needs and nobody set.
+// embed fills what embedded mode needs and was not set. It asks for the variable and not for the
+// field's zero value: DEMO=false has to stay false.
 func (c *Config) embed(values map[string]string) {
 	unset := func(name string) bool { return values[name] == "" }
 	if unset("APP_ENV") {
@@ -197,6 +221,8 @@ func parseProblems(err error) []error {
 	if !errors.As(err, &all) {
 		return []error{err}
 	}
+	// The library names fields of the struct; people know variables. The value is left out, since
+	// it may be a secret that was pasted into the wrong line.
 	var problems []error
 	for _, e := range all.Errors {
 		var p env.ParseError
@@ -209,6 +235,7 @@ func parseProblems(err error) []error {
 	return problems
 }
 
+// typeWords says what a value of a Go type has to look like, to somebody who edits a .env file.
 func typeWords(goType string) string {
 	switch goType {
 	case "time.Duration":

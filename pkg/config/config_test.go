@@ -42,7 +42,7 @@ func TestProduction(t *testing.T) {
 	}
 }
 
-func TestEveryProblemIsToldAtOnce(t *testing.T) {
+func TestEveryProblemIsReportedAtOnce(t *testing.T) {
 	_, err := Load([]string{"EXPORT_DAILY_LIMIT=many", "LEASE=10", "TIMEZONE=Mars/Olympus", "STORAGE=tape", "AUTH_SECRET=short"}, "", Mode{})
 	if err == nil {
 		t.Fatal("want problems")

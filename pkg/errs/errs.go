@@ -70,9 +70,10 @@ type Field struct {
 
 // Error is a failure with what may be said of it.
 type Error struct {
-	Kind       Kind
-	Code       string        // stable machine code; empty means the kind's name
-	Message    string        // safe to show to the person who asked; empty means a general text of the kind
+	Kind Kind
+	Code string // stable machine code; empty means the kind's name
+	// safe to show to the person who asked; empty means a general text of the kind
+	Message    string
 	Fields     []Field       // for Invalid
 	RetryAfter time.Duration // for Quota, TooMany, Conflict and Unavailable; 0 is unknown
 	Location   string        // path of the thing in the way, for Conflict
@@ -85,6 +86,8 @@ func (e *Error) Error() string {
 	if text == "" {
 		text = e.Kind.String()
 	}
+	// With the fields, since the message alone of a bad input is often empty. Their reasons never
+	// quote the value, so no secret reaches a log this way.
 	for _, f := range e.Fields {
 		text += fmt.Sprintf(" [%s: %s]", f.Name, f.Reason)
 	}
@@ -117,6 +120,7 @@ func Invalidf(field, format string, args ...any) *Error {
 
 // As returns the first *Error in err's chain, or nil.
 func As(err error) *Error {
+	// The first in the chain: who wrapped last knew best what the caller may learn.
 	var e *Error
 	if errors.As(err, &e) {
 		return e
@@ -130,6 +134,8 @@ func KindOf(err error) Kind {
 	if e := As(err); e != nil {
 		return e.Kind
 	}
+	// A deadline is nearly always a part that did not answer. Cancelled is different: the caller
+	// has left and nobody reads the answer.
 	if errors.Is(err, context.DeadlineExceeded) {
 		return Unavailable
 	}

@@ -21,12 +21,13 @@ import (
 // statusClientGone is what the log says of a request whose client did not wait. Nobody receives it.
 const statusClientGone = 499
 
-// retryUnavailable is told when nobody knows how long a part will be away.
+// retryUnavailable is the Retry-After of a part that is away for an unknown time.
 const retryUnavailable = 5 * time.Second
 
-// exchange is one request on its way through a route.
+// exchange is one request on its way through a route. It belongs to the goroutine that serves the
+// request; opts is nil once the log line is written, which is what makes finish idempotent.
 type exchange struct {
-	o     *Options
+	opts     *Options
 	route *Route
 	w     middleware.WrapResponseWriter
 	r     *http.Request
@@ -36,14 +37,20 @@ type exchange struct {
 }
 
 // handler serves one route: the only place that writes envelopes, the log line and the metric.
-func (o Options) handler(route Route) http.Handler {
+func (opts Options) handler(route Route) http.Handler {
 	route.takes = len(route.Inputs()) > 0
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, id := withRequestID(r)
 		w.Header().Set("X-Request-Id", id)
 		w.Header().Set("X-Content-Type-Options", "nosniff")
-		ctx = WithHeader(WithLocation(ctx, o.Location), w.Header())
-		x := &exchange{o: &o, route: &route, w: middleware.NewWrapResponseWriter(w, r.ProtoMajor), r: r.WithContext(ctx), began: o.Now()}
+		ctx = WithHeader(WithLocation(ctx, opts.Location), w.Header())
+		x := &exchange{
+			opts:  &opts,
+			route: &route,
+			w:     middleware.NewWrapResponseWriter(w, r.ProtoMajor),
+			r:     r.WithContext(ctx),
+			began: opts.Now(),
+		}
 		x.serve()
 	})
 }
@@ -56,6 +63,8 @@ func (x *exchange) serve() {
 			return
 		}
 		x.err, x.stack = fmt.Errorf("panic: %v", v), debug.Stack()
+		// A panic becomes a 500 of the system's own shape: the server would only close the
+		// connection, and the page would show a network error.
 		if v == http.ErrAbortHandler {
 			x.finish()
 			panic(v) // the server's own way to cut a connection
@@ -69,6 +78,10 @@ func (x *exchange) serve() {
 }
 
 // run authorizes, decodes, calls and answers.
+//
+// The order matters. A prefetch is refused before the caller is identified, since it must not count
+// against any limit; the caller is identified before the body is read, so that strangers can't make
+// the server read megabytes; a HandleHTTP route gets the body unread.
 func (x *exchange) run() error {
 	query, err := parseForm(x.r.URL.RawQuery)
 	if err != nil {
@@ -86,17 +99,18 @@ func (x *exchange) run() error {
 		// when it is meant.
 		return &errs.Error{Kind: errs.Unavailable, Code: "prefetch", Message: msgPrefetch, RetryAfter: time.Second}
 	}
-	ctx, err := x.o.Authorize(x.r, x.route.Permission, starting || !safe)
+	ctx, err := x.opts.Authorize(x.r, x.route.Permission, starting || !safe)
 	if ctx != nil {
 		x.r = x.r.WithContext(ctx) // with an error too: the log line names who was refused
 	}
 	if err != nil {
 		return err
 	}
-	limit := x.o.MaxBody
+	limit := x.opts.MaxBody
 	if x.route.MaxBody > 0 {
 		limit = x.route.MaxBody
 	}
+	// A declared length is refused before reading. One that lies, or none, meets MaxBytesReader.
 	if x.r.ContentLength > limit {
 		return errs.Newf(errs.TooLarge, msgBodyTooLarge, SizeText(limit))
 	}
@@ -113,6 +127,7 @@ func (x *exchange) run() error {
 		}
 	}
 	in := reflect.New(x.route.In)
+	// Later sources win: a path parameter can't be overridden by a body.
 	if err := fill(merged(query, body, pathValues(x.r)), x.r.Header.Get, in.Elem()); err != nil {
 		return err
 	}
@@ -123,6 +138,8 @@ func (x *exchange) run() error {
 	return x.succeed(replyOf(out))
 }
 
+// isPrefetch reports whether a browser asks ahead of a click. Sec-Purpose is the standard's name;
+// Purpose is what Chromium sent before it, X-Moz what Firefox did.
 func isPrefetch(r *http.Request) bool {
 	for _, name := range []string{"Sec-Purpose", "Purpose", "X-Moz"} {
 		if strings.Contains(strings.ToLower(r.Header.Get(name)), "prefetch") {
@@ -132,6 +149,7 @@ func isPrefetch(r *http.Request) bool {
 	return false
 }
 
+// succeed answers what a handler returned. The status is the reply's, else the route's, else 200.
 func (x *exchange) succeed(r reply) error {
 	status := r.status
 	if status == 0 {
@@ -154,6 +172,8 @@ func (x *exchange) succeed(r reply) error {
 	if err != nil {
 		return fmt.Errorf("encode answer: %w", err)
 	}
+	// A Native reply without data has no body, for which 204 is the status (RFC 9110, section
+	// 15.3.5).
 	if body == nil {
 		if status == http.StatusOK {
 			status = http.StatusNoContent
@@ -172,6 +192,8 @@ func (x *exchange) notModified(status int) bool {
 		return false
 	}
 	for _, have := range strings.Split(x.r.Header.Get("If-None-Match"), ",") {
+		// Weak comparison (RFC 9110, section 8.8.3.2): proxies that compress turn tags into weak
+		// ones.
 		have = strings.TrimSpace(have)
 		if have == "*" || strings.TrimPrefix(have, "W/") == tag {
 			return true
@@ -183,7 +205,7 @@ func (x *exchange) notModified(status int) bool {
 // fail answers an error, unless an answer has begun.
 func (x *exchange) fail(err error) {
 	if x.w.Status() != 0 {
-		return
+		return // a file or stream has begun; the client sees it end early, the log line says why
 	}
 	f := failureOf(err, RequestID(x.r.Context()))
 	if e := errs.As(err); e != nil {
@@ -197,7 +219,7 @@ func (x *exchange) fail(err error) {
 	if f.kind == errs.Unavailable && x.w.Header().Get("Retry-After") == "" {
 		setRetryAfter(x.w.Header(), retryUnavailable)
 	}
-	// Whatever a handler had set for the answer it did not give.
+	// What a handler had set for the answer it did not give.
 	for _, name := range []string{"ETag", "Cache-Control", "Content-Disposition", "Content-Length", "Content-Encoding"} {
 		x.w.Header().Del(name)
 	}
@@ -227,31 +249,32 @@ func writeObject(w http.ResponseWriter, status int, contentType string, o *objec
 	body := o.bytes()
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)
-	_, _ = w.Write(body) // a client that has gone is told nothing
+	_, _ = w.Write(body) // fails only when the client has gone
 }
 
 // finish writes the log line and the metric, once.
 func (x *exchange) finish() {
-	if x.o == nil {
+	// Called again when a panic with ErrAbortHandler passes through both deferred functions.
+	if x.opts == nil {
 		return
 	}
-	o := x.o
-	x.o = nil
-	took := o.Now().Sub(x.began)
+	opts := x.opts
+	x.opts = nil
+	took := opts.Now().Sub(x.began)
 	status := x.w.Status()
 	if status == 0 {
-		status = http.StatusOK
+		status = http.StatusOK // what net/http sends for a handler that wrote nothing
 	}
 	ctx := x.r.Context()
 	if x.clientGone() {
 		status = statusClientGone
 	}
-	o.Observe(x.route.Path, x.r.Method, status, took)
+	opts.Observe(x.route.Path, x.r.Method, status, took)
 	attrs := []slog.Attr{
 		slog.String("method", x.r.Method), slog.String("route", x.route.Path), slog.Int("status", status),
 		slog.Duration("duration", took), slog.String("request_id", RequestID(ctx)),
 	}
-	if person := o.Person(ctx); person != "" {
+	if person := opts.Person(ctx); person != "" {
 		attrs = append(attrs, slog.String("person", person))
 	}
 	level := slog.LevelInfo
@@ -268,7 +291,7 @@ func (x *exchange) finish() {
 		}
 	}
 	// The request's own context may be done, and the line is written all the same.
-	o.Logger.LogAttrs(context.WithoutCancel(ctx), level, "request", attrs...)
+	opts.Logger.LogAttrs(context.WithoutCancel(ctx), level, "request", attrs...)
 }
 
 // severity returns how loud an error is: what is ours is an error, a part that is away a warning,

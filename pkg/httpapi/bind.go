@@ -48,7 +48,8 @@ func (b *binder) err() error {
 func (b *binder) bindStruct(values map[string]any, header func(string) string, v reflect.Value, prefix string) {
 	p, err := planOf(v.Type())
 	if err != nil {
-		b.problem(prefix, msgFormat) // routes are checked when mounted; only DecodeValues can meet this, and it checks first
+		// routes are checked when mounted; only DecodeValues can meet this, and it checks first
+		b.problem(prefix, msgFormat)
 		return
 	}
 	for i := range p.fields {

@@ -41,6 +41,8 @@ func (b *binder) bindSlice(raw any, v reflect.Value, s *huma.Schema, path string
 			name = names[i]
 		}
 		element := reflect.New(v.Type().Elem()).Elem()
+		// null and "" inside an array are no elements: closing the gap would shift the others under
+		// numbers the caller did not give them.
 		if !b.bind(item, element, schema, path+"["+name+"]") {
 			b.problem(path+"["+name+"]", msgRequired)
 		}
@@ -66,6 +68,7 @@ func (b *binder) array(raw any, element reflect.Type, path string) (items []any,
 		}
 		return items, names, true
 	case map[string]any:
+		// A single object where an array of objects is due is an array of one, as for scalars.
 		if holdsObjects(element) {
 			return []any{r}, nil, true
 		}
@@ -99,6 +102,7 @@ func (b *binder) splitText(s string, loose bool, element reflect.Type) (items []
 			return []any{parsed}, nil, true
 		}
 	}
+	// Not split: a comma inside text that should have been JSON would only give stranger problems.
 	if holdsObjects(element) {
 		return []any{s}, nil, true
 	}
@@ -169,6 +173,7 @@ func (b *binder) object(raw any, path string) (m map[string]any, ok bool) {
 	return map[string]any{}, false
 }
 
+// objectText reads an object from JSON text, as old pages send nested values in form fields.
 func (b *binder) objectText(s, path string) (m map[string]any, ok bool) {
 	if strings.TrimSpace(s) == "" {
 		return nil, false
@@ -181,6 +186,7 @@ func (b *binder) objectText(s, path string) (m map[string]any, ok bool) {
 	return map[string]any{}, false
 }
 
+// bindMap fills a map whose values all have one type, such as the filters of a stored export.
 func (b *binder) bindMap(raw any, v reflect.Value, s *huma.Schema, path string) bool {
 	m, ok := b.object(raw, path)
 	if !ok {
@@ -191,7 +197,8 @@ func (b *binder) bindMap(raw any, v reflect.Value, s *huma.Schema, path string) 
 		schema = &huma.Schema{}
 	}
 	out := reflect.MakeMapWithSize(v.Type(), len(m))
-	for _, key := range slices.Sorted(maps.Keys(m)) { // in order, so that problems are told in the same order every time
+	// in order, so that problems have the same order every time
+	for _, key := range slices.Sorted(maps.Keys(m)) {
 		item := m[key]
 		if unfit(key, 0) != "" {
 			b.problem(path, msgCharacters)
@@ -235,6 +242,8 @@ func plain(raw any) any {
 	case nil, bool, string, json.Number, refused:
 		return r
 	}
+	// A Go value of our own (a default, a stored filter) takes the way of JSON, so that it is read
+	// by the same rules as a caller's.
 	b, err := json.Marshal(raw)
 	if err != nil {
 		return refused(msgFormat)

@@ -77,6 +77,7 @@ func Decode(r *http.Request, into any) error {
 	return fill(merged(query, body, pathValues(r)), r.Header.Get, target.Elem())
 }
 
+// fill binds values to the struct target and reports every problem in one error.
 func fill(values map[string]any, header func(string) string, target reflect.Value) error {
 	b := &binder{}
 	b.bindStruct(values, header, target, "")
@@ -88,6 +89,7 @@ func merged(sources ...map[string]any) map[string]any {
 	out := map[string]any{}
 	for _, source := range sources {
 		for name, v := range source {
+			// An emptied form field must not hide the query parameter of the same name.
 			if (v == text("") || isNothing(v)) && out[name] != nil {
 				continue
 			}
@@ -105,7 +107,7 @@ func pathValues(r *http.Request) map[string]any {
 	out := make(map[string]any, len(rctx.URLParams.Keys))
 	for i, name := range rctx.URLParams.Keys {
 		if name == "*" {
-			continue
+			continue // chi's name for the rest of a path; no field is called so
 		}
 		value := rctx.URLParams.Values[i]
 		if r.URL.RawPath != "" { // then chi matched the escaped path
@@ -129,17 +131,19 @@ func readBody(r *http.Request) (map[string]any, error) {
 	}
 	kind, params, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if kind == "" {
-		// Something that is no media type is named in the refusal as it stands.
+		// Something that is no media type is named in the refusal in the caller's own spelling.
 		kind, _, _ = strings.Cut(r.Header.Get("Content-Type"), ";")
 	}
 	isJSON := kind == "application/json" || strings.HasSuffix(kind, "+json")
 	isForm := kind == "application/x-www-form-urlencoded"
+	// GBK from old clients would decode into other characters that look valid, so it is refused.
 	if charset := params["charset"]; charset != "" && !strings.EqualFold(charset, "utf-8") && !strings.EqualFold(charset, "utf8") {
 		return nil, errs.Newf(errs.Unsupported, msgContentType, kind+"; charset="+charset)
 	}
 	if kind != "" && !isJSON && !isForm {
 		return nil, refuseUnlessEmpty(r, errs.Newf(errs.Unsupported, msgContentType, kind))
 	}
+	// Not decompressed: the limit on a body would then bound nothing.
 	if e := r.Header.Get("Content-Encoding"); e != "" && !strings.EqualFold(e, "identity") {
 		return nil, errs.Newf(errs.Unsupported, msgEncoding, e)
 	}
@@ -171,6 +175,7 @@ func readBody(r *http.Request) (map[string]any, error) {
 
 // refuseUnlessEmpty returns refusal when the body holds anything.
 func refuseUnlessEmpty(r *http.Request, refusal error) error {
+	// Clients that send a content type without a body (a POST without parameters) are let through.
 	n, err := io.ReadFull(r.Body, make([]byte, 1))
 	if n > 0 {
 		return refusal
@@ -181,6 +186,7 @@ func refuseUnlessEmpty(r *http.Request, refusal error) error {
 	return bodyError(err)
 }
 
+// bodyError gives a failed read of the body its kind: too large, or cut off on the way.
 func bodyError(err error) error {
 	var tooLarge *http.MaxBytesError
 	if errors.As(err, &tooLarge) {

@@ -306,7 +306,8 @@ func TestBodiesThatAreNotRead(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var got everything
 			s := anything(t, &got)
-			for _, length := range []int64{int64(len(c.body)), -1} { // with Content-Length and chunked
+			// with Content-Length and chunked
+			for _, length := range []int64{int64(len(c.body)), -1} {
 				r, err := http.NewRequest("POST", s.URL+"/api/any", struct{ *strings.Reader }{strings.NewReader(c.body)})
 				if err != nil {
 					t.Fatal(err)
@@ -435,7 +436,7 @@ func TestOwnTypes(t *testing.T) {
 	}
 }
 
-// Rows that were ticked are a selection: one of nothing is told as such, where an empty parameter
+// Rows that were ticked are a selection: one of nothing is refused as such, where an empty parameter
 // is absent as any other.
 func TestASelectionOfNothingIsRefused(t *testing.T) {
 	for query, refused := range map[string]bool{
@@ -461,7 +462,7 @@ func TestASelectionOfNothingIsRefused(t *testing.T) {
 	}
 }
 
-func TestSizesAreToldAsPeopleReadThem(t *testing.T) {
+func TestSizesAreWrittenAsPeopleReadThem(t *testing.T) {
 	for bytes, want := range map[int64]string{20 << 20: "20 MiB", 1 << 20: "1 MiB", 64 << 10: "64 KiB", 1000: "1000 字节", 0: "0 字节"} {
 		if got := SizeText(bytes); got != want {
 			t.Errorf("%d is %s, want %s", bytes, got, want)

@@ -7,7 +7,7 @@
 // A system declares its routes as data with Handle or HandleHTTP and the program mounts all of them
 // at once:
 //
-//	httpapi.Mount(router, routes, httpapi.Options{Authorize: auth.Authorize, Logger: logger, Location: zone})
+//	httpapi.Mount(router, routes, httpapi.Options{Authorize: auth.Authorize, Location: zone})
 //
 // Handlers take a struct and return a value or an error. They never see the request: what they need
 // of it is a field of their input (path, query, body and header alike), and what they want to say

@@ -7,7 +7,7 @@ import (
 	"exporthub/pkg/errs"
 )
 
-// answer is how one kind of error is told in every envelope: the HTTP half of the error map.
+// answer is how one kind of error is shown in every envelope: the HTTP half of the error map.
 type answer struct {
 	status int // what it means: the HTTP status in Native, D, and wherever kept says so
 	// kept says that every envelope keeps the HTTP status, with a request id in the body: no page
@@ -54,10 +54,12 @@ type failure struct {
 
 func failureOf(err error, requestID string) failure {
 	f := failure{kind: errs.KindOf(err), code: errs.CodeOf(err), requestID: requestID}
+	// A kind that was added without a row would index past the table in the middle of an answer.
 	if int(f.kind) >= len(answers) {
 		f.kind = errs.Internal
 	}
 	f.text = kindText[f.kind]
+	// The cause of an internal error may hold SQL, paths or addresses.
 	if f.kind == errs.Internal {
 		f.code = f.kind.String()
 		return f // its own text is never shown
@@ -89,6 +91,7 @@ func (f failure) status(e Envelope) int {
 	case a.kept || e == CodeMsg:
 		return a.status
 	case e == Native:
+		// 400 is what proxies answer for a request they can't parse; 422 is ours for one we can.
 		if f.kind == errs.Invalid {
 			return http.StatusUnprocessableEntity
 		}
@@ -106,6 +109,7 @@ func (f failure) body(e Envelope) (*object, error) {
 	switch e {
 	case CodeRemark:
 		message := "failure"
+		// Pages of A tell "log in again" from "not permitted" by error, not by code: both are 401.
 		if a.numA == http.StatusUnauthorized {
 			message = f.text // the documented answer says it twice
 		}
@@ -137,6 +141,8 @@ func (f failure) body(e Envelope) (*object, error) {
 	default:
 		f.problemAs(o, f.status(Native))
 	}
+	// Last, behind the documented keys. Only where something went wrong that support may be asked
+	// about; problem details carry it always.
 	if a.kept && e != Native {
 		o.add("request_id", f.requestID)
 	}

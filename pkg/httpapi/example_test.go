@@ -46,12 +46,13 @@ func ExampleMount() {
 		w := httptest.NewRecorder()
 		router.ServeHTTP(w, r)
 		body, _ := io.ReadAll(w.Body)
-		// The long one on two lines.
-		fmt.Printf("%d %s\n", w.Code, strings.Replace(string(body), `,"errors":`, ",\n\"errors\":", 1))
+		// Failures on two lines.
+		fmt.Printf("%d %s\n", w.Code, strings.Replace(string(body), `,"error":`, ",\n\"error\":", 1))
 	}
 	// Output:
 	// 200 {"code":0,"message":"success","remark":"成功","data":{"id":7,"name":"春季展"}}
-	// 200 {"code":404,"message":"failure","remark":"没有这个展会","error":"errors/not_found_error"}
-	// 200 {"code":-1,"message":"failure","remark":"id 应为整数；name 不能为空","error":"errors/parameter_error",
-	// "errors":{"id":"应为整数","name":"不能为空"}}
+	// 200 {"code":404,"message":"failure","remark":"没有这个展会",
+	// "error":"errors/not_found_error"}
+	// 200 {"code":-1,"message":"failure","remark":"id 应为整数；name 不能为空",
+	// "error":"errors/parameter_error","errors":{"id":"应为整数","name":"不能为空"}}
 }

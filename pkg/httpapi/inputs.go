@@ -10,9 +10,10 @@ import (
 
 // Input is one field that a route takes, for tests that send every route something wrong.
 type Input struct {
-	Name     string
-	Aliases  []string
-	Where    string // path, query, body or header; what may come in the body may come in the query too
+	Name    string
+	Aliases []string
+	// path, query, body or header; what may come in the body may come in the query too
+	Where    string
 	Required bool
 	Type     reflect.Type
 	Schema   *huma.Schema // the rules it is checked by; read only

@@ -82,13 +82,19 @@ type ModelsPage[T any] struct {
 	estimate
 }
 
-// ModelsList shapes one page of a list as A shows it. The header X-Total-Estimated says that the total
-// is about so many.
+// ModelsList shapes one page of a list as A shows it. The header X-Total-Estimated says that the
+// total is about so many.
 func ModelsList[T any](r page.Result[T]) ModelsPage[T] {
 	return ModelsPage[T]{
-		TotalCount: r.Total, TotalPages: r.Pages(), NextPage: r.Next(), PrevPage: r.Prev(),
-		CurrentPage: r.Request.Number, PerPage: r.Request.Size, Page: r.Request.Number,
-		Models: some(r.Items), estimate: estimate(r.Estimated),
+		TotalCount:  r.Total,
+		TotalPages:  r.Pages(),
+		NextPage:    r.Next(),
+		PrevPage:    r.Prev(),
+		CurrentPage: r.Request.Number,
+		PerPage:     r.Request.Size,
+		Page:        r.Request.Number,
+		Models:      some(r.Items),
+		estimate:    estimate(r.Estimated),
 	}
 }
 
@@ -117,8 +123,13 @@ type ResultsPage[T any] struct {
 
 // ResultsList shapes one page of a list as D shows it.
 func ResultsList[T any](r page.Result[T]) ResultsPage[T] {
-	return ResultsPage[T]{Total: r.Total, Page: r.Request.Number, PageSize: r.Request.Size, Results: some(r.Items),
-		estimate: estimate(r.Estimated)}
+	return ResultsPage[T]{
+		Total:    r.Total,
+		Page:     r.Request.Number,
+		PageSize: r.Request.Size,
+		Results:  some(r.Items),
+		estimate: estimate(r.Estimated),
+	}
 }
 
 // LaravelPage is one page of a list as E shows it: Laravel's paginator.
@@ -138,8 +149,8 @@ type LaravelPage[T any] struct {
 	estimate
 }
 
-// LaravelList shapes one page of a list as E shows it. path is the list's own absolute address; query is
-// what its pages' addresses carry beside their number, such as the filters.
+// LaravelList shapes one page of a list as E shows it. path is the list's own absolute address;
+// query is what its pages' addresses carry beside their number, such as the filters.
 func LaravelList[T any](r page.Result[T], path string, query url.Values) LaravelPage[T] {
 	address := func(number int) string {
 		q := url.Values{}
@@ -160,9 +171,17 @@ func LaravelList[T any](r page.Result[T], path string, query url.Values) Laravel
 	}
 	number, last := r.Request.Number, max(r.Pages(), 1)
 	p := LaravelPage[T]{
-		CurrentPage: number, Data: some(r.Items), FirstPageURL: address(1), LastPage: last, LastPageURL: address(last),
-		NextPageURL: optional(number+1, number < last), Path: path, PerPage: r.Request.Size,
-		PrevPageURL: optional(number-1, number > 1), Total: r.Total, estimate: estimate(r.Estimated),
+		CurrentPage:  number,
+		Data:         some(r.Items),
+		FirstPageURL: address(1),
+		LastPage:     last,
+		LastPageURL:  address(last),
+		NextPageURL:  optional(number+1, number < last),
+		Path:         path,
+		PerPage:      r.Request.Size,
+		PrevPageURL:  optional(number-1, number > 1),
+		Total:        r.Total,
+		estimate:     estimate(r.Estimated),
 	}
 	if n := len(r.Items); n > 0 {
 		from, to := r.Request.Offset()+1, r.Request.Offset()+n

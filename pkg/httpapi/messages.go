@@ -2,7 +2,7 @@ package httpapi
 
 import "exporthub/pkg/errs"
 
-// The one catalogue of what callers are told about their input. A reason stands after a field's
+// The one catalogue of what answers say about a caller's input. A reason stands after a field's
 // name: "page 应为整数".
 const (
 	msgRequired     = "不能为空"
@@ -41,7 +41,7 @@ const (
 	msgMoreProblems = "还有其他字段有误"
 )
 
-// What callers are told about a request as a whole.
+// What answers say about a request as a whole.
 const (
 	msgTooManyParams = "参数过多，最多 %d 个"
 	msgNotJSON       = "请求体不是有效的 JSON（第 %d 个字节附近）"
@@ -56,7 +56,7 @@ const (
 	msgNoMethod      = "此接口不支持 %s 方法"
 )
 
-// kindText is what a caller is told when the error itself says nothing that may be shown.
+// kindText is shown when the error itself says nothing that may be shown.
 var kindText = [...]string{
 	errs.Internal:        "系统出错，请稍后重试；如仍有问题，请提供请求编号",
 	errs.Invalid:         "参数错误",

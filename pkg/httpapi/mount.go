@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -31,8 +32,8 @@ type Options struct {
 	Logger *slog.Logger
 	// Location is the zone in which times are shown. Default: UTC.
 	Location *time.Location
-	// Observe is told of each finished request, for metrics. route is the pattern, or "" for paths
-	// nobody declared.
+	// Observe is called for each finished request, for metrics. route is the pattern, or "" for
+	// paths nobody declared.
 	Observe func(route, method string, status int, d time.Duration)
 	// MaxBody is the largest request body in bytes. Default: DefaultMaxBody.
 	MaxBody int64
@@ -42,34 +43,29 @@ type Options struct {
 	Now func() time.Time
 }
 
-func (o Options) withDefaults() Options {
-	if o.Logger == nil {
-		o.Logger = slog.Default()
+func (opts Options) withDefaults() Options {
+	opts.Logger = cmp.Or(opts.Logger, slog.Default())
+	opts.Location = cmp.Or(opts.Location, time.UTC)
+	opts.MaxBody = cmp.Or(opts.MaxBody, DefaultMaxBody)
+	// Functions can't be compared, so cmp.Or does not take them.
+	if opts.Person == nil {
+		opts.Person = func(context.Context) string { return "" }
 	}
-	if o.Location == nil {
-		o.Location = time.UTC
+	if opts.Observe == nil {
+		opts.Observe = func(string, string, int, time.Duration) {}
 	}
-	if o.MaxBody == 0 {
-		o.MaxBody = DefaultMaxBody
+	if opts.Now == nil {
+		opts.Now = time.Now
 	}
-	if o.Person == nil {
-		o.Person = func(context.Context) string { return "" }
-	}
-	if o.Observe == nil {
-		o.Observe = func(string, string, int, time.Duration) {}
-	}
-	if o.Now == nil {
-		o.Now = time.Now
-	}
-	if o.Authorize == nil {
-		o.Authorize = func(r *http.Request, permission string, _ bool) (context.Context, error) {
+	if opts.Authorize == nil {
+		opts.Authorize = func(r *http.Request, permission string, _ bool) (context.Context, error) {
 			if permission != Public {
 				return nil, errs.New(errs.Unauthenticated, "")
 			}
 			return r.Context(), nil
 		}
 	}
-	return o
+	return opts
 }
 
 // Mount serves routes on r, and answers every other path below their first segments (/api, ...),
@@ -79,27 +75,29 @@ func (o Options) withDefaults() Options {
 //
 // A route that can't be right (a path parameter without a field, a tag nobody checks, two routes of
 // one name) makes it panic, as a wrong pattern makes chi: declarations are code.
-func Mount(r chi.Router, routes []Route, o Options) {
+func Mount(r chi.Router, routes []Route, opts Options) {
 	if err := Check(routes); err != nil {
 		panic("httpapi: " + err.Error())
 	}
-	o = o.withDefaults()
+	opts = opts.withDefaults()
+	// known has the routes alone. r matches everything below the roots, so it can't say which
+	// methods a path takes.
 	known := chi.NewRouter()
 	all := slices.Clone(routes)
-	if o.Info.Title != "" {
-		all = append(all, docRoutes(routes, o.Info)...)
+	if opts.Info.Title != "" {
+		all = append(all, docRoutes(routes, opts.Info)...)
 	}
-	unknown := o.unknown(known)
+	unknown := opts.unknown(known)
 	for _, root := range roots(all) {
 		r.Handle(root+"/*", unknown)
 	}
 	for _, route := range all {
-		// Every method first, so that other methods are told as such, and preflights reach the
+		// Every method first, so that other methods get their own answer, and preflights reach the
 		// middleware of r.
 		r.Handle(route.Path, unknown)
 	}
 	for _, route := range all {
-		h := o.handler(route)
+		h := opts.handler(route)
 		methods := []string{route.Method}
 		if route.Method == http.MethodGet && !slices.ContainsFunc(all, func(other Route) bool {
 			return other.Method == http.MethodHead && other.Path == route.Path
@@ -145,6 +143,7 @@ func leavesOut(r *http.Request) bool {
 	if rctx == nil {
 		return false
 	}
+	// chi matches an empty segment for {id}; to a handler that would be the id "".
 	for i, name := range rctx.URLParams.Keys {
 		if name != "*" && rctx.URLParams.Values[i] == "" {
 			return true
@@ -189,6 +188,8 @@ func Check(routes []Route) error {
 	return nil
 }
 
+// checkRouteInput holds the input struct to the path: a parameter that no field takes would be lost
+// without anybody noticing.
 func checkRouteInput(r Route) error {
 	if r.In == nil {
 		if len(r.Starts) > 0 {
@@ -215,10 +216,11 @@ func checkRouteInput(r Route) error {
 }
 
 // unknown answers paths that no route has, and methods that the path's routes don't take.
-func (o Options) unknown(known chi.Routes) http.Handler {
+func (opts Options) unknown(known chi.Routes) http.Handler {
 	methods := []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete}
 	route := HandleHTTP("", "", Native, Public, Doc{}, func(w http.ResponseWriter, r *http.Request) error {
 		path := r.URL.Path
+		// chi routes by the escaped path when there is one, so that %2F in a parameter is no slash.
 		if r.URL.RawPath != "" {
 			path = r.URL.RawPath
 		}
@@ -239,9 +241,10 @@ func (o Options) unknown(known chi.Routes) http.Handler {
 		writeNotAllowed(w, r)
 		return nil
 	})
-	// It tells nothing but what the description tells everyone, so nobody is asked who they are.
-	o.Authorize = func(r *http.Request, _ string, _ bool) (context.Context, error) { return r.Context(), nil }
-	return o.handler(route)
+	// The answer holds nothing that the public description does not, so it needs no caller. Asking
+	// for one would also answer 401 for a mistyped path, which logs people out of old pages.
+	opts.Authorize = func(r *http.Request, _ string, _ bool) (context.Context, error) { return r.Context(), nil }
+	return opts.handler(route)
 }
 
 // writeNotAllowed is the one answer that no kind of error stands for: the route was never reached.

@@ -145,7 +145,7 @@ func TestRequestIDs(t *testing.T) {
 	}
 }
 
-// observed is one finished request as the log and the metric told it.
+// observed is one finished request as the log and the metric report it.
 type observed struct {
 	line   map[string]any
 	metric string
@@ -191,7 +191,7 @@ func receive(t *testing.T, c <-chan string) string {
 	case s := <-c:
 		return s
 	case <-time.After(10 * time.Second):
-		t.Fatal("nothing was told of the request")
+		t.Fatal("the request was not observed")
 		return ""
 	}
 }
@@ -257,7 +257,8 @@ func TestOneLineForEachRequest(t *testing.T) {
 			t.Fatal(err)
 		}
 		r.Header.Set("ACCESS-TOKEN", "good")
-		go func() { <-entered; cancel() }() // ends with the request: the handler announces itself once
+		// ends with the request: the handler announces itself once
+		go func() { <-entered; cancel() }()
 		o := do(r)
 		if o.line["status"] != 499.0 || o.line["level"] != "INFO" {
 			t.Errorf("line %v", o.line)

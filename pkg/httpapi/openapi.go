@@ -69,11 +69,15 @@ func OpenAPI(routes []Route, info Info) (doc []byte, err error) {
 		return nil, err
 	}
 	return encoded(m{
-		"openapi": "3.1.0", "info": head, "paths": paths, "tags": tagList,
+		"openapi":    "3.1.0",
+		"info":       head,
+		"paths":      paths,
+		"tags":       tagList,
 		"components": m{"schemas": schemas, "securitySchemes": d.securitySchemes(), "responses": d.failures()},
 	})
 }
 
+// encoded writes JSON with keys in order (maps are sorted) and Chinese readable.
 func encoded(v any) ([]byte, error) {
 	var buf bytes.Buffer
 	enc := json.NewEncoder(&buf)
@@ -88,6 +92,8 @@ var schemaRef = regexp.MustCompile(`"\$ref":"` + schemaPrefix + `([^"]+)"`)
 // parameters one by one and need no schema of their own.
 func (d *describer) schemas(paths m) (m, error) {
 	used := m{}
+	// Followed through the encoded text instead of the structs: huma's schemas refer to each other
+	// in a dozen places, and the text has every one of them in one form.
 	for open := []any{paths}; len(open) > 0; open = open[1:] {
 		text, err := encoded(open[0])
 		if err != nil {
@@ -109,6 +115,7 @@ func (d *describer) schemas(paths m) (m, error) {
 	return used, nil
 }
 
+// securitySchemes are the three ways to send a token. Any one of them is enough.
 func (d *describer) securitySchemes() m {
 	schemes := m{
 		"accessToken": m{"type": "apiKey", "in": "header", "name": "ACCESS-TOKEN"},
@@ -131,6 +138,8 @@ func (d *describer) security(permission string) []m {
 	return s
 }
 
+// operation describes one route. The x- fields are ours: the viewer shows them, and tests that send
+// every route something wrong read them.
 func (d *describer) operation(r Route) m {
 	op := m{
 		"operationId":  operationID(r),
@@ -208,6 +217,7 @@ func (d *describer) inputs(r Route) (params []m, body m) {
 	for _, t := range types {
 		content[t] = m{"schema": schema}
 	}
+	// A body is required when anything in it is; an alternative of spellings counts too.
 	required := slices.ContainsFunc(whole.Required, func(name string) bool { return !slices.Contains(inPath, name) })
 	return params, m{"content": content, "required": required || len(whole.AllOf) > 0}
 }
@@ -231,6 +241,8 @@ func bodySchema(root, whole *huma.Schema, inPath []string) *huma.Schema {
 	return body
 }
 
+// parameter describes one spelling of a field that does not come in the body. With several
+// spellings none is required by itself.
 func parameter(name, where string, f inputField, schema *huma.Schema) m {
 	p := m{"name": name, "in": where, "schema": schema}
 	if schema.Description != "" {

@@ -11,6 +11,8 @@ import (
 	"exporthub/pkg/errs"
 )
 
+// responses describes everything a route may answer. Failures refer to shared components, one for
+// each envelope and status: spelled out they would be most of the document.
 func (d *describer) responses(r Route) m {
 	status := r.Status
 	if status == 0 {
@@ -31,6 +33,7 @@ func (d *describer) responses(r Route) m {
 		at := f.status(r.Envelope)
 		public := r.Permission == Public
 		switch {
+		// Failures under 200 stand beside success, in successResponse.
 		case at == http.StatusOK, kind == errs.Gone,
 			public && (kind == errs.Unauthenticated || kind == errs.Forbidden),
 			r.In == nil && (kind == errs.Invalid || kind == errs.TooLarge || kind == errs.Unsupported):
@@ -41,7 +44,7 @@ func (d *describer) responses(r Route) m {
 	return all
 }
 
-// describedFailure reports whether some kind of error is told with this status.
+// describedFailure reports whether some kind of error is answered with this status.
 func describedFailure(e Envelope, status int) bool {
 	return slices.ContainsFunc(errs.Kinds(), func(k errs.Kind) bool { return failure{kind: k}.status(e) == status })
 }
@@ -97,6 +100,8 @@ func (d *describer) wrapped(r Route, status int) any {
 	if r.Envelope == Native {
 		return data
 	}
+	// The envelope's own keys are read off a real answer, so that they can't differ from what is
+	// sent.
 	head := sampleObject(func() (*object, error) { return success(r.Envelope, reply{noData: true}, status) })
 	properties, required := m{r.dataKey(): data}, []string{}
 	for name, value := range head {
@@ -157,6 +162,7 @@ func (d *describer) failures() m {
 	return all
 }
 
+// sampleFailure is a failure of a kind with everything a real one has, as an example.
 func sampleFailure(kind errs.Kind) failure {
 	f := failure{kind: kind, code: kind.String(), text: kindText[kind], requestID: "3f2f7c1e-8a53-4b0e-9a59-0d6f7f5f1c11"}
 	if kind == errs.Invalid {
@@ -169,6 +175,7 @@ func sampleFailure(kind errs.Kind) failure {
 // failureSchema is read off a real failure that has every field.
 func failureSchema(e Envelope) m {
 	sample := sampleObject(func() (*object, error) { return sampleFailure(errs.Invalid).body(e) })
+	// What a failure without fields has too is always there.
 	least := sampleObject(func() (*object, error) { return sampleFailure(errs.Conflict).body(e) })
 	properties, required := m{}, []string{}
 	for name, value := range sample {
@@ -222,6 +229,8 @@ func sampleSchema(v any) m {
 	return m{"type": "string"}
 }
 
+// sampleObject is an answer as a client parses it. It panics where make can't work, which a test of
+// every envelope would show.
 func sampleObject(make func() (*object, error)) map[string]any {
 	o, err := make()
 	if err != nil {

@@ -396,7 +396,7 @@ func TestSchemaNamesTellPackagesApart(t *testing.T) {
 	}
 }
 
-// A total that is an estimate is told by a header, which the answers of lists are described with,
+// A total that is an estimate is marked by a header, which the answers of lists are described with,
 // and no others.
 func TestListsDescribeTheirEstimatedTotals(t *testing.T) {
 	type listIn struct{ PageSizePaging }

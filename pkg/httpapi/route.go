@@ -19,13 +19,13 @@ const (
 	// Native answers JSON as it is, with HTTP statuses that mean what they say and
 	// application/problem+json errors.
 	Native Envelope = iota
-	// CodeRemark (A) answers {"code":0,"message":"success","remark":"成功","data":…}; failures are 200 with code
-	// -1.
+	// CodeRemark (A) answers {"code":0,"message":"success","remark":"成功","data":…}; failures are
+	// 200 with code -1.
 	CodeRemark
 	// StatusMsg (B) answers {"status":0,…}; failures are 200 {"status":1,"msg":…}.
 	StatusMsg
-	// StatusError (C) answers {"status":0,"data":…}; failures carry a status that means what it says and
-	// {"status":N,"error":…}.
+	// StatusError (C) answers {"status":0,"data":…}; failures carry a status that means what it
+	// says and {"status":N,"error":…}.
 	StatusError
 	// CodeMsg (D) answers {"code":200,"msg":"success","data":…}; the code is the HTTP status.
 	CodeMsg
@@ -41,8 +41,8 @@ const (
 	SignedIn = "signed-in"
 )
 
-// String returns the envelope's published name: native, A, B, C, D or E. Descriptions of the API that
-// others have generated code from hold these names, so they don't follow the constants'.
+// String returns the envelope's published name: native, A, B, C, D or E. Descriptions of the API
+// that others have generated code from hold these names, so they don't follow the constants'.
 func (e Envelope) String() string {
 	if int(e) < len(envelopeNames) {
 		return envelopeNames[e]
@@ -147,8 +147,13 @@ func Gives(contentTypes ...string) Option { return func(r *Route) { r.Produces =
 func Handle[In, Out any](method, path string, envelope Envelope, permission string, doc Doc,
 	fn func(ctx context.Context, in In) (Out, error), opts ...Option) Route {
 	r := Route{
-		Method: method, Path: path, Envelope: envelope, Permission: permission, Doc: doc,
-		In: reflect.TypeFor[In](), Out: reflect.TypeFor[Out](),
+		Method:     method,
+		Path:       path,
+		Envelope:   envelope,
+		Permission: permission,
+		Doc:        doc,
+		In:         reflect.TypeFor[In](),
+		Out:        reflect.TypeFor[Out](),
 		// The closure is the one place that knows both types: everything else reflects over In and
 		// Out, and the compiler still holds the handler to what the route declares.
 		call: func(ctx context.Context, in any) (any, error) { return fn(ctx, *in.(*In)) },

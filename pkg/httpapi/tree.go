@@ -26,11 +26,12 @@ const (
 // map[string]any, which are JSON's own. The types below come from queries, forms and paths, where
 // everything is text and emptiness means absence.
 type (
-	text    string         // one value
-	texts   []string       // a repeated key: the last where one value is due
-	list    []any          // k[]: an array even with one element
-	fields  map[string]any // k[name] or k[0]
-	refused string         // a key that can't be understood, with the reason; told only when the name is known
+	text   string         // one value
+	texts  []string       // a repeated key: the last where one value is due
+	list   []any          // k[]: an array even with one element
+	fields map[string]any // k[name] or k[0]
+	// a key that can't be understood, with the reason; told only when the name is known
+	refused string
 )
 
 // invalidRune stands for bytes that are not UTF-8. It is a noncharacter, which no honest text

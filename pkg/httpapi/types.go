@@ -124,6 +124,10 @@ func (c *Cents) UnmarshalText(b []byte) (err error) {
 
 // Schema describes money as decimal text.
 func (Cents) Schema(huma.Registry) *huma.Schema {
-	return &huma.Schema{Type: huma.TypeString, Pattern: `^-?[0-9]+(\.[0-9]{1,2}0*)?$`, PatternDescription: "金额，最多两位小数",
-		Examples: []any{"112.00"}}
+	return &huma.Schema{
+		Type:               huma.TypeString,
+		Pattern:            `^-?[0-9]+(\.[0-9]{1,2}0*)?$`,
+		PatternDescription: "金额，最多两位小数",
+		Examples:           []any{"112.00"},
+	}
 }

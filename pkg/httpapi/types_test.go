@@ -147,6 +147,6 @@ func TestPagingDefaultsAndClamps(t *testing.T) {
 		}
 	}
 	if (LimitPaging{}).Sent() || !(LimitPaging{Limit: 1}).Sent() || (ExportParams{}).Exporting() || !(ExportParams{ExportFormat: "csv"}).Exporting() {
-		t.Error("what was sent is told wrongly")
+		t.Error("what was sent is reported wrongly")
 	}
 }

@@ -28,14 +28,16 @@ func (r Request) Offset() int { return (r.Number - 1) * r.Size }
 
 // Result is one page of a list with the size of the whole.
 type Result[T any] struct {
-	Items     []T
-	Total     int
-	Estimated bool // Total is about so many: a page within it may be empty, and there may be rows beyond it
+	Items []T
+	Total int
+	// Total is about so many: a page within it may be empty, and there may be rows beyond it
+	Estimated bool
 	Request   Request
 }
 
 // Pages is how many pages there are, at least 0.
 func (r Result[T]) Pages() int {
+	// Only a Request that was not made by Of; dividing by it would panic.
 	if r.Request.Size < 1 {
 		return 0
 	}
@@ -53,6 +55,7 @@ func (r Result[T]) Next() *int {
 // Prev returns the number of the page before, or nil on the first. Past the end it is the last page
 // there is.
 func (r Result[T]) Prev() *int {
+	// Not Number-1 alone: from page 900 of 3 the way back is page 3, not the empty 899.
 	n := min(r.Request.Number-1, r.Pages())
 	if n < 1 {
 		return nil
@@ -62,6 +65,7 @@ func (r Result[T]) Prev() *int {
 
 // Map turns the items of a result into another shape.
 func Map[T, U any](r Result[T], f func(T) U) Result[U] {
+	// Never nil, so that an empty page is [] in JSON whatever writes it.
 	items := make([]U, len(r.Items))
 	for i, item := range r.Items {
 		items[i] = f(item)

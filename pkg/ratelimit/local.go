@@ -17,24 +17,28 @@ type Local struct {
 	maxKeys   int
 	now       func() time.Time
 
-	mu        sync.Mutex
-	ahead     map[string]time.Time // when all that was done under a key is forgotten (GCRA's TAT); absent is long ago
+	mu sync.Mutex
+	// when all uses of a key have drained (GCRA's TAT); absent is long ago
+	ahead     map[string]time.Time
 	nextSweep time.Time
 }
 
 var _ Limiter = (*Local)(nil)
 
 // New makes a limiter that counts within this process.
-func New(o Options) *Local {
+func New(opts Options) *Local {
 	l := &Local{
-		perMinute: o.PerMinute, maxKeys: cmp.Or(o.MaxKeys, defaultMaxKeys), now: o.Now, ahead: map[string]time.Time{},
+		perMinute: opts.PerMinute,
+		maxKeys:   cmp.Or(opts.MaxKeys, defaultMaxKeys),
+		now:       opts.Now,
+		ahead:     map[string]time.Time{},
 	}
 	if l.now == nil {
 		l.now = time.Now
 	}
-	if o.PerMinute > 0 {
-		l.interval = o.interval()
-		l.burst = l.interval * time.Duration(o.PerMinute)
+	if opts.PerMinute > 0 {
+		l.interval = opts.interval()
+		l.burst = l.interval * time.Duration(opts.PerMinute)
 	}
 	return l
 }
@@ -48,12 +52,13 @@ func (l *Local) Allow(_ context.Context, key string) (bool, time.Duration) {
 	defer l.mu.Unlock()
 	now := l.now()
 	was, known := l.ahead[key]
+	// A key that was quiet starts from now: quiet time beyond a minute is not saved up.
 	if was.Before(now) {
 		was = now
 	}
 	next := was.Add(l.interval)
 	if wait := next.Sub(now) - l.burst; wait > 0 {
-		return false, wait
+		return false, wait // and nothing is stored: a refused use must not push the next one away
 	}
 	if !known {
 		l.makeRoomLocked(now)
@@ -62,13 +67,13 @@ func (l *Local) Allow(_ context.Context, key string) (bool, time.Duration) {
 	return true, 0
 }
 
-// makeRoomLocked forgets keys that have nothing to be remembered for, and any one when there are
-// none.
+// makeRoomLocked deletes keys whose uses have all drained, and any key when there are none.
 func (l *Local) makeRoomLocked(now time.Time) {
 	if len(l.ahead) < l.maxKeys {
 		return
 	}
-	if !now.Before(l.nextSweep) { // looking at all keys for every new one would cost more than it protects
+	// looking at all keys for every new one would cost more than it protects
+	if !now.Before(l.nextSweep) {
 		l.nextSweep = now.Add(time.Second)
 		for key, until := range l.ahead {
 			if !until.After(now) {

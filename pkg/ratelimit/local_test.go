@@ -91,7 +91,7 @@ func TestLocalCountsRacingUses(t *testing.T) {
 	}
 }
 
-// Whoever floods with keys makes others forgotten at worst, and those who are quiet first.
+// A flood of keys makes the limiter drop others at worst, the quiet ones first.
 func TestLocalIsBounded(t *testing.T) {
 	clock := testkit.NewClock(start)
 	l := ratelimit.New(ratelimit.Options{PerMinute: 1, MaxKeys: 10, Now: clock.Now})
@@ -102,7 +102,7 @@ func TestLocalIsBounded(t *testing.T) {
 	l.Allow(t.Context(), "busy")
 	l.Allow(t.Context(), "new") // the eleventh: the quiet go
 	if ok, _ := l.Allow(t.Context(), "busy"); ok {
-		t.Error("a busy key was forgotten before quiet ones")
+		t.Error("a busy key was dropped before quiet ones")
 	}
 	for i := range 10_000 {
 		l.Allow(t.Context(), fmt.Sprint("flood", i))

@@ -21,7 +21,7 @@ type Options struct {
 	// Name tells the keys of one Shared limiter from those of another in Redis; default "default".
 	Name string
 	// MaxKeys bounds the keys remembered in this process; default 100,000, about 10 MB. When there
-	// are more at once, some are forgotten and start anew.
+	// are more at once, some are dropped and start anew.
 	MaxKeys int
 	// Timeout is how long Shared waits for Redis before it counts by itself; default 150 ms.
 	Timeout time.Duration
@@ -40,5 +40,8 @@ func Check(ctx context.Context, l Limiter, key string) error {
 	return &errs.Error{Kind: errs.TooMany, RetryAfter: after}
 }
 
-// interval is how long one use takes to be forgotten.
-func (o Options) interval() time.Duration { return max(time.Minute/time.Duration(o.PerMinute), 1) }
+// interval is how long one use takes to drain. At least 1 ns, or a limit above 60 billion a minute
+// would divide to 0, which means off.
+func (opts Options) interval() time.Duration {
+	return max(time.Minute/time.Duration(opts.PerMinute), 1)
+}

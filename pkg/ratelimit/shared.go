@@ -14,8 +14,8 @@ import (
 
 // gcra counts one use of a key, by Redis's own clock.
 //
-//	KEYS[1]  what the key is counted under: holds, as decimal microseconds since 1970, when all that was done is
-//	         forgotten (the theoretical arrival time); absent is long ago
+//	KEYS[1]  what the key is counted under: holds, as decimal microseconds since 1970, when all
+//	         that was done is drained (the theoretical arrival time); absent is long ago
 //	ARGV[1]  the interval of one use, in microseconds
 //	ARGV[2]  how many intervals the key may be ahead of now
 //	result   0 when the use is allowed and counted, else after how many microseconds it will be
@@ -60,17 +60,21 @@ var _ Limiter = (*Shared)(nil)
 
 // NewShared makes a limiter that counts in Redis. The client stays the caller's, who closes the
 // limiter before it.
-func NewShared(rdb redis.UniversalClient, o Options) *Shared {
+func NewShared(rdb redis.UniversalClient, opts Options) *Shared {
 	s := &Shared{
-		rdb: rdb, local: New(o), name: keyPrefix + cmp.Or(o.Name, "default") + ":", now: o.Now,
-		timeout: cmp.Or(o.Timeout, 150*time.Millisecond), pause: cmp.Or(o.Pause, time.Second),
-		flying: make(chan struct{}, maxInFlight),
+		rdb:     rdb,
+		local:   New(opts),
+		name:    keyPrefix + cmp.Or(opts.Name, "default") + ":",
+		now:     opts.Now,
+		timeout: cmp.Or(opts.Timeout, 150*time.Millisecond),
+		pause:   cmp.Or(opts.Pause, time.Second),
+		flying:  make(chan struct{}, maxInFlight),
 	}
 	if s.now == nil {
 		s.now = time.Now
 	}
-	if o.PerMinute > 0 {
-		s.interval = max(o.interval().Microseconds(), 1)
+	if opts.PerMinute > 0 {
+		s.interval = max(opts.interval().Microseconds(), 1)
 	}
 	return s
 }
@@ -85,6 +89,8 @@ func (s *Shared) Allow(ctx context.Context, key string) (bool, time.Duration) {
 		if err == nil {
 			return wait == 0, wait
 		}
+		// While Redis is away, one use in Pause pays the timeout and all others count locally at
+		// once.
 		if ctx.Err() == nil { // a caller who left says nothing about Redis
 			s.awayUntil.Store(s.now().Add(s.pause).UnixMicro())
 		}
@@ -152,6 +158,7 @@ func (s *Shared) arrive() {
 // Close waits for the questions still put to Redis, as long as the client's own timeouts. A closed
 // limiter counts within the process. Closing twice is fine.
 func (s *Shared) Close() {
+	// Under the lock, so that no Add comes after Wait has seen zero.
 	s.mu.Lock()
 	s.closed = true
 	s.mu.Unlock()

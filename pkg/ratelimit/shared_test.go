@@ -89,7 +89,7 @@ func TestSharedCountsForAllProcesses(t *testing.T) {
 	})
 }
 
-func TestSharedForgets(t *testing.T) {
+func TestSharedDrains(t *testing.T) {
 	both(t, func(t *testing.T, rdb *redis.Client) {
 		s := newShared(t, rdb, ratelimit.Options{PerMinute: 2, Name: "test", Timeout: patient})
 		for range 2 {
@@ -113,7 +113,7 @@ func TestSharedForgets(t *testing.T) {
 		if ttl := rdb.PTTL(t.Context(), key).Val(); ttl <= 0 || ttl > time.Minute {
 			t.Errorf("the key lives for %s", ttl)
 		}
-		// As it stands when half a minute has passed.
+		// What the key holds when half a minute has passed.
 		if err := rdb.Set(t.Context(), key, ahead-(30*time.Second).Microseconds(), time.Minute).Err(); err != nil {
 			t.Fatal(err)
 		}

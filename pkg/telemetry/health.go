@@ -38,7 +38,7 @@ func (h *Health) states(ctx context.Context) []string {
 	if h.last != nil && time.Since(h.asked) < cmp.Or(h.Keep, time.Second) {
 		return h.last
 	}
-	// Whoever asked may go; the answer serves others too.
+	// The caller may leave; the answer serves others too.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cmp.Or(h.Timeout, 2*time.Second))
 	defer cancel()
 	states := make([]string, len(h.Checks))
@@ -83,6 +83,6 @@ func writeHealth(w http.ResponseWriter, status int, body map[string]any) {
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
-	// The client may have gone; there is nobody left to tell.
+	// A client that has gone needs no answer.
 	_ = json.NewEncoder(w).Encode(body)
 }

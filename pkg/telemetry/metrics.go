@@ -37,6 +37,8 @@ func NewMetrics() *Metrics {
 			Help: "Export requests, by answer: accepted, forbidden, active, daily_limit, rate, invalid, error.",
 		}, []string{"answer"}),
 	}
+	// A registry of our own instead of the package's global one: tests start several programs in
+	// one process, and registering a name twice panics.
 	m.registry.MustRegister(m.requests, m.jobs, m.accepted,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
