@@ -72,7 +72,7 @@ func TestAcknowledgedBatchesOverPolling(t *testing.T) {
 	}
 }
 
-// Only an integer says what was received; anything else is no reason to forget it.
+// Only an integer says what was received; anything else is no reason to drop it.
 func TestOddAcknowledgementsProveNothing(t *testing.T) {
 	s := start(t, Options{})
 	for _, odd := range []string{`"0"`, `"1"`, `0.5`, `1e20`, `-1e20`, `1e999`, `true`, `{}`, `[1]`, `-1`} {
@@ -98,7 +98,8 @@ func TestReplacedPollCarriesNoNumber(t *testing.T) {
 	go func() { first <- s.post(ackConnect(id, "long-polling", "1", 0, ""))[0] }()
 	s.held(id)
 	s.post(ackConnect(id, "long-polling", "2", 0, now))
-	// It could overtake the answer that has the messages, and its number would then claim their receipt.
+	// It could overtake the answer that has the messages, and its number would then claim their
+	// receipt.
 	if r := <-first; r["successful"] != true || ackOf(r) != -1 {
 		t.Errorf("the first connect: %v", r)
 	}

@@ -4,13 +4,16 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"exporthub/pkg/bayeux/internal/protocol"
 )
 
-// maxBatchWait is how long a connect that a message has ended waits for the rest of the batch it was published in.
+// maxBatchWait is how long a connect that a message has ended waits for the rest of the batch it
+// was published in.
 const maxBatchWait = 50 * time.Millisecond
 
-// batches tells when requests that publish several messages are under way, so that the messages of one share a response. Its zero value
-// is ready.
+// batches knows when requests that publish several messages are under way, so that the messages of
+// one share a response. Its zero value is ready.
 type batches struct {
 	mu   sync.Mutex
 	open int
@@ -52,10 +55,10 @@ func (b *batches) wait(ctx context.Context) {
 }
 
 // handleAll carries out the messages of a request or frame.
-func (x *exchange) handleAll(batch []message) error {
+func (x *exchange) handleAll(batch []protocol.Message) error {
 	publishes := 0
 	for i := range batch {
-		if validName(batch[i].channel) && !reserved(batch[i].channel) {
+		if protocol.ValidName(batch[i].Channel) && !protocol.Reserved(batch[i].Channel) {
 			publishes++
 		}
 	}
@@ -65,12 +68,12 @@ func (x *exchange) handleAll(batch []message) error {
 	}
 	defer end()
 	for i := range batch {
-		if batch[i].channel == metaConnect {
+		if batch[i].Channel == protocol.MetaConnect {
 			end() // a connect may wait, and nobody else's is to wait for it
 		}
 		if err := x.handle(&batch[i]); err != nil {
 			return err
 		}
 	}
-	return nil
+	return x.answerSubscribes()
 }

@@ -11,8 +11,9 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-// The fan-out benchmarks send one message to a thousand sockets and wait until all have it; ns/op divided by a thousand is what a delivery
-// costs, client included. Raw is gorilla's with a prepared frame and no protocol at all. Only ratios inside one run mean something.
+// The fan-out benchmarks send one message to a thousand sockets and wait until all have it; ns/op
+// divided by a thousand is what a delivery costs, client included. Raw is gorilla's with a prepared
+// frame and no protocol at all. Only ratios inside one run mean something.
 const listeners = 1000
 
 const payload = `"0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789` +

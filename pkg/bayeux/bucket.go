@@ -1,6 +1,8 @@
 package bayeux
 
-import "time"
+import (
+	"time"
+)
 
 // bucket allows so many things a second, and a burst of so many at once. Its zero value is full.
 type bucket struct {

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"exporthub/pkg/bayeux/internal/protocol"
 )
 
 // clientFiles are those of the npm package, as the project's page has it.
@@ -20,8 +22,8 @@ type browser struct {
 	pages map[string]*stockClient
 }
 
-// TestStockClientInChromium has the browser build take each transport that it can, from a page of the server's own origin
-// and from one of another site: two names of this machine are two sites.
+// TestStockClientInChromium has the browser build take each transport that it can, from a page of
+// the server's own origin and from one of another site: two names of this machine are two sites.
 func TestStockClientInChromium(t *testing.T) {
 	if _, err := os.Stat(clientFiles); err != nil {
 		t.Fatal("this test needs the page's packages: npm --prefix web ci")
@@ -73,12 +75,13 @@ func TestStockClientInChromium(t *testing.T) {
 	}
 }
 
-// othersThan are the transports to disable so that the client takes one. It shakes hands by long-polling, or by
-// callback-polling from another site, so these two may only be left out where they are not needed.
+// othersThan are the transports to disable so that the client takes one. It shakes hands by
+// long-polling, or by callback-polling from another site, so these two may only be left out where
+// they are not needed.
 func othersThan(transport string, foreign bool) []string {
 	handshake := "long-polling"
 	if foreign || transport == "callback-polling" {
 		handshake = "callback-polling"
 	}
-	return slices.DeleteFunc(slices.Clone(connectionTypes), func(t string) bool { return t == transport || t == handshake })
+	return slices.DeleteFunc(slices.Clone(protocol.ConnectionTypes), func(t string) bool { return t == transport || t == handshake })
 }

@@ -1,9 +1,11 @@
 package bayeux
 
-import "testing"
+import (
+	"testing"
+)
 
-// TestCometDClient has a client of the other school: Bayeux 1.0 to the letter, with the handshake on whatever transport it uses and
-// batches that it acknowledges.
+// TestCometDClient has a client of the other school: Bayeux 1.0 to the letter, with the handshake
+// on whatever transport it uses and batches that it acknowledges.
 func TestCometDClient(t *testing.T) {
 	for _, transport := range []string{"websocket", "long-polling"} {
 		for _, acks := range []string{"ack", "plain"} {
@@ -32,13 +34,14 @@ func TestCometDClient(t *testing.T) {
 				c.do(command{Op: "unsubscribe", Channel: "/chat/*"})
 				c.want("unsubscribed")
 				r.publish("/chat/1", "unheard")
-				r.publish("/export/1", "heard")
-				c.wantMessages("/export/1", "heard")
+				r.publish("/export/1", "received")
+				c.wantMessages("/export/1", "received")
 
 				r.end()
 				next := replicaAt(t, r.url[len("http://"):len(r.url)-len("/faye")])
 				eventually(t, "the client shakes hands anew", func() bool { return next.srv.Stats().Sessions > 0 })
-				c.do(command{Op: "subscribe", Channel: "/export/2"}) // renewing the others is the page's, by CometD's custom
+				// Renewing the others is the page's, by CometD's custom.
+				c.do(command{Op: "subscribe", Channel: "/export/2"})
 				c.want("subscribed")
 				next.publish("/export/2", "after the restart")
 				c.wantMessages("/export/2", "after the restart")

@@ -297,7 +297,7 @@ var streamRules = []rule{
 	{"safely: a stream of an unknown client is 404", func(c *conformance) {
 		c.status(c.do(http.MethodGet, "/faye/gone", "", "Accept", "text/event-stream"), 404)
 	}},
-	{"safely: the end of a session is told on its stream", func(c *conformance) {
+	{"safely: the end of a session is announced on its stream", func(c *conformance) {
 		id := c.session()
 		e := c.events(id)
 		c.s.srv.destroy(c.s.srv.session(id), destroyed, "test")
@@ -314,7 +314,7 @@ var sessionRules = []rule{
 	}},
 	{"a session that expired is unknown", func(c *conformance) {
 		id := c.session()
-		c.s.srv.session(id).ring(time.Now().Add(c.s.srv.opt.Expiry))
+		c.s.srv.session(id).onTimer(time.Now().Add(c.s.srv.opt.Expiry))
 		c.fails(c.one(connectBody(id, "1")), "401:"+id+":Unknown client")
 	}},
 	{"only a connect prolongs a session", func(c *conformance) {
@@ -352,7 +352,8 @@ var sessionRules = []rule{
 			c.s.held(id)
 			c.publish("/chat/o3", fmt.Sprint("w", i))
 			w.want(fmt.Sprint("w", i))
-			got := c.polled(id, fmt.Sprint("p", i)) // may bring again what is not known to have arrived
+			// May bring again what is not known to have arrived.
+			got := c.polled(id, fmt.Sprint("p", i))
 			c.publish("/chat/o3", fmt.Sprint("p", i))
 			again := c.polled(id, fmt.Sprint("q", i))
 			if len(got) > 1 || len(again) != 1 || again[0] != fmt.Sprint("p", i) {

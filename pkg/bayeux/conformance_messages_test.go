@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+
+	"exporthub/pkg/bayeux/internal/protocol"
 )
 
 func subscribeTo(id, subscription string) string {
@@ -158,7 +160,7 @@ var messageRules = []rule{
 			c.Fatal(r)
 		}
 		c.equal(r["version"], "1.0")
-		c.equal(r["supportedConnectionTypes"], connectionTypes)
+		c.equal(r["supportedConnectionTypes"], protocol.ConnectionTypes)
 		c.equal(r["advice"], object{"reconnect": "retry", "interval": 0, "timeout": hold.Milliseconds()})
 	}},
 	{"handshake needs a version, whatever its value", func(c *conformance) {
@@ -174,7 +176,7 @@ var messageRules = []rule{
 			c.Fatal("no pause: the stock client would loop")
 		}
 	}},
-	{"safely: refused credentials are told to stop", func(c *conformance) {
+	{"safely: refused credentials are advised to stop", func(c *conformance) {
 		c.equal(c.one(strings.Replace(shake, "{", `{"ext":{"token":"bad"},`, 1))["advice"], object{"reconnect": "none"})
 	}},
 	{"connect of an unknown client is 401 with advice to shake hands and no clientId", func(c *conformance) {
@@ -227,7 +229,7 @@ var messageRules = []rule{
 		c.ok(c.one(say2(c.session(), "/chat/null", "1", "null")))
 		c.equal(c.polled(id, "1"), []any{nil})
 	}},
-	{"a publisher that subscribes hears itself", func(c *conformance) {
+	{"a publisher that subscribes receives its own messages", func(c *conformance) {
 		id := c.session("/chat/self")
 		c.ok(c.one(say2(id, "/chat/self", "1", `"x"`)))
 		c.equal(c.polled(id, "1"), []any{"x"})

@@ -13,9 +13,10 @@ import (
 	"time"
 )
 
-// The conformance suite speaks to a server only through its address, and each check is named after the rule it holds the server to.
-// Rules are those of Bayeux 1.0 as the Faye client and server 1.4 speak it; where that leaves clients or servers open to harm, the
-// rule is ours and says so with "safely".
+// The conformance suite speaks to a server only through its address, and each check is named after
+// the rule it holds the server to. Rules are those of Bayeux 1.0 as the Faye client and server 1.4
+// speak it; where that leaves clients or servers open to harm, the rule is ours and says so with
+// "safely".
 
 // rule is one check.
 type rule struct {
@@ -72,7 +73,8 @@ func (c *conformance) do(method, path, body string, header ...string) answer {
 	for i := 0; i < len(header); i += 2 {
 		req.Header.Set(header[i], header[i+1])
 	}
-	res, err := http.DefaultTransport.RoundTrip(req) // which follows nothing and unpacks nothing it was not asked to
+	// Which follows nothing and unpacks nothing it was not asked to.
+	res, err := http.DefaultTransport.RoundTrip(req)
 	if err != nil {
 		c.Fatal(err)
 	}

@@ -10,14 +10,17 @@ import (
 
 // origin is where a request's page comes from, and what follows.
 type origin struct {
-	name         string // the Origin header; empty for programs, scripts loaded by JSONP, and some same-origin requests
+	// The Origin header; empty for programs, scripts loaded by JSONP, and some same-origin
+	// requests.
+	name         string
 	admitted     bool
 	cookieCounts bool
 }
 
-// origin judges a request. A browser says in Sec-Fetch-Site how page and server relate, which a proxy that changes scheme or port can't
-// falsify; without it the Origin has to be our own host. A request with neither, JSONP's from an old
-// browser among them, may come from any page, so its cookie does not count.
+// origin judges a request. A browser says in Sec-Fetch-Site how page and server relate, which a
+// proxy that changes scheme or port can't falsify; without it the Origin has to be our own host. A
+// request with neither, JSONP's from an old browser among them, may come from any page, so its
+// cookie does not count.
 func (s *Server) origin(r *http.Request) origin {
 	o := origin{name: r.Header.Get("Origin")}
 	site := r.Header.Get("Sec-Fetch-Site")
@@ -27,9 +30,10 @@ func (s *Server) origin(r *http.Request) origin {
 	return o
 }
 
-// admitsScript judges a request that a page makes by loading a script, which has no Origin: where only some origins are admitted, the
-// page is told by its Referer, which it may hide, but not from a browser that sends Sec-Fetch-Site. A request with neither comes from a
-// program or can't be told from one; it carries no cookie that counts.
+// admitsScript judges a request that a page makes by loading a script, which has no Origin: where
+// only some origins are admitted, the page is recognised by its Referer, which it may hide, but not
+// from a browser that sends Sec-Fetch-Site. A request with neither comes from a program or can't be
+// distinguished from one; it carries no cookie that counts.
 func (s *Server) admitsScript(r *http.Request, o origin) bool {
 	if o.name != "" || o.cookieCounts || s.opt.AnonymousFromAnyOrigin {
 		return o.admitted
@@ -55,8 +59,8 @@ func sameHost(origin, host string) bool {
 	return err == nil && strings.EqualFold(u.Host, host)
 }
 
-// writeHeaders lets the page read the response. The stock client's transport uses credentials, for which browsers want the origin by
-// name.
+// writeHeaders lets the page read the response. The stock client's transport uses credentials, for
+// which browsers want the origin by name.
 func (o origin) writeHeaders(w http.ResponseWriter) {
 	h := w.Header()
 	h.Add("Vary", "Origin")

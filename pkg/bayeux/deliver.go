@@ -3,87 +3,129 @@ package bayeux
 import (
 	"log/slog"
 	"slices"
+
+	"exporthub/pkg/bayeux/internal/history"
+	"exporthub/pkg/bayeux/internal/protocol"
+	"exporthub/pkg/bayeux/internal/queue"
 )
 
-// deliver hands an event from the bus to every subscription it is for. It does not block: each session only queues.
+// deliver queues an event from the bus for every subscription it is for. It does not block, and is
+// called by the bus's one goroutine: so every session sees events in the order of the bus.
 func (s *Server) deliver(e Event) {
-	data, err := cleanData(e.Data)
+	data, err := protocol.CleanData(e.Data)
 	if err != nil {
-		s.notes.say(slog.LevelError, "bayeux: event dropped", "error", err)
+		s.log.Log(slog.LevelError, "bayeux: event dropped", "error", err)
 		return
 	}
+	records := s.history.Add(e.Streams, history.Record{
+		Key:   e.Key,
+		Phase: e.Phase,
+		Seq:   e.Seq,
+		Final: e.Final,
+		Data:  data,
+	})
 	var doomed []*session
-	records := s.history.add(&e, data)
 	for i := range records {
 		doomed = s.deliverStream(&records[i], doomed)
 	}
 	for _, sess := range doomed {
-		s.notes.say(slog.LevelInfo, "bayeux: session cannot keep up")
+		// Only now, since offer is called under the hub's lock, which destroy takes too.
+		s.log.Log(slog.LevelInfo, "bayeux: slow consumer, its queue overflowed")
 		s.destroy(sess, overflowed, "queue overflow")
 	}
 }
 
-func (s *Server) deliverStream(r *record, doomed []*session) []*session {
-	stream := r.stream
-	var told map[*session]bool // by which subscription of several that match, when patterns are about
-	patterns := s.hub.patterns.Load() > 0 && validName(stream) && !reserved(stream)
+// deliverStream offers a record to the subscriptions of its stream and adds the sessions that
+// overflowed to doomed.
+func (s *Server) deliverStream(r *history.Record, doomed []*session) []*session {
+	stream := r.Stream
+	// Where patterns are subscribed, one session may be reached by several of its subscriptions
+	// under one name; it gets the event once.
+	var offered map[*session]bool
+	patterns := s.hub.patterns.Load() > 0 && protocol.ValidName(stream) && !protocol.Reserved(stream)
 	if patterns {
-		told = make(map[*session]bool)
+		offered = make(map[*session]bool)
 	}
-	give := func(g *group, name string) {
-		out := entry{nameKey: nameKey{name, r.key}, seq: r.seq, final: r.final, position: r.position}
+	offer := func(g *group, name string) {
+		out := entryOf(r, name, 0)
 		if g.numbered {
-			out.frame = newFrame(name, r.data, r.position)
-		} else {
-			out.frame = newFrame(name, r.data, 0)
+			out = entryOf(r, name, r.Position)
 		}
 		for _, sub := range g.subs {
-			if name == stream && told != nil {
-				if told[sub.sess] {
+			if name == stream && offered != nil {
+				if offered[sub.sess] {
 					continue
 				}
-				told[sub.sess] = true
+				offered[sub.sess] = true
 			}
 			if !sub.sess.offer(sub, out) {
 				doomed = append(doomed, sub.sess)
 			}
 		}
 	}
-	s.hub.each(stream, func(g *group) { give(g, g.name) })
+	s.hub.each(stream, func(g *group) { offer(g, g.name) })
 	if patterns {
-		for _, pattern := range patternsOf(nil, stream) {
-			s.hub.each(pattern, func(g *group) { give(g, stream) })
+		for _, pattern := range protocol.PatternsOf(nil, stream) {
+			s.hub.each(pattern, func(g *group) { offer(g, stream) })
 		}
 	}
 	return doomed
 }
 
+// entryOf is a record as it is delivered under a name. A shown position other than 0 goes into the
+// message's ext.replay.
+func entryOf(r *history.Record, name string, shown uint64) queue.Entry {
+	return queue.Entry{
+		NameKey:  queue.NameKey{Name: name, Key: r.Key},
+		Phase:    r.Phase,
+		Seq:      r.Seq,
+		Final:    r.Final,
+		Frame:    queue.NewFrame(name, r.Data, shown),
+		Position: r.Position,
+	}
+}
+
 // entriesOf turns what Latest returned into messages for the subscription.
-func (s *Server) entriesOf(sub *subscription, events []Event) []entry {
-	entries := make([]entry, 0, len(events))
+func (s *Server) entriesOf(sub *subscription, events []Event) []queue.Entry {
+	entries := make([]queue.Entry, 0, len(events))
 	for i := range events {
 		e := &events[i]
-		data, err := cleanData(e.Data)
+		data, err := protocol.CleanData(e.Data)
 		if err != nil {
-			s.notes.say(slog.LevelError, "bayeux: event dropped", "error", err)
+			s.log.Log(slog.LevelError, "bayeux: event dropped", "error", err)
 			continue
 		}
-		names := []string{sub.name}
-		if sub.pattern {
-			names = slices.DeleteFunc(slices.Clone(e.Streams), func(stream string) bool {
-				return !validName(stream) || reserved(stream) || !slices.Contains(patternsOf(nil, stream), sub.stream)
-			})
+		r := history.Record{
+			Key:   e.Key,
+			Phase: e.Phase,
+			Seq:   e.Seq,
+			Final: e.Final,
+			Data:  data,
 		}
-		for _, name := range names {
-			entries = append(entries, entry{nameKey: nameKey{name, e.Key}, seq: e.Seq, final: e.Final, frame: newFrame(name, data, 0)})
+		for _, name := range sub.namesOf(e.Streams) {
+			entries = append(entries, entryOf(&r, name, 0))
 		}
 	}
 	return entries
 }
 
+// namesOf are the names under which the subscription delivers an event of Latest: its own, or of a
+// pattern the names of the event's streams that match it.
+func (sub *subscription) namesOf(streams []string) []string {
+	if !sub.pattern {
+		return []string{sub.name}
+	}
+	return slices.DeleteFunc(slices.Clone(streams), func(stream string) bool {
+		if !protocol.ValidName(stream) || protocol.Reserved(stream) {
+			return true
+		}
+		return !slices.Contains(protocol.PatternsOf(nil, stream), sub.stream)
+	})
+}
+
 // resync asks for the latest state of every subscription, after the bus may have lost events.
 func (s *Server) resync() {
 	for _, sub := range s.hub.all() {
-		s.latest.ask(sub, resync)
+		s.latest.resync(sub)
 	}
 }

@@ -52,19 +52,6 @@ func TestOldEventsAreDropped(t *testing.T) {
 	wantData(t, s.poll(id, "1"), texts("j1", "j3", "k2", "j4!", "u0", "u0"))
 }
 
-func TestMarksAreForgottenOldestFirst(t *testing.T) {
-	var m seen
-	for i := range 5 {
-		m.admit(nameKey{"/a", fmt.Sprint(i)}, 1, true, live, 3)
-	}
-	if len(m.marks) != 3 || len(m.order) != 3 {
-		t.Fatalf("%d marks, want 3", len(m.marks))
-	}
-	if m.admit(nameKey{"/a", "4"}, 1, true, live, 3) || !m.admit(nameKey{"/a", "0"}, 1, true, live, 3) {
-		t.Error("the newest are kept, the oldest forgotten")
-	}
-}
-
 // gate is a Latest that waits to be let through.
 type gate struct {
 	entered, leave chan struct{}
@@ -95,15 +82,21 @@ func TestLatestComesBeforeLive(t *testing.T) {
 	g := newGate(step("/a", "j", 5, false), step("/a", "k", 1, true))
 	s.door.set(func() { s.door.latest = g.latest })
 	id := s.handshake("")
-	if r := s.subscribe(id, "/a"); r["successful"] != true { // does not wait for Latest
-		t.Fatal(r)
-	}
+	confirmed := s.subscribeAsync(id, "/a")
 	<-g.entered
 	for _, e := range []Event{step("/a", "j", 4, false), step("/a", "j", 5, false), step("/a", "j", 6, false), say("/a", "plain")} {
 		s.publish(e)
 	}
 	wantData(t, s.pollNow(id, "1"), nil)
+	select {
+	case r := <-confirmed:
+		t.Fatalf("confirmed before Latest was read: %v", r)
+	default:
+	}
 	g.leave <- struct{}{}
+	if r := <-confirmed; r["successful"] != true {
+		t.Fatal(r)
+	}
 	wantData(t, s.poll(id, "2"), texts("j5", "k1!", "j6", "plain"))
 }
 
@@ -113,10 +106,13 @@ func TestLatestThatFailsLeavesLiveEvents(t *testing.T) {
 	g.err = errors.New("database away")
 	s.door.set(func() { s.door.latest = g.latest })
 	id := s.handshake("")
-	s.subscribe(id, "/a")
+	confirmed := s.subscribeAsync(id, "/a")
 	<-g.entered
 	s.publish(step("/a", "j", 4, false))
 	g.leave <- struct{}{}
+	if r := <-confirmed; r["successful"] != true {
+		t.Fatal(r)
+	}
 	wantData(t, s.poll(id, "1"), texts("j4"))
 }
 
@@ -136,7 +132,8 @@ func TestSecondSubscribeTellsActiveThingsAgain(t *testing.T) {
 	wantData(t, s.poll(id, "4"), texts("active4!"))
 	s.subscribe(id, "/a") // Latest, read before the end, is out of date
 	s.subscribe(id, "/b")
-	wantData(t, s.poll(id, "5"), texts("active2", "ended3!")) // under another name it is another matter
+	// Under another name it is another matter.
+	wantData(t, s.poll(id, "5"), texts("active2", "ended3!"))
 }
 
 func TestUnsubscribeDuringLatest(t *testing.T) {
@@ -144,10 +141,11 @@ func TestUnsubscribeDuringLatest(t *testing.T) {
 	g := newGate(step("/a", "j", 1, false))
 	s.door.set(func() { s.door.latest = g.latest })
 	id := s.handshake("")
-	s.subscribe(id, "/a")
+	confirmed := s.subscribeAsync(id, "/a")
 	<-g.entered
 	s.unsubscribe(id, "/a")
 	g.leave <- struct{}{}
+	<-confirmed
 	s.door.set(func() { s.door.latest = nil })
 	s.subscribe(id, "/b")
 	s.publish(say("/b", "only"))

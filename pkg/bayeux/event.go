@@ -1,23 +1,27 @@
 package bayeux
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
 	"sync"
-	"unicode/utf8"
+
+	"exporthub/pkg/bayeux/internal/protocol"
 )
 
 // Event is what a server publishes.
 type Event struct {
 	// Streams are the streams it belongs to; every subscription fed by one of them gets it once.
 	Streams []string
-	// Key names the thing the event is about, a job for example. Of several events with one Key a slow client may get only
-	// the newest. An empty Key marks an event that stands for itself: never replaced, never dropped as old.
+	// Key names the thing the event is about, a job for example. Of several events with one Key and
+	// Phase a slow client may get only the newest. An empty Key marks an event that stands for
+	// itself: never replaced, never dropped as old.
 	Key string
-	// Seq orders the events of one Key: one that is not newer than what a subscription already got is dropped. 0 means
-	// unordered.
+	// Phase is what of the Key the event is about, such as the stage of a job. A slow client is
+	// spared events that a later one of the same Phase replaces, but gets one of every Phase.
+	Phase string
+	// Seq orders the events of one Key: one that is not newer than what a subscription already got
+	// is dropped. 0 means unordered.
 	Seq uint64
 	// Final marks the last event of its Key, which is never replaced by another.
 	Final bool
@@ -25,18 +29,25 @@ type Event struct {
 	Data json.RawMessage
 }
 
+// ValidChannel reports whether events can be published to a channel of that name: it is valid in
+// form, no pattern, and not in the protocol's own /meta or /service.
+func ValidChannel(name string) bool {
+	return protocol.ValidName(name) && !protocol.Reserved(name)
+}
+
 // Bus carries events from publishers to every server.
 type Bus interface {
 	// Publish sends the event to all servers that are running.
 	Publish(ctx context.Context, e Event) error
-	// Run calls deliver for each event, events of one Key in the order of their Publish calls, until ctx ends; then it
-	// returns nil. Once it is connected, and each time its connection was lost and is back, it calls resync. Neither function
-	// blocks, and neither is called after Run has returned. An error means that the bus can't go on.
+	// Run calls deliver for each event, events of one Key in the order of their Publish calls,
+	// until ctx ends; then it returns nil. Once it is connected, and each time its connection was
+	// lost and is back, it calls resync. Neither function blocks, and neither is called after Run
+	// has returned. An error means that the bus can't go on.
 	Run(ctx context.Context, deliver func(Event), resync func()) error
 }
 
-// LocalBus is a Bus within one process, for tests and for a single server. Its zero value is ready to use. Publish delivers
-// before it returns; an event published while no server runs is lost.
+// LocalBus is a Bus within one process, for tests and for a single server. Its zero value is ready
+// to use. Publish delivers before it returns; an event published while no server runs is lost.
 type LocalBus struct {
 	mu      sync.Mutex
 	next    int
@@ -52,6 +63,7 @@ func (b *LocalBus) Publish(_ context.Context, e Event) error {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	// Under the lock, so that all servers see events in one order. deliver does not block.
 	for _, deliver := range b.servers {
 		deliver(e)
 	}
@@ -74,17 +86,4 @@ func (b *LocalBus) Run(ctx context.Context, deliver func(Event), resync func()) 
 	delete(b.servers, id)
 	b.mu.Unlock()
 	return nil
-}
-
-// cleanData returns event data as compact, valid UTF-8 JSON, since a text frame with anything else breaks the connection.
-func cleanData(data json.RawMessage) ([]byte, error) {
-	var b bytes.Buffer
-	b.Grow(len(data))
-	if err := json.Compact(&b, data); err != nil {
-		return nil, fmt.Errorf("event data: %w", err)
-	}
-	if !utf8.Valid(b.Bytes()) {
-		return bytes.ToValidUTF8(b.Bytes(), []byte("\uFFFD")), nil
-	}
-	return b.Bytes(), nil
 }

@@ -13,7 +13,7 @@ import (
 	"exporthub/pkg/bayeux"
 )
 
-// lobby lets everybody in, and everybody hear /news.
+// lobby lets everybody in, and everybody follow /news.
 type lobby struct{}
 
 func (lobby) Handshake(context.Context, bayeux.Request) (bayeux.Principal, error) {
@@ -60,7 +60,7 @@ func Example() {
 	fmt.Println(ask(`{"channel":"/meta/subscribe","clientId":"` + id + `","subscription":"/news"}`)[0]["successful"])
 	fmt.Printf("%+v\n", srv.Stats())
 
-	cancel() // clients are told to come back elsewhere
+	cancel() // clients are advised to come back elsewhere
 	fmt.Println(<-done)
 	// Output:
 	// 403:/elsewhere:Forbidden channel
@@ -114,7 +114,7 @@ func (jobs) Subscribe(_ context.Context, _ bayeux.Principal, channel string) (ba
 	}, nil
 }
 
-// A Grant names the stream that feeds a channel, and what a late subscriber has to be told.
+// A Grant names the stream that feeds a channel, and what a late subscriber has to get first.
 func ExampleGrant() {
 	bus := &bayeux.LocalBus{}
 	web, stop := serve(jobs{}, bus, bayeux.Options{})

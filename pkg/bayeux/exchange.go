@@ -7,31 +7,40 @@ import (
 	"log/slog"
 	"slices"
 	"time"
+
+	"exporthub/pkg/bayeux/internal/protocol"
 )
 
-// errLater is how an exchange ends when an answer now would be wrong for good, as a refused subscription is: the
-// client, left without one, asks again.
+// errLater is how an exchange ends when an answer now would be wrong for good, as a refused
+// subscription is: the client, left without one, asks again.
 var errLater = errors.New("not now")
 
-// exchange is the handling of one HTTP request or websocket frame: its messages in order, their replies.
+// exchange is the handling of one HTTP request or websocket frame: its messages in order, their
+// replies.
 type exchange struct {
 	srv  *Server
 	ctx  context.Context // the request's; on a websocket the server's
 	req  Request         // without Ext
 	sock *socket         // nil over HTTP
-	// alone says that the batch is one message: only then is a connect over HTTP held, since its response carries the other replies too.
+	// alone says that the batch is one message: only then is a connect over HTTP held, since its
+	// response carries the other replies too.
 	alone bool
 
 	out [][]byte // over HTTP: replies, and deliveries after the reply to connect
 
-	// The connect over HTTP that was answered, whose messages go back when the response can't be written.
+	// unanswered are subscribes over HTTP: the response waits for what they need to be read, and
+	// what was read is delivered after it.
+	unanswered []*confirmation
+
+	// The connect over HTTP that was answered, whose messages go back when the response can't be
+	// written.
 	sess *session
 	poll *poll
 }
 
 // reply sends the answer to a message: at once on a websocket, with the response over HTTP.
-func (x *exchange) reply(r *reply) {
-	if b := r.encode(); x.sock != nil {
+func (x *exchange) reply(r *protocol.Reply) {
+	if b := r.Encode(); x.sock != nil {
 		x.sock.push(b)
 	} else {
 		x.out = append(x.out, b)
@@ -39,25 +48,25 @@ func (x *exchange) reply(r *reply) {
 }
 
 // handle carries out one message.
-func (x *exchange) handle(m *message) error {
-	if m.refused != nil {
+func (x *exchange) handle(m *protocol.Message) error {
+	if m.Refused != nil {
 		r := x.answer(m)
-		if slices.Contains([]string{metaHandshake, metaConnect, metaDisconnect}, m.channel) {
+		if slices.Contains([]string{protocol.MetaHandshake, protocol.MetaConnect, protocol.MetaDisconnect}, m.Channel) {
 			r.ClientID = ""
 		}
-		x.reply(r.fail(m.refused))
+		x.reply(r.Fail(m.Refused))
 		return nil
 	}
-	switch m.channel {
-	case metaHandshake:
+	switch m.Channel {
+	case protocol.MetaHandshake:
 		return x.handshake(m)
-	case metaConnect:
+	case protocol.MetaConnect:
 		return x.connect(m)
-	case metaSubscribe:
+	case protocol.MetaSubscribe:
 		return x.subscribe(m)
-	case metaUnsubscribe:
+	case protocol.MetaUnsubscribe:
 		x.unsubscribe(m)
-	case metaDisconnect:
+	case protocol.MetaDisconnect:
 		x.disconnect(m)
 	default:
 		return x.publish(m)
@@ -65,23 +74,23 @@ func (x *exchange) handle(m *message) error {
 	return nil
 }
 
-func (x *exchange) answer(m *message) *reply {
-	return &reply{ID: m.id, Channel: m.channel, Successful: true, ClientID: m.clientID}
+func (x *exchange) answer(m *protocol.Message) *protocol.Reply {
+	return &protocol.Reply{ID: m.ID, Channel: m.Channel, Successful: true, ClientID: m.ClientID}
 }
 
 func (x *exchange) authContext() (context.Context, context.CancelFunc) {
 	return context.WithTimeout(x.ctx, x.srv.opt.AuthTimeout)
 }
 
-func (x *exchange) request(m *message) Request {
+func (x *exchange) request(m *protocol.Message) Request {
 	r := x.req
-	r.Ext = m.fields["ext"]
+	r.Ext = m.Fields["ext"]
 	return r
 }
 
 // find returns the message's session, nil when there is none or it is somebody else's.
-func (x *exchange) find(m *message) *session {
-	sess := x.srv.session(m.clientID)
+func (x *exchange) find(m *protocol.Message) *session {
+	sess := x.srv.session(m.ClientID)
 	if sess == nil {
 		return nil
 	}
@@ -95,20 +104,22 @@ func (x *exchange) find(m *message) *session {
 	return sess
 }
 
-func (x *exchange) handshake(m *message) error {
+func (x *exchange) handshake(m *protocol.Message) error {
 	r := x.answer(m)
-	r.ClientID, r.Version, r.Types = "", "1.0", connectionTypes
-	asked, isList := m.texts("supportedConnectionTypes")
+	r.ClientID = "" // a handshake has none yet, whatever it says
+	r.Version = "1.0"
+	r.Types = protocol.ConnectionTypes
+	asked, isList := m.Texts("supportedConnectionTypes")
 	switch {
-	case !m.has("supportedConnectionTypes"):
-		r.fail(missing("supportedConnectionTypes"))
-	case !isList || !slices.ContainsFunc(asked, func(t string) bool { return slices.Contains(connectionTypes, t) }):
-		r.fail(typesMismatch(asked))
-	case !m.has("version"):
-		r.fail(missing("version"))
+	case !m.Has("supportedConnectionTypes"):
+		r.Fail(protocol.Missing("supportedConnectionTypes"))
+	case !isList || !slices.ContainsFunc(asked, func(t string) bool { return slices.Contains(protocol.ConnectionTypes, t) }):
+		r.Fail(protocol.TypesMismatch(asked))
+	case !m.Has("version"):
+		r.Fail(protocol.Missing("version"))
 	}
 	if r.Error != "" {
-		r.Advice = handshakeAdvice(x.srv.opt.RetryAfter)
+		r.Advice = protocol.HandshakeAdvice(x.srv.opt.RetryAfter)
 		x.reply(r)
 		return nil
 	}
@@ -124,100 +135,101 @@ func (x *exchange) handshake(m *message) error {
 		x.refuseHandshake(r, err)
 		return nil
 	}
-	sess, err := x.srv.open(principal, addr, m.asksForAcks())
+	sess, err := x.srv.open(principal, addr, m.AsksForAcks())
 	if err != nil {
 		x.putOff(r, err)
 		return nil
 	}
-	if m.asksForAcks() {
+	if m.AsksForAcks() {
 		r.Ext = json.RawMessage(`{"ack":true}`)
 	}
 	r.ClientID = sess.id
-	r.Advice = retryAdvice(0, x.srv.opt.Timeout)
+	r.Advice = protocol.RetryAdvice(0, x.srv.opt.Timeout)
 	x.reply(r)
 	return nil
 }
 
-// putOff tells the client to come back later, at a time of its own.
-func (x *exchange) putOff(r *reply, err error) {
-	x.srv.notes.say(slog.LevelWarn, "bayeux: handshake put off", "error", err)
+// putOff advises the client to come back later, at a time of its own.
+func (x *exchange) putOff(r *protocol.Reply, err error) {
+	x.srv.log.Log(slog.LevelWarn, "bayeux: handshake put off", "error", err)
 	text := "Too many sessions"
 	if errors.Is(err, errTooFast) {
 		text = "Too many handshakes"
 	}
-	r.fail(&failure{500, "", text})
-	r.Advice = handshakeAdvice(x.srv.later())
+	r.Fail(protocol.NewFailure(500, "", text))
+	r.Advice = protocol.HandshakeAdvice(x.srv.later())
 	x.reply(r)
 }
 
-// refuseHandshake tells the client to stop, since the stock client would try refused credentials again without a pause, or when to
-// come back if the reason will pass.
-func (x *exchange) refuseHandshake(r *reply, err error) {
-	x.srv.notes.say(slog.LevelInfo, "bayeux: handshake refused", "error", err)
-	f := &failure{403, "", "Handshake refused"}
-	r.Advice = &advice{Reconnect: "none"}
+// refuseHandshake advises the client to stop, since the stock client would try refused credentials
+// again without a pause, or when to come back if the reason will pass.
+func (x *exchange) refuseHandshake(r *protocol.Reply, err error) {
+	x.srv.log.Log(slog.LevelInfo, "bayeux: handshake refused", "error", err)
+	f := protocol.NewFailure(403, "", "Handshake refused")
+	r.Advice = protocol.StopAdvice()
 	var refusal *Refusal
 	if errors.As(err, &refusal) {
-		f = refusal.failure("", f.text)
+		f = refusal.failure("", f.Text)
 		if refusal.RetryAfter > 0 {
-			r.Advice = handshakeAdvice(refusal.RetryAfter)
+			r.Advice = protocol.HandshakeAdvice(refusal.RetryAfter)
 		}
 	}
-	x.reply(r.fail(f))
+	x.reply(r.Fail(f))
 }
 
 // failure is the refusal as a protocol error.
-func (r *Refusal) failure(channel, text string) *failure {
-	f := &failure{403, cleanArgs(channel), text}
+func (r *Refusal) failure(channel, text string) *protocol.Failure {
+	f := protocol.NewFailure(403, protocol.CleanArgs(channel), text)
 	if r.Code != 0 {
-		f.code = r.Code
+		f.Code = r.Code
 	}
 	if r.Text != "" {
-		f.text = cleanText(r.Text)
+		f.Text = protocol.CleanText(r.Text)
 	}
 	return f
 }
 
-func (x *exchange) connect(m *message) error {
+func (x *exchange) connect(m *protocol.Message) error {
 	sess := x.find(m)
-	var f *failure
-	kind, _ := m.text("connectionType")
+	var f *protocol.Failure
+	kind, _ := m.Text("connectionType")
 	switch {
-	case !m.has("connectionType"):
-		f = missing("connectionType")
-	case !slices.Contains(connectionTypes, kind):
-		f = typesMismatch([]string{kind})
-	case !m.has("clientId"):
-		f = missing("clientId")
+	case !m.Has("connectionType"):
+		f = protocol.Missing("connectionType")
+	case !slices.Contains(protocol.ConnectionTypes, kind):
+		f = protocol.TypesMismatch([]string{kind})
+	case !m.Has("clientId"):
+		f = protocol.Missing("clientId")
 	case sess == nil:
-		f = unknownClient(m.clientID)
+		f = protocol.UnknownClient(m.ClientID)
 	}
 	if f != nil {
-		r := x.answer(m).fail(f)
+		r := x.answer(m).Fail(f)
 		r.ClientID = ""
 		switch {
-		case sess == nil && kind == typeEventSource:
-			r.Advice = handshakeNow(x.srv.pauseOf(m.clientID))
+		case sess == nil && kind == protocol.TypeEventSource:
+			r.Advice = protocol.HandshakeNow(x.srv.pauseOf(m.ClientID))
 		case sess == nil:
-			r.Advice = handshakeAdvice(x.srv.pauseOf(m.clientID))
+			r.Advice = protocol.HandshakeAdvice(x.srv.pauseOf(m.ClientID))
 		}
 		x.reply(r)
 		return nil
 	}
 	if !x.srv.alive(x.ctx, sess) {
 		if x.ctx.Err() != nil {
-			return errLater // the client has gone or the server ends; neither says anything about the principal
+			// The client has gone or the server ends; neither says anything about the principal.
+			return errLater
 		}
 		x.srv.destroy(sess, destroyed, "principal no longer valid")
-		x.reply(x.srv.connectReply(sess.id, m.id, destroyed))
+		x.reply(x.srv.connectReply(sess.id, m.ID, destroyed))
 		return nil
 	}
-	c := connectRequest{id: m.key(), echo: m.id, hold: m.hold(x.srv.opt.Timeout), ack: m.received()}
-	if c.id == nil && m.id != nil {
+	c := connectRequest{id: m.Key(), echo: m.ID, hold: m.Hold(x.srv.opt.Timeout), ack: m.Acknowledged()}
+	if c.id == nil && m.ID != nil {
 		c.hold = 0 // rather than to keep it
 	}
 	switch {
-	case kind == typeEventSource && x.sock == nil:
+	case kind == protocol.TypeEventSource && x.sock == nil:
 		x.streamConnect(sess, c)
 	case x.sock != nil:
 		c.hold = sess.pace(c.hold)
@@ -232,36 +244,38 @@ func (x *exchange) connect(m *message) error {
 	return nil
 }
 
-// streamConnect answers at once: messages go out on the stream, and the next connect is due a timeout later.
+// streamConnect answers at once: messages go out on the stream, and the next connect is due a
+// timeout later.
 func (x *exchange) streamConnect(sess *session, c connectRequest) {
 	if !sess.streamConnect(c) {
 		r := x.srv.connectReply(sess.id, c.echo, destroyed)
-		r.Advice = handshakeNow(0)
+		r.Advice = protocol.HandshakeNow(0)
 		x.reply(r)
 		return
 	}
 	r := x.srv.connectReply(sess.id, c.echo, due)
-	r.Advice = streamAdvice(x.srv.opt.Timeout)
+	r.Advice = protocol.StreamAdvice(x.srv.opt.Timeout)
 	x.reply(r)
 }
 
 // connectReply is the end of a connect that got that far.
-func (s *Server) connectReply(clientID string, id json.RawMessage, why ending) *reply {
-	r := &reply{ID: id, Channel: metaConnect, Successful: true, ClientID: clientID, Advice: retryAdvice(0, s.opt.Timeout)}
+func (s *Server) connectReply(clientID string, id json.RawMessage, why ending) *protocol.Reply {
+	r := &protocol.Reply{ID: id, Channel: protocol.MetaConnect, Successful: true, ClientID: clientID, Advice: protocol.RetryAdvice(0, s.opt.Timeout)}
 	switch why {
 	case destroyed:
-		r.fail(unknownClient(clientID))
-		r.ClientID, r.Advice = "", handshakeAdvice(0)
+		r.Fail(protocol.UnknownClient(clientID))
+		r.ClientID, r.Advice = "", protocol.HandshakeAdvice(0)
 	case overflowed:
-		r.fail(unknownClient(clientID))
-		r.ClientID, r.Advice = "", handshakeAdvice(s.later())
+		r.Fail(protocol.UnknownClient(clientID))
+		r.ClientID, r.Advice = "", protocol.HandshakeAdvice(s.later())
 	case draining:
 		r.Advice = s.drainAdvice()
 	}
 	return r
 }
 
-// hold is a connect over HTTP: it waits until there is a message, the time is over, or the session has another connect.
+// hold is a connect over HTTP: it waits until there is a message, the time is over, or the session
+// has another connect.
 func (x *exchange) hold(sess *session, c connectRequest) {
 	p := sess.startPoll(c)
 	if c.hold > 0 {
@@ -283,19 +297,19 @@ func (x *exchange) hold(sess *session, c connectRequest) {
 	r.Ext = ext
 	x.reply(r)
 	for i := range batch {
-		x.out = append(x.out, batch[i].frame.object())
+		x.out = append(x.out, batch[i].Frame.Object())
 	}
 	x.sess, x.poll = sess, p
 }
 
-func (x *exchange) disconnect(m *message) {
+func (x *exchange) disconnect(m *protocol.Message) {
 	sess := x.find(m)
 	r := x.answer(m)
 	switch {
-	case !m.has("clientId"):
-		r.fail(missing("clientId"))
+	case !m.Has("clientId"):
+		r.Fail(protocol.Missing("clientId"))
 	case sess == nil:
-		r.fail(unknownClient(m.clientID))
+		r.Fail(protocol.UnknownClient(m.ClientID))
 	}
 	if !r.Successful {
 		r.ClientID = ""

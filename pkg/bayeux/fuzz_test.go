@@ -1,7 +1,6 @@
 package bayeux
 
 import (
-	"bytes"
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
@@ -18,103 +17,6 @@ import (
 //	go test -run '^$' -fuzz '^FuzzForm$' -fuzztime 10m ./pkg/bayeux
 //
 // What a run finds is kept in testdata/fuzz and tried by every test run from then on.
-
-var (
-	nameGrammar    = regexp.MustCompile(`^(/[A-Za-z0-9\-_!~()$@]+)+\z`)
-	patternGrammar = regexp.MustCompile(`^(/[A-Za-z0-9\-_!~()$@]+)*/\*\*?\z`)
-)
-
-// FuzzChannel compares the grammar with the one written as regular expressions, and patterns with their meaning.
-func FuzzChannel(f *testing.F) {
-	for _, seed := range []string{"/a", "/a/b", "/a/*", "/**", "/*", "", "/", "//", "/a/", "/a.b", "/a*", "/meta/x", "/service/x", "/a/**/b", "/ü", "/a\n", "/-_!~()$@"} {
-		f.Add(seed)
-	}
-	f.Fuzz(func(t *testing.T, s string) {
-		name, pattern := validName(s), validPattern(s)
-		if name != nameGrammar.MatchString(s) || pattern != patternGrammar.MatchString(s) {
-			t.Fatalf("%q: name %v, pattern %v", s, name, pattern)
-		}
-		if name && pattern {
-			t.Fatalf("%q is both", s)
-		}
-		if !name {
-			return
-		}
-		if reserved(s) != (s == "/meta" || s == "/service" || strings.HasPrefix(s, "/meta/") || strings.HasPrefix(s, "/service/")) {
-			t.Fatalf("%q: reserved %v", s, reserved(s))
-		}
-		patterns := patternsOf(nil, s)
-		if len(patterns) != strings.Count(s, "/")+1 {
-			t.Fatalf("%q is matched by %v", s, patterns)
-		}
-		for _, p := range patterns {
-			base, deep := strings.CutSuffix(p, "/**")
-			if !deep {
-				base = strings.TrimSuffix(p, "/*")
-			}
-			rest, under := strings.CutPrefix(s, base+"/")
-			if !validPattern(p) || !under || !deep && strings.Contains(rest, "/") {
-				t.Fatalf("%q is not matched by %q", s, p)
-			}
-		}
-	})
-}
-
-// FuzzMessages decodes bodies as they come.
-func FuzzMessages(f *testing.F) {
-	for _, row := range protocolRows {
-		f.Add([]byte(row.send))
-	}
-	for _, seed := range []string{"\v[]", `[[[[`, `{"id":1e999}`, `{"a":"\ud800"}`, "{\"a\":\"\xff\"}", `{"subscription":[1,"/a",null]}`, `{"advice":{"timeout":1e300}}`,
-		`{"ext":{"ack":true,"replay":{"/a":5}}}`, `{"ext":{"ack":-1,"replay":-2}}`, `{"channel":"a","channel":"b"}`} {
-		f.Add([]byte(seed))
-	}
-	f.Fuzz(func(t *testing.T, body []byte) {
-		const limit, nesting = 10, 20
-		batch, err := parseBatch(body, limit, nesting)
-		if err != nil {
-			if batch != nil {
-				t.Fatal("an error and messages")
-			}
-			return
-		}
-		if !json.Valid(body) || len(batch) > refusedBatches*limit {
-			t.Fatalf("%d messages of %q", len(batch), body)
-		}
-		for i := range batch {
-			if m := &batch[i]; m.refused == nil && (len(batch) > limit || depth(m.fields["data"]) >= nesting) {
-				t.Fatalf("a message beyond the bounds: %q", body)
-			}
-			checkMessage(t, &batch[i])
-		}
-	})
-}
-
-func checkMessage(t *testing.T, m *message) {
-	if m.id != nil && (!json.Valid(m.id) || len(m.key()) > maxMessageID) {
-		t.Fatalf("id %q", m.id)
-	}
-	if channel, ok := m.text("channel"); ok != (m.channel != "" || string(m.fields["channel"]) == `""`) || channel != m.channel {
-		t.Fatalf("channel %q", m.channel)
-	}
-	if hold := m.hold(time.Minute); hold < 0 || hold > time.Minute {
-		t.Fatalf("held for %v", hold)
-	}
-	if names := m.subscriptions(); names == nil {
-		if raw := bytes.TrimSpace(m.fields["subscription"]); len(raw) == 0 || raw[0] != '[' {
-			t.Fatalf("no names of %s", raw)
-		}
-	}
-	if !json.Valid(m.subscriptionEcho()) {
-		t.Fatalf("echo %s", m.subscriptionEcho())
-	}
-	m.asksForAcks()
-	m.received()
-	m.replayOf("/a")
-	if r := (&reply{ID: m.id, Channel: m.channel, Subscription: m.subscriptionEcho()}).fail(invalid(m.channel)); !json.Valid(r.encode()) {
-		t.Fatalf("reply %s", r.encode())
-	}
-}
 
 // fuzzServer answers at once.
 func fuzzServer(f *testing.F) *Server {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -19,7 +20,8 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// door is an Authorizer for tests: ext.token names the principal, streams are named like channels unless aliased, /secret is for ann.
+// door is an Authorizer for tests: ext.token names the principal, streams are named like channels
+// unless aliased, /secret is for ann.
 type door struct {
 	mu     sync.Mutex
 	dead   map[string]bool
@@ -207,6 +209,13 @@ func (s *site) subscribe(id string, channels ...string) object {
 	return s.post(`{"channel":"/meta/subscribe","clientId":"` + id + `","subscription":` + string(list) + `}`)[0]
 }
 
+// subscribeAsync subscribes without waiting for the confirmation, which the channel returns.
+func (s *site) subscribeAsync(id string, channels ...string) <-chan object {
+	confirmed := make(chan object, 1)
+	go func() { confirmed <- s.subscribe(id, channels...) }()
+	return confirmed
+}
+
 func (s *site) publish(e Event) {
 	s.t.Helper()
 	if err := s.bus.Publish(context.Background(), e); err != nil {
@@ -227,6 +236,18 @@ func connectBody(id, msgID string) string {
 func (s *site) poll(id, msgID string) []any {
 	s.t.Helper()
 	return data(s.post(connectBody(id, msgID)))
+}
+
+// pollAll connects until n messages have come, and returns their data.
+func (s *site) pollAll(id string, n int) (got []any) {
+	s.t.Helper()
+	for turn := 0; len(got) < n; turn++ {
+		if turn > n+5 {
+			s.t.Fatalf("got only %v", got)
+		}
+		got = append(got, s.poll(id, "all"+strconv.Itoa(turn))...)
+	}
+	return got
 }
 
 // pollNow is a connect that does not wait.

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/gorilla/websocket"
+
+	"exporthub/pkg/bayeux/internal/protocol"
 )
 
 // ServeHTTP answers everything at and below Options.Mount, and Options.Mount + ".js".
@@ -63,18 +65,20 @@ func isJSONP(r *http.Request) bool {
 
 func notFound(w http.ResponseWriter) { plain(w, http.StatusNotFound, "404 page not found\n") }
 
-// plain answers outside the protocol, with text: node's HTTP transport takes any JSON for replies, whatever the status.
+// plain answers outside the protocol, with text: node's HTTP transport takes any JSON for replies,
+// whatever the status.
 func plain(w http.ResponseWriter, status int, text string) {
 	h := w.Header()
 	h.Set("Content-Type", "text/plain; charset=utf-8")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Cache-Control", "no-cache, no-store")
 	w.WriteHeader(status)
-	_, _ = io.WriteString(w, text) // nothing is left to tell a client that does not read it
+	_, _ = io.WriteString(w, text) // a client that does not read it gets nothing else
 }
 
 func (s *Server) servePost(w http.ResponseWriter, r *http.Request, o origin) {
-	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(s.opt.BodyTimeout)) // not every ResponseWriter can
+	// Not every ResponseWriter can.
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(s.opt.BodyTimeout))
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, s.opt.MaxBody))
 	if err != nil {
 		var tooLarge *http.MaxBytesError
@@ -87,7 +91,8 @@ func (s *Server) servePost(w http.ResponseWriter, r *http.Request, o origin) {
 	}
 	bodies := [][]byte{body}
 	if kind, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";"); !strings.EqualFold(strings.TrimSpace(kind), "application/json") {
-		// Everything else is a form: browsers send cross-origin ones as text/plain, which net/http would not parse.
+		// Everything else is a form: browsers send cross-origin ones as text/plain, which net/http
+		// would not parse.
 		form, err := url.ParseQuery(string(body))
 		if err != nil || !form.Has("message") {
 			plain(w, http.StatusBadRequest, "Bad request")
@@ -141,7 +146,8 @@ func (s *Server) serveJSONP(w http.ResponseWriter, r *http.Request, o origin) {
 	}
 	h := w.Header()
 	h.Set("Content-Type", "text/javascript; charset=utf-8")
-	// With the comment in front and nosniff, this keeps the response from being run as anything but this script.
+	// With the comment in front and nosniff, this keeps the response from being run as anything but
+	// this script.
 	h.Set("Content-Disposition", "attachment; filename=f.txt")
 	x.write(w, "/**/"+callback+"([", "]);")
 }
@@ -163,11 +169,12 @@ func bytesOf(texts []string) [][]byte {
 	return list
 }
 
-// exchangeHTTP carries out the messages of a request. It reports false when it has answered already.
+// exchangeHTTP carries out the messages of a request. It reports false when it has answered
+// already.
 func (s *Server) exchangeHTTP(w http.ResponseWriter, r *http.Request, o origin, bodies [][]byte) (*exchange, bool) {
-	var batch []message
+	var batch []protocol.Message
 	for _, body := range bodies {
-		part, err := parseBatch(body, s.opt.MaxBatch-len(batch), s.opt.MaxNesting)
+		part, err := protocol.Parse(body, s.opt.MaxBatch-len(batch), s.opt.MaxNesting)
 		if err != nil {
 			plain(w, http.StatusBadRequest, "Bad request")
 			return nil, false
@@ -175,7 +182,8 @@ func (s *Server) exchangeHTTP(w http.ResponseWriter, r *http.Request, o origin, 
 		batch = append(batch, part...)
 	}
 	control := http.NewResponseController(w)
-	_ = control.SetReadDeadline(time.Time{}) // likewise; a server's own limit then ends long holds early
+	// Likewise; a server's own limit then ends long holds early.
+	_ = control.SetReadDeadline(time.Time{})
 	x := &exchange{
 		srv: s, ctx: r.Context(), alone: len(batch) == 1,
 		req: Request{HTTP: r, CookieCounts: o.cookieCounts},
@@ -205,18 +213,21 @@ func (x *exchange) write(w http.ResponseWriter, open, end string) {
 	control := http.NewResponseController(w)
 	_ = control.SetWriteDeadline(time.Now().Add(x.srv.opt.WriteTimeout)) // likewise
 	_, err := w.Write(b.Bytes())
-	if err == nil && x.poll != nil {
+	if err == nil && (x.poll != nil || len(x.unanswered) > 0) {
 		if err = control.Flush(); errors.Is(err, http.ErrNotSupported) {
 			err = nil
 		}
 	}
 	if err != nil {
 		x.fail()
+		return
 	}
+	x.release()
 }
 
 // fail gives back what the response was to carry.
 func (x *exchange) fail() {
+	x.release()
 	if x.poll != nil {
 		x.sess.undeliver(x.poll)
 	}

@@ -303,7 +303,8 @@ func TestStaticClient(t *testing.T) {
 			t.Errorf("if modified since %q and none matches another: %d", since, res.StatusCode)
 		}
 	}
-	dateless, _ := s.do("GET", "/faye/faye-browser.js", "", nil) // a file that is part of the program
+	// A file that is part of the program.
+	dateless, _ := s.do("GET", "/faye/faye-browser.js", "", nil)
 	if at, err := http.ParseTime(dateless.Header.Get("Last-Modified")); err != nil || time.Since(at) > time.Minute {
 		t.Errorf("a file without a time: %v", dateless.Header)
 	}

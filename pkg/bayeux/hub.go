@@ -10,7 +10,8 @@ import (
 // hubShards is the number of locks the streams are spread over.
 const hubShards = 32
 
-// hub finds the subscriptions that a stream feeds. A hub lock is taken before a session's, never after it.
+// hub finds the subscriptions that a stream feeds. A hub lock is taken before a session's, never
+// after it.
 type hub struct {
 	seed     maphash.Seed
 	shards   [hubShards]hubShard
@@ -108,8 +109,8 @@ func (h *hub) remove(sub *subscription) {
 	}
 }
 
-// each calls f for every group that the stream feeds, under the shard's lock: f may lock sessions and must not change
-// the hub.
+// each calls f for every group that the stream feeds, under the shard's lock: f may lock sessions
+// and must not change the hub.
 func (h *hub) each(stream string, f func(*group)) {
 	sh := h.shard(stream)
 	sh.mu.RLock()

@@ -14,53 +14,67 @@ import (
 type Options struct {
 	// Mount is the path of the endpoint, without a slash at its end. Default "/faye".
 	Mount string
-	// Client holds the files of the npm package's client folder: faye-browser-min.js, faye-browser.js and their .map files. They
-	// are read once, by New; a missing one is answered with 404. Default none.
+	// Client holds the files of the npm package's client folder: faye-browser-min.js,
+	// faye-browser.js and their .map files. They are read once, by New; a missing one is answered
+	// with 404. Default none.
 	Client fs.FS
 
-	// AllowedOrigins are the origins ("https://example.com") beside the server's own whose pages may use it with cookies.
+	// AllowedOrigins are the origins ("https://example.com") beside the server's own whose pages
+	// may use it with cookies.
 	AllowedOrigins []string
 	// AnonymousFromAnyOrigin admits pages of all other origins too; their cookies do not count.
 	AnonymousFromAnyOrigin bool
-	// AllowPatterns lets the Authorizer decide on subscriptions with * and **; otherwise they are refused.
+	// AllowPatterns lets the Authorizer decide on subscriptions with * and **; otherwise they are
+	// refused.
 	AllowPatterns bool
 
 	// Timeout is how long a connect is held. Default 45 s.
 	Timeout time.Duration
-	// Expiry ends a session that long after its last connect. Default 2 x Timeout + 5 s, the stock client's pause between tries.
+	// Expiry ends a session that long after its last connect. Default 2 x Timeout + 5 s, the stock
+	// client's pause between tries.
 	Expiry time.Duration
-	// PingEvery is the pause between pings on a quiet websocket; a socket from which nothing, not even a pong, came for two of
-	// them is closed. Default 25 s.
+	// PingEvery is the pause between pings on a quiet websocket; a socket from which nothing, not
+	// even a pong, came for two of them is closed. Default 25 s.
 	PingEvery time.Duration
-	// StreamPing is the pause between comments on an event stream, which keep proxies from cutting it. Default 10 s.
+	// StreamPing is the pause between comments on an event stream, which keep proxies from cutting
+	// it. Default 10 s.
 	StreamPing time.Duration
-	// ProofAfter is the pause after which a socket that got messages is asked by a ping whether they arrived. Default 1 s.
+	// ProofAfter is the pause after which a socket that got messages is asked by a ping whether
+	// they arrived. Default 1 s.
 	ProofAfter time.Duration
 	// IdleSocket closes a websocket that belongs to no session for that long. Default Timeout.
 	IdleSocket time.Duration
 	// WriteTimeout bounds the writing of one frame or response. Default 10 s.
 	WriteTimeout time.Duration
-	// CheckEvery is the pause between two rounds that ask Authorizer.Alive and Grant.Valid. Default 2 s.
+	// CheckEvery is the pause between two rounds that ask Authorizer.Alive and Grant.Valid. Default
+	// 2 s.
 	CheckEvery time.Duration
 	// AuthTimeout bounds one call of the Authorizer. Default 5 s.
 	AuthTimeout time.Duration
 	// LatestTimeout bounds one call of Grant.Latest. Default 5 s.
 	LatestTimeout time.Duration
-	// RetryAfter is what a client whose handshake failed for a passing reason, or whose session overflowed, is told to wait, at the least:
-	// up to twice that, to each another time. Default 5 s.
+	// LatestDelay is how long a state that Grant.Latest has read ahead of the live events of a
+	// subscription is kept back, so that those come first and none of them is skipped. If they
+	// don't come in that time, they are lost, and the state is delivered. Default 1 s.
+	LatestDelay time.Duration
+	// RetryAfter is what a client whose handshake failed for a passing reason, or whose session
+	// overflowed, has to wait, at the least: up to twice that, to each another time. Default 5 s.
 	RetryAfter time.Duration
 	// DrainSpread is the time over which clients of a server that ends are spread. Default 5 s.
 	DrainSpread time.Duration
-	// DrainTimeout bounds the goodbye to sockets and polls at the end of Run; what is left then is cut. Default 5 s.
+	// DrainTimeout bounds the goodbye to sockets and polls at the end of Run; what is left then is
+	// cut. Default 5 s.
 	DrainTimeout time.Duration
 
-	// MaxBody is the largest request body and websocket frame in bytes (413, or a close with 1009). Default 1 MiB.
+	// MaxBody is the largest request body and websocket frame in bytes (413, or a close with 1009).
+	// Default 1 MiB.
 	MaxBody int64
-	// MaxBatch is the number of messages in one body or frame. Of more each is refused (400), of more than ten times as many the whole
-	// body or frame, with HTTP status 400 or by ignoring it. Default 1000.
+	// MaxBatch is the number of messages in one body or frame. Of more each is refused (400), of
+	// more than ten times as many the whole body or frame, with HTTP status 400 or by ignoring it.
+	// Default 1000.
 	MaxBatch int
-	// MaxNesting is how deep objects and arrays may stand in one another in a body or frame; a message that is deeper is refused (400).
-	// Default 64.
+	// MaxNesting is how deep objects and arrays may stand in one another in a body or frame; a
+	// message that is deeper is refused (400). Default 64.
 	MaxNesting int
 	// BodyTimeout bounds the reading of a request's body. Default 30 s.
 	BodyTimeout time.Duration
@@ -68,45 +82,50 @@ type Options struct {
 	MaxChannel int
 	// MaxSubscriptions is the number per session (403). Default 100.
 	MaxSubscriptions int
-	// MaxSessions is the number on this server; more handshakes are told to come back. Default 100,000.
+	// MaxSessions is the number on this server; more handshakes are put off. Default
+	// 100,000.
 	MaxSessions int
-	// MaxSessionsPerPrincipal is the number per Principal.ID; likewise. Anonymous ones don't count. Default 200.
+	// MaxSessionsPerPrincipal is the number per Principal.ID; likewise. Anonymous ones don't count.
+	// Default 200.
 	MaxSessionsPerPrincipal int
-	// Address names the network address a request comes from; behind a proxy it has to be read from the header that the proxy
-	// sets. Default RemoteAddress.
+	// Address names the network address a request comes from; behind a proxy it has to be read from
+	// the header that the proxy sets. Default RemoteAddress.
 	Address func(*http.Request) string
-	// MaxSessionsPerAddress is the number of sessions per address; more are told to come back. One address may be a whole company, or
-	// a proxy. Default 20,000.
+	// MaxSessionsPerAddress is the number of sessions per address; more are put off. One
+	// address may be a whole company, or a proxy. Default 20,000.
 	MaxSessionsPerAddress int
-	// MaxSockets and MaxSocketsPerAddress are the numbers of websockets, bound to a session or not; more get 503. Defaults 120,000
-	// and 20,000.
+	// MaxSockets and MaxSocketsPerAddress are the numbers of websockets, bound to a session or not;
+	// more get 503. Defaults 120,000 and 20,000.
 	MaxSockets, MaxSocketsPerAddress int
-	// HandshakeRate is the number of handshakes a second of one address, HandshakeBurst how many may come at once; more are
-	// told to come back. Defaults 1000 and 10,000.
+	// HandshakeRate is the number of handshakes a second of one address, HandshakeBurst how many
+	// may come at once; more are put off. Defaults 1000 and 10,000.
 	HandshakeRate, HandshakeBurst int
-	// QueueMessages and QueueBytes bound what waits for one session, after replaced events were dropped; a session that needs
-	// more is destroyed. Defaults 1000 and 1 MiB.
+	// QueueMessages and QueueBytes bound what waits for one session, after replaced events were
+	// dropped; a session that needs more is destroyed. Defaults 1000 and 1 MiB.
 	QueueMessages int
 	QueueBytes    int
-	// CoalesceAfter is the number of waiting messages from which on replaced events are dropped. Default 64.
+	// CoalesceAfter is the number of waiting messages from which on replaced events are dropped.
+	// Default 64.
 	CoalesceAfter int
-	// MaxKeys is the number of (channel, Key) pairs whose newest Seq a session remembers; the oldest is forgotten first. Default 1024.
+	// MaxKeys is the number of (channel, Key) pairs whose newest Seq a session remembers; the
+	// oldest is dropped first. Default 1024.
 	MaxKeys int
 	// LatestWorkers is the number of Grant.Latest calls under way at once. Default 16.
 	LatestWorkers int
 
-	// ReplayEvents is the number of each stream's newest events that are kept for clients that ask for what they missed
-	// (ext.replay); negative keeps none. ReplayFor is how long they are kept, ReplayBytes about what all of them may take. Defaults
-	// 100, 5 minutes and 16 MiB.
+	// ReplayEvents is the number of each stream's newest events that are kept for clients that ask
+	// for what they missed (ext.replay); negative keeps none. ReplayFor is how long they are kept,
+	// ReplayBytes about what all of them may take. Defaults 100, 5 minutes and 16 MiB.
 	ReplayEvents int
 	ReplayFor    time.Duration
 	ReplayBytes  int
-	// PublishRate is how many messages a second one session may publish where an Authorizer that is a Publisher allows it, and
-	// PublishBurst how many at once (407). Defaults 100 and 1000.
+	// PublishRate is how many messages a second one session may publish where an Authorizer that is
+	// a Publisher allows it, and PublishBurst how many at once (407). Defaults 100 and 1000.
 	PublishRate, PublishBurst int
 
-	// Logger gets what an operator should know; never a clientId, ext, or more of a channel than its first segment. What
-	// others can cause at will is told once a second, with how often it happened. Default none.
+	// Logger gets what an operator should know; never a clientId, ext, or more of a channel than
+	// its first segment. What others can cause at will is logged at most once a second, with how
+	// often it happened. Default none.
 	Logger *slog.Logger
 }
 
@@ -124,6 +143,7 @@ func (o Options) withDefaults() (Options, error) {
 	orDuration(&o.CheckEvery, 2*time.Second)
 	orDuration(&o.AuthTimeout, 5*time.Second)
 	orDuration(&o.LatestTimeout, 5*time.Second)
+	orDuration(&o.LatestDelay, time.Second)
 	orDuration(&o.RetryAfter, 5*time.Second)
 	orDuration(&o.DrainSpread, 5*time.Second)
 	orDuration(&o.DrainTimeout, 5*time.Second)

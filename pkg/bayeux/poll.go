@@ -4,10 +4,13 @@ import (
 	"bytes"
 	"encoding/json"
 	"time"
+
+	"exporthub/pkg/bayeux/internal/queue"
 )
 
-// poll is a connect held over HTTP, by one request, or by several with the same id, which get the same answer: only one of them still has a
-// client, and which one can't be told. Everything but wake is under the session's lock.
+// poll is a connect held over HTTP, by one request, or by several with the same id, which get the
+// same answer: only one of them still has a client, and it is unknown which one. Everything but
+// wake is under the session's lock.
 type poll struct {
 	id      json.RawMessage
 	wake    chan struct{} // closed when there is something to say
@@ -16,13 +19,13 @@ type poll struct {
 	done    bool
 	ended   bool // for a reason other than a delivery or the hold's end
 	why     ending
-	batch   []entry
+	batch   []queue.Entry
 	carried int // responses that carry the batch and have not failed
 	ext     json.RawMessage
 }
 
-// maxEqualPolls is the number of requests that may hold one connect: those that a client gave up may not have been noticed
-// yet.
+// maxEqualPolls is the number of requests that may hold one connect: those that a client gave up
+// may not have been noticed yet.
 const maxEqualPolls = 8
 
 // connectRequest is what a connect says, beside whose it is.
@@ -30,7 +33,7 @@ type connectRequest struct {
 	id   json.RawMessage // what the connect is known by, nil for none
 	echo json.RawMessage // the id as the reply repeats it
 	hold time.Duration
-	ack  *int64 // the number of the last batch that was received, when the client tells
+	ack  *int64 // the number of the last batch that was received, when the client says
 }
 
 func (p *poll) rouse() {
@@ -45,8 +48,8 @@ func (p *poll) end(why ending) {
 	p.rouse()
 }
 
-// startPoll makes a connect over HTTP the session's, in place of any before it, and returns what to wait for. It returns an
-// ended poll when there is nothing to wait for.
+// startPoll makes a connect over HTTP the session's, in place of any before it, and returns what to
+// wait for. It returns an ended poll when there is nothing to wait for.
 func (s *session) startPoll(c connectRequest) *poll {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -55,20 +58,20 @@ func (s *session) startPoll(c connectRequest) *poll {
 		p.end(destroyed)
 		return p
 	}
-	verdict := fresh
+	kind := fresh
 	if s.acks != nil {
-		s.acks.confirm(c.ack, &s.out)
-	} else if verdict = s.turns.begin(c.id); verdict == late {
+		s.acks.Confirm(c.ack, &s.out)
+	} else if kind = s.connects.begin(c.id); kind == late {
 		p.end(replaced)
 		return p
 	}
 	s.touchLocked()
 	switch {
-	case verdict == repeated:
-		p.done, p.batch = true, s.turns.unproven
+	case kind == repeated:
+		p.done, p.batch = true, s.connects.unproven
 		p.rouse()
 		return p
-	case verdict == pending && s.poll != nil && bytes.Equal(s.poll.id, c.id):
+	case kind == pending && s.poll != nil && bytes.Equal(s.poll.id, c.id):
 		if s.poll.waiting >= maxEqualPolls {
 			p.end(replaced)
 			return p
@@ -80,7 +83,7 @@ func (s *session) startPoll(c connectRequest) *poll {
 	}
 	s.releaseLocked(replaced)
 	s.poll = p
-	if len(s.out.items) > 0 {
+	if s.out.Len() > 0 {
 		p.rouse()
 	}
 	return p
@@ -95,9 +98,9 @@ func (s *session) leavePoll(p *poll) {
 	}
 }
 
-// finishPoll takes what the answer carries. What it takes stays in the session until its receipt is known: from the next connect,
-// or from an acknowledgement.
-func (s *session) finishPoll(p *poll) (batch []entry, ext json.RawMessage, why ending) {
+// finishPoll takes what the answer carries. What it takes stays in the session until its receipt is
+// known: from the next connect, or from an acknowledgement.
+func (s *session) finishPoll(p *poll) (batch []queue.Entry, ext json.RawMessage, why ending) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if p.ended {
@@ -105,11 +108,11 @@ func (s *session) finishPoll(p *poll) (batch []entry, ext json.RawMessage, why e
 	}
 	if !p.done {
 		p.done = true
-		p.batch = s.out.take(s.srv.opt.QueueBytes)
+		p.batch = s.out.Take(s.srv.opt.QueueBytes)
 		if s.acks != nil {
-			p.ext = s.acks.add(p.batch)
+			p.ext = s.acks.Add(p.batch)
 		} else {
-			s.turns.answer(p.batch)
+			s.connects.answer(p.batch)
 		}
 		s.poll = nil
 		p.rouse()
@@ -118,17 +121,18 @@ func (s *session) finishPoll(p *poll) (batch []entry, ext json.RawMessage, why e
 	return p.batch, p.ext, due
 }
 
-// undeliver is called when a response could not be written. When no other response carries its batch, the batch goes
-// back to the queue, unless a later connect has settled it. Of a client that acknowledges, the next connect says what it needs.
+// undeliver is called when a response could not be written. When no other response carries its
+// batch, the batch goes back to the queue, unless a later connect has settled it. Of a client that
+// acknowledges, the next connect says what it needs.
 func (s *session) undeliver(p *poll) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	p.carried--
-	mine := len(p.batch) > 0 && len(s.turns.unproven) > 0 && &p.batch[0] == &s.turns.unproven[0]
+	mine := len(p.batch) > 0 && len(s.connects.unproven) > 0 && &p.batch[0] == &s.connects.unproven[0]
 	if p.carried > 0 || !mine {
 		return
 	}
-	s.turns.reopen()
-	s.out.putBack(p.batch)
+	s.connects.reopen()
+	s.out.PutBack(p.batch)
 	s.wakeLocked()
 }

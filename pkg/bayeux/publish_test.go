@@ -9,6 +9,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"exporthub/pkg/bayeux/internal/protocol"
 )
 
 // talker is a door through which clients may publish to /chat and /service.
@@ -18,7 +20,7 @@ type talker struct {
 }
 
 func (k talker) Publish(_ context.Context, p Principal, m Publication) error {
-	switch firstSegment(m.Channel) {
+	switch protocol.FirstSegment(m.Channel) {
 	case "chat":
 		return nil
 	case "service":
@@ -126,7 +128,7 @@ func TestRepeatedPublishIsDeliveredOnce(t *testing.T) {
 	work.Wait()
 	s.post(say2(speaker, "/chat/1", "7", `"next"`))
 	s.post(say2(other, "/chat/1", "6", `"another's"`))
-	for range 2 { // without an id there is nothing to tell them apart by
+	for range 2 { // without an id there is nothing to distinguish them by
 		s.post(`{"channel":"/chat/1","clientId":"` + speaker + `","data":"nameless"}`)
 	}
 	if got := s.pollNow(hearer, "1"); !reflect.DeepEqual(got, []any{"once", "next", "another's", "nameless", "nameless"}) {
@@ -243,7 +245,7 @@ func TestSlowBatchDoesNotKeepOthersWaiting(t *testing.T) {
 	}
 }
 
-func TestPublishedIDsAreForgotten(t *testing.T) {
+func TestPublishedIDsAreDropped(t *testing.T) {
 	var p published
 	at := time.Now()
 	p.add("0", at)

@@ -152,7 +152,7 @@ func TestOverflowMakesTheClientPause(t *testing.T) {
 		overflow(s)
 		wantPause(t, s.post(connectBody(id, "1"))[0])
 		wantPause(t, s.post(streamConnect(id, "1"))[0])
-		if s.srv.sweepOutgrown(time.Now().Add(s.srv.opt.Expiry)); len(s.srv.outgrown) != 0 {
+		if s.srv.sweepOverflows(time.Now().Add(s.srv.opt.Expiry)); len(s.srv.overflows) != 0 {
 			t.Error("it is remembered for ever")
 		}
 	})

@@ -5,10 +5,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
-	"strings"
 	"sync"
 	"testing"
-	"time"
+
+	"exporthub/pkg/bayeux/internal/history"
 )
 
 func (s *site) subscribeReplay(id, channel, replay string) {
@@ -101,7 +101,7 @@ func TestReplayAfterADeliveredPosition(t *testing.T) {
 		s.publish(say("/a", text))
 	}
 	seen := s.wait(id, 3)
-	if position(seen[0]) < firstPosition || position(seen[0]) >= position(seen[1]) || position(seen[1]) >= position(seen[2]) {
+	if position(seen[0]) < history.FirstPosition || position(seen[0]) >= position(seen[1]) || position(seen[1]) >= position(seen[2]) {
 		t.Fatalf("positions of %v", seen)
 	}
 	s.publish(say("/a", "4"))
@@ -120,7 +120,7 @@ func TestReplayAfterADeliveredPosition(t *testing.T) {
 	s.subscribe(plain, "/a")
 	s.publish(say("/a", "5"))
 	if m := s.wait(plain, 1)[0]; m["ext"] != nil {
-		t.Errorf("a client that did not ask is told a position: %v", m)
+		t.Errorf("a client that did not ask gets a position: %v", m)
 	}
 }
 
@@ -136,10 +136,12 @@ func TestReplayStandsBeforeLatestAndLive(t *testing.T) {
 	s.publish(numbered("/a", "j", 1))
 	s.publish(numbered("/a", "j", 2))
 	id := s.handshake("")
-	s.subscribeReplay(id, "/a", `0`)
+	var subscribing sync.WaitGroup
+	subscribing.Go(func() { s.subscribeReplay(id, "/a", `0`) }) // is confirmed when Latest is read
 	<-asked
 	s.publish(numbered("/a", "j", 3))
 	close(leave)
+	subscribing.Wait()
 	if got := textsOf(s.wait(id, 4)); !reflect.DeepEqual(got, []any{"j1", "j2", "k7", "j3"}) {
 		t.Errorf("got %v", got)
 	}
@@ -181,30 +183,6 @@ func TestReplayJoinsLiveWithoutGapOrRepeat(t *testing.T) {
 		})
 	}
 	work.Wait()
-}
-
-func TestHistoryIsBounded(t *testing.T) {
-	h := newHistory(&Options{ReplayEvents: 3, ReplayBytes: 100_000, ReplayFor: time.Hour})
-	add := func(stream string, size int) {
-		h.add(&Event{Streams: []string{stream, stream}}, []byte(strings.Repeat("x", size)))
-	}
-	for range 10_000 {
-		add("/busy", 1)
-	}
-	if kept, _, _ := h.since("/busy", false, 0, h.now(), 10); len(kept) != 3 || len(h.all) > 2100 {
-		t.Errorf("%d events of a stream, %d records", len(kept), len(h.all))
-	}
-	for i := range 100 {
-		add(fmt.Sprint("/", i), 10_000)
-	}
-	if h.bytes > 100_000 || len(h.streams) > 10 {
-		t.Errorf("%d bytes in %d streams", h.bytes, len(h.streams))
-	}
-	h.keep = time.Nanosecond
-	eventually(t, "old events are forgotten", func() bool { h.trim(); return len(h.streams) == 0 })
-	if h.bytes != 0 || h.gone != 0 || h.all != nil {
-		t.Errorf("left: %d bytes, %d gone, %d records", h.bytes, h.gone, len(h.all))
-	}
 }
 
 func TestReplayCanBeTurnedOff(t *testing.T) {

@@ -7,19 +7,26 @@ import (
 	"math/rand/v2"
 	"sync"
 	"time"
+
+	"exporthub/pkg/bayeux/internal/history"
+	"exporthub/pkg/bayeux/internal/protocol"
+	"exporthub/pkg/bayeux/internal/queue"
+	"exporthub/pkg/bayeux/internal/ratelog"
+	"exporthub/pkg/bayeux/internal/timer"
 )
 
-// Server is a Bayeux endpoint: an http.Handler, and Run, which owns everything that goes on behind it.
+// Server is a Bayeux endpoint: an http.Handler, and Run, which owns everything that goes on behind
+// it.
 type Server struct {
 	opt     Options
 	auth    Authorizer
 	bus     Bus
 	static  map[string]*asset
 	hub     *hub
-	history *history
-	clock   *clock
+	history *history.History
+	clock   *timer.Clock
 	latest  latest
-	notes   notes
+	log     *ratelog.Logger
 	batches batches
 
 	life    context.Context // ends with Run; for what no request's context covers
@@ -30,16 +37,15 @@ type Server struct {
 	owners    map[string]int // sessions per Principal.ID
 	sockets   map[*socket]struct{}
 	addresses map[string]*address
-	outgrown  map[string]time.Time // clientIds of sessions that overflowed lately, and when to forget them
-	places    int                  // taken by sockets, of which some may be opening
+	// clientIds of sessions that overflowed lately, and until when they are kept.
+	overflows map[string]time.Time
+	places    int // taken by sockets, of which some may be opening
 	peaks     struct{ sessions, owners, sockets, addresses int }
 	running   bool
 	ended     bool
-	work      sync.WaitGroup // requests, sockets and calls of Latest; nothing is added once ended is true
+	// Requests, sockets and calls of Latest; nothing is added once ended is true.
+	work sync.WaitGroup
 }
-
-// checkWorkers is the number of sessions that are checked at once.
-const checkWorkers = 8
 
 // Stats are a server's present numbers.
 type Stats struct {
@@ -48,7 +54,8 @@ type Stats struct {
 	Subscriptions int
 }
 
-// New makes a server. It serves from the start, but nothing is delivered and nothing expires until Run is called.
+// New makes a server. It serves from the start, but nothing is delivered and nothing expires until
+// Run is called.
 func New(auth Authorizer, bus Bus, opt Options) (*Server, error) {
 	if auth == nil || bus == nil {
 		return nil, errors.New("bayeux: a server needs an Authorizer and a Bus")
@@ -62,24 +69,33 @@ func New(auth Authorizer, bus Bus, opt Options) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		opt: opt, auth: auth, bus: bus, static: static,
-		hub: newHub(), clock: newClock(),
+		opt:    opt,
+		auth:   auth,
+		bus:    bus,
+		static: static,
+		hub:    newHub(),
+		clock:  timer.NewClock(),
+		log:    ratelog.New(opt.Logger),
+		history: history.New(history.Limits{
+			PerStream: max(0, opt.ReplayEvents),
+			Bytes:     opt.ReplayBytes,
+			Keep:      opt.ReplayFor,
+		}),
 		sessions:  make(map[string]*session),
 		owners:    make(map[string]int),
 		sockets:   make(map[*socket]struct{}),
 		addresses: make(map[string]*address),
-		outgrown:  make(map[string]time.Time),
+		overflows: make(map[string]time.Time),
 	}
-	s.notes.log = opt.Logger
-	s.history = newHistory(&opt)
 	s.latest.srv = s
 	s.life, s.endLife = context.WithCancel(context.Background())
 	return s, nil
 }
 
-// Run carries events from the bus to sessions and keeps time, until ctx ends or the bus fails. Then held connects are answered with
-// advice to come back after a random part of Options.DrainSpread, sockets are closed with 1001, later requests get 503, and Run
-// returns when everything the server started has ended. It can be called once.
+// Run carries events from the bus to sessions and keeps time, until ctx ends or the bus fails. Then
+// held connects are answered with advice to come back after a random part of Options.DrainSpread,
+// sockets are closed with 1001, later requests get 503, and Run returns when everything the server
+// started has ended. It can be called once.
 func (s *Server) Run(ctx context.Context) error {
 	s.mu.Lock()
 	again := s.running || s.ended
@@ -90,7 +106,8 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	clockCtx, stopClock := context.WithCancel(context.WithoutCancel(ctx)) // sockets need the time until the last has gone
+	// Sockets need the time until the last has gone.
+	clockCtx, stopClock := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopClock()
 
 	var tasks, timekeeper sync.WaitGroup
@@ -102,14 +119,14 @@ func (s *Server) Run(ctx context.Context) error {
 		}
 	})
 	tasks.Go(func() { s.checkLoop(ctx) })
-	timekeeper.Go(func() { s.clock.run(clockCtx) })
+	timekeeper.Go(func() { s.clock.Run(clockCtx) })
 
 	<-ctx.Done()
 	s.drain()
 	tasks.Wait()
 	stopClock()
 	timekeeper.Wait()
-	s.notes.flush(time.Now().Add(notePause))
+	s.log.Flush(time.Now().Add(ratelog.Pause))
 	return failure
 }
 
@@ -200,7 +217,7 @@ func (s *Server) open(p Principal, addr string, acks bool) (*session, error) {
 	sess := newSession(s, p)
 	sess.addr = addr
 	if acks {
-		sess.acks = &ackLog{}
+		sess.acks = &queue.Batches{}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -221,11 +238,12 @@ func (s *Server) open(p Principal, addr string, acks bool) (*session, error) {
 	if p.ID != "" {
 		s.owners[p.ID]++
 	}
-	s.clock.set(&sess.alarm, sess.expireAt)
+	s.clock.Set(&sess.timer, sess.expireAt)
 	return sess, nil
 }
 
-// destroy ends a session; the second call does nothing. It must not be called with a hub's or session's lock.
+// destroy ends a session; the second call does nothing. It must not be called with a hub's or
+// session's lock.
 func (s *Server) destroy(sess *session, why ending, reason string) {
 	subs, first := sess.close(why)
 	if !first {
@@ -234,16 +252,16 @@ func (s *Server) destroy(sess *session, why ending, reason string) {
 	for _, sub := range subs {
 		s.hub.remove(sub)
 	}
-	s.clock.stop(&sess.alarm)
-	s.forget(sess)
+	s.clock.Stop(&sess.timer)
+	s.unregister(sess)
 	if why == overflowed {
-		s.noteOutgrown(sess.id)
+		s.noteOverflow(sess.id)
 	}
 	s.opt.Logger.LogAttrs(context.Background(), slog.LevelDebug, "bayeux: session ended", slog.String("reason", reason))
 }
 
-// forget takes a session that has ended out of the books.
-func (s *Server) forget(sess *session) {
+// unregister takes a session that has ended out of the counts.
+func (s *Server) unregister(sess *session) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.sessions, sess.id)
@@ -258,82 +276,13 @@ func (s *Server) forget(sess *session) {
 	s.leaveLocked(sess.addr, time.Now())
 }
 
-// checkLoop asks every CheckEvery whether sessions and subscriptions are still allowed.
-func (s *Server) checkLoop(ctx context.Context) {
-	ticker := time.NewTicker(s.opt.CheckEvery)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-			s.check(ctx)
-			s.history.trim()
-			s.sweepAddresses()
-			s.sweepOutgrown(time.Now())
-			s.notes.flush(time.Now())
-		}
-	}
-}
-
-func (s *Server) check(ctx context.Context) {
-	s.mu.RLock()
-	sessions := make([]*session, 0, len(s.sessions))
-	for _, sess := range s.sessions {
-		sessions = append(sessions, sess)
-	}
-	s.mu.RUnlock()
-	// Several at once: a Grant.Valid may have to wait for somebody, and what it says should be known soon.
-	next := make(chan *session)
-	var work sync.WaitGroup
-	for range min(checkWorkers, len(sessions)) {
-		work.Go(func() {
-			for sess := range next {
-				s.checkSession(ctx, sess)
-			}
-		})
-	}
-	for _, sess := range sessions {
-		if ctx.Err() != nil {
-			break
-		}
-		next <- sess
-	}
-	close(next)
-	work.Wait()
-}
-
-func (s *Server) checkSession(ctx context.Context, sess *session) {
-	if !s.alive(ctx, sess) {
-		if ctx.Err() == nil {
-			s.destroy(sess, destroyed, "principal no longer valid")
-		}
-		return
-	}
-	for _, sub := range sess.checked() {
-		if !sub.valid() {
-			sub.sub.sess.drop(sub.sub)
-			s.hub.remove(sub.sub)
-		}
-	}
-}
-
-// alive reports whether the session's principal may go on.
-func (s *Server) alive(ctx context.Context, sess *session) bool {
-	if end := sess.principal.Expires; !end.IsZero() && !time.Now().Before(end) {
-		return false
-	}
-	ctx, cancel := context.WithTimeout(ctx, s.opt.AuthTimeout)
-	defer cancel()
-	return s.auth.Alive(ctx, sess.principal)
-}
-
 // drainAdvice spreads the clients of a server that ends.
-func (s *Server) drainAdvice() *advice {
-	return retryAdvice(s.drainPause(), s.opt.Timeout)
+func (s *Server) drainAdvice() *protocol.Advice {
+	return protocol.RetryAdvice(s.drainPause(), s.opt.Timeout)
 }
 
-// later is when a client whose trouble may have passed is told to come back, each at a time of its own.
+// later is when a client whose trouble may have passed is advised to come back, each at a time of
+// its own.
 func (s *Server) later() time.Duration { return s.opt.RetryAfter + rand.N(s.opt.RetryAfter+1) }
 
 func (s *Server) drainPause() time.Duration { return rand.N(s.opt.DrainSpread + 1) }

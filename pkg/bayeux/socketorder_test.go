@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/gorilla/websocket"
+
+	"exporthub/pkg/bayeux/internal/queue"
 )
 
 func TestMessagesBeforeTheFirstConnectComeInFramesOfTheirOwnBeforeItsReply(t *testing.T) {
@@ -60,7 +62,7 @@ func TestWaitingMessagesShareAFrame(t *testing.T) {
 	sess := s.srv.session(s.join(w, "/a"))
 	sess.mu.Lock() // so that the writer finds all of them
 	for i := range 10 {
-		sess.admitLocked(entry{nameKey: nameKey{name: "/a"}, frame: newFrame("/a", []byte(strconv.Quote(strconv.Itoa(i))), 0)}, live)
+		sess.admitLocked(queue.Entry{NameKey: queue.NameKey{Name: "/a"}, Frame: queue.NewFrame("/a", []byte(strconv.Quote(strconv.Itoa(i))), 0)}, queue.Live)
 	}
 	sess.mu.Unlock()
 	frame := <-w.frames

@@ -7,12 +7,14 @@ import (
 	"time"
 
 	"github.com/gorilla/websocket"
+
+	"exporthub/pkg/bayeux/internal/queue"
 )
 
 // errand is what the writer does next.
 type errand struct {
 	replies   [][]byte
-	messages  []entry
+	messages  []queue.Entry
 	last      uint64
 	apart     bool     // the messages, in a frame each
 	late      [][]byte // replies after the messages
@@ -45,8 +47,18 @@ func (k *socket) next() (errand, bool) {
 		return errand{}, false
 	}
 	k.dirty, k.parted = false, k.closing
-	e := errand{replies: k.replies, apart: k.apart, heartbeat: k.heartbeat, ping: k.ping, closing: k.closing, code: k.closeCode}
-	k.replies, k.size, k.heartbeat, k.ping = nil, 0, false, false
+	e := errand{
+		replies:   k.replies,
+		apart:     k.apart,
+		heartbeat: k.heartbeat,
+		ping:      k.ping,
+		closing:   k.closing,
+		code:      k.closeCode,
+	}
+	k.replies = nil
+	k.size = 0
+	k.heartbeat = false
+	k.ping = false
 	sess, late := k.sess, len(k.late)
 	k.mu.Unlock()
 	more := false
@@ -58,7 +70,9 @@ func (k *socket) next() (errand, bool) {
 		k.dirty = true
 	} else {
 		late = min(late, len(k.late)) // none are left when it was cut meanwhile
-		e.late, k.late, k.apart = k.late[:late:late], k.late[late:], false
+		e.late = k.late[:late:late]
+		k.late = k.late[late:]
+		k.apart = false
 	}
 	k.mu.Unlock()
 	return e, true
@@ -81,7 +95,7 @@ func (k *socket) carryOut(e *errand) error {
 		k.mu.Lock()
 		k.written = e.last
 		k.mu.Unlock()
-		k.srv.clock.by(&k.alarm, time.Now().Add(k.srv.opt.ProofAfter))
+		k.srv.clock.SetBy(&k.timer, time.Now().Add(k.srv.opt.ProofAfter))
 	}
 	if e.ping {
 		k.mu.Lock()
@@ -108,7 +122,7 @@ func (k *socket) writeMessages(e *errand) error {
 			return err
 		}
 		for i := range e.messages {
-			if err := k.conn.WritePreparedMessage(e.messages[i].frame.socketFrame()); err != nil {
+			if err := k.conn.WritePreparedMessage(e.messages[i].Frame.Socket()); err != nil {
 				return err
 			}
 		}
@@ -118,13 +132,14 @@ func (k *socket) writeMessages(e *errand) error {
 	return k.writeFrame(&errand{replies: e.late})
 }
 
-// writeFrame sends replies, then messages, in one frame. A single message goes as the frame that all its receivers share.
+// writeFrame sends replies, then messages, in one frame. A single message goes as the frame that
+// all its receivers share.
 func (k *socket) writeFrame(e *errand) error {
 	switch {
 	case len(e.replies) == 0 && len(e.messages) == 0:
 		return nil
 	case len(e.replies) == 0 && len(e.messages) == 1:
-		return k.conn.WritePreparedMessage(e.messages[0].frame.socketFrame())
+		return k.conn.WritePreparedMessage(e.messages[0].Frame.Socket())
 	}
 	b := frames.Get().(*bytes.Buffer)
 	defer frames.Put(b)
@@ -137,14 +152,15 @@ func (k *socket) writeFrame(e *errand) error {
 	}
 	for i := range e.messages {
 		b.WriteByte(open)
-		b.Write(e.messages[i].frame.object())
+		b.Write(e.messages[i].Frame.Object())
 		open = ','
 	}
 	b.WriteByte(']')
 	return k.conn.WriteMessage(websocket.TextMessage, b.Bytes())
 }
 
-// goodbye sends the close frame and leaves the client a moment to answer it, after which the reader ends.
+// goodbye sends the close frame and leaves the client a moment to answer it, after which the reader
+// ends.
 func (k *socket) goodbye(code int, deadline time.Time) error {
 	if err := k.conn.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(code, ""), deadline); err != nil {
 		return err

@@ -22,8 +22,8 @@ type asset struct {
 	modified time.Time // to the second
 }
 
-// assetPaths maps the path after the mount to a file of the npm package. The minified file asks for its map under the
-// file's name, so client.js has none.
+// assetPaths maps the path after the mount to a file of the npm package. The minified file asks for
+// its map under the file's name, so client.js has none.
 var assetPaths = map[string]string{
 	".js":                      "faye-browser-min.js",
 	"/client.js":               "faye-browser-min.js",
@@ -55,7 +55,8 @@ func loadAssets(files fs.FS) (map[string]*asset, error) {
 		if err != nil {
 			return nil, fmt.Errorf("bayeux: client file: %w", err)
 		}
-		if a.modified = info.ModTime(); a.modified.IsZero() { // as of files that are part of the program
+		// As of files that are part of the program.
+		if a.modified = info.ModTime(); a.modified.IsZero() {
 			a.modified = now
 		}
 		a.modified = a.modified.UTC().Truncate(time.Second)
@@ -111,7 +112,7 @@ func (s *Server) serveAsset(w http.ResponseWriter, r *http.Request, rest string)
 	}
 }
 
-// known reports whether the client has the asset already. A tag tells more than a time.
+// known reports whether the client has the asset already. A tag is more exact than a time.
 func (a *asset) known(h http.Header) bool {
 	if h.Get("If-None-Match") != "" {
 		return matchesTag(h.Get("If-None-Match"), a.tag)

@@ -62,8 +62,9 @@ type command struct {
 	Disabled []string `json:"disabled,omitempty"`
 }
 
-// startNode runs a script that takes commands and tells events, each given to hear, until the test ends.
-func startNode(t testing.TB, hear func(stockEvent), dir string, args ...string) *json.Encoder {
+// startNode runs a script that takes commands and reports events, each given to receive, until the
+// test ends.
+func startNode(t testing.TB, receive func(stockEvent), dir string, args ...string) *json.Encoder {
 	t.Helper()
 	if err := installStockClient(); err != nil {
 		t.Fatal(err)
@@ -92,7 +93,7 @@ func startNode(t testing.TB, hear func(stockEvent), dir string, args ...string) 
 				_, _ = io.Copy(io.Discard, out)
 				return
 			}
-			hear(e)
+			receive(e)
 		}
 	}()
 	t.Cleanup(func() {
@@ -189,7 +190,7 @@ func replicaAt(t testing.TB, addr string) *replica {
 	work.Go(func() { _ = web.Serve(listener) }) // ends by Close below
 	r.end = sync.OnceFunc(func() {
 		cancel()
-		eventually(t, "clients are told", func() bool { return r.srv.Stats() == Stats{} })
+		eventually(t, "clients are notified", func() bool { return r.srv.Stats() == Stats{} })
 		_ = web.Close()
 		work.Wait()
 	})
@@ -252,30 +253,31 @@ func (r *replica) exercise(c *stockClient, transport string) {
 	r.publish("/team/7", "of a set")
 	c.wantMessages("/team/7", "of a set")
 	c.do(command{Op: "unsubscribe", Channel: "/team/*"})
-	if e := c.want("unsubscribed"); e.Code != 403 { // a publish where no rule allows it, and comes after
+	// A publish where no rule allows it, and comes after.
+	if e := c.want("unsubscribed"); e.Code != 403 {
 		t.Fatalf("publish: %+v", e)
 	}
 	eventually(t, "it is unsubscribed", func() bool { return r.srv.Stats().Subscriptions == 1 })
-	r.publish("/team/7", "unheard")
-	r.publish("/export/1", "heard")
-	c.wantMessages("/export/1", "heard")
+	r.publish("/team/7", "unreceived")
+	r.publish("/export/1", "received")
+	c.wantMessages("/export/1", "received")
 
 	batch := []string{"/chat/1", "/chat/2", "/chat/3"}
 	c.do(command{Op: "batch", Channels: batch, Data: "said"})
-	heard := map[string]bool{}
-	for done := 0; done < 2 || len(heard) < len(batch); {
+	received := map[string]bool{}
+	for done := 0; done < 2 || len(received) < len(batch); {
 		select {
 		case e := <-c.lines:
 			switch e.Event {
 			case "message":
-				heard[e.Channel] = true
+				received[e.Channel] = true
 			case "subscribed", "published":
 				done++
 			case "refused", "broken":
 				t.Fatalf("batch: %+v", e)
 			}
 		case <-time.After(20 * time.Second):
-			t.Fatalf("batch: heard %v", heard)
+			t.Fatalf("batch: received %v", received)
 		}
 	}
 

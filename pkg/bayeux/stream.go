@@ -9,19 +9,23 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"exporthub/pkg/bayeux/internal/protocol"
 )
 
 const (
-	// maxStreamWrite is about the size up to which waiting messages are written to an event stream at once.
+	// maxStreamWrite is about the size up to which waiting messages are written to an event stream
+	// at once.
 	maxStreamWrite = 64 << 10
-	// streamRetry is what a browser is told to wait before it opens a lost stream again.
+	// streamRetry is what a browser has to wait before it opens a lost stream again.
 	streamRetry = "retry: 5000\n\n"
-	// streamReturn is what it is told before a stream is ended for it to come back and tell what it received.
+	// streamReturn is what it has to wait when a stream is ended for it to come back and report
+	// what it received.
 	streamReturn = "retry: 100\n\n"
 )
 
-// stream is one event stream (EventSource): the downstream of a session whose client sends by requests of their own. The goroutine
-// of its request is its only writer.
+// stream is one event stream (EventSource): the downstream of a session whose client sends by
+// requests of their own. The goroutine of its request is its only writer.
 type stream struct {
 	sess *session
 	wake chan struct{} // holds one token when there is something to look for
@@ -47,8 +51,8 @@ func wantsStream(r *http.Request) bool {
 	return false
 }
 
-// serveStream carries the session named by the last segment of the path. An unknown one is answered with 404, at which a
-// browser stops asking.
+// serveStream carries the session named by the last segment of the path. An unknown one is answered
+// with 404, at which a browser stops asking.
 func (s *Server) serveStream(w http.ResponseWriter, r *http.Request, o origin) {
 	if !s.begin() {
 		s.unavailable(w)
@@ -56,7 +60,7 @@ func (s *Server) serveStream(w http.ResponseWriter, r *http.Request, o origin) {
 	}
 	defer s.finish()
 	x := &exchange{srv: s, ctx: r.Context(), req: Request{HTTP: r, CookieCounts: o.cookieCounts}}
-	sess := x.find(&message{clientID: path.Base(r.URL.Path)})
+	sess := x.find(&protocol.Message{ClientID: path.Base(r.URL.Path)})
 	if sess == nil || !s.alive(r.Context(), sess) {
 		plain(w, http.StatusNotFound, "Unknown client")
 		return
@@ -74,7 +78,8 @@ func (s *Server) serveStream(w http.ResponseWriter, r *http.Request, o origin) {
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("X-Accel-Buffering", "no") // nginx would collect events otherwise
 	out := &streamWriter{w: w, control: http.NewResponseController(w), patience: s.opt.WriteTimeout}
-	_ = out.control.SetReadDeadline(time.Time{}) // not every ResponseWriter can; a server's own limit then ends the stream early
+	// Not every ResponseWriter can; a server's own limit then ends the stream early.
+	_ = out.control.SetReadDeadline(time.Time{})
 	out.buf.WriteString(streamRetry)
 	if out.send() != nil {
 		return
@@ -82,9 +87,10 @@ func (s *Server) serveStream(w http.ResponseWriter, r *http.Request, o origin) {
 	k.run(r.Context(), out, s.opt.StreamPing)
 }
 
-// run writes what comes until the client goes, another stream takes over or the session ends. Nothing tells a server what has arrived on
-// a stream, short of the Last-Event-ID with which a browser comes back: what can be written may still wait in buffers on the way, for
-// good. So a stream that has brought much is ended for the browser to come back and tell.
+// run writes what comes until the client goes, another stream takes over or the session ends.
+// A server learns nothing of what has arrived on a stream, short of the Last-Event-ID with which a
+// browser comes back: what can be written may still wait in buffers on the way, for good. So a
+// stream that has brought much is ended for the browser to come back and report it.
 func (k *stream) run(ctx context.Context, out *streamWriter, every time.Duration) {
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()
@@ -106,7 +112,7 @@ func (k *stream) run(ctx context.Context, out *streamWriter, every time.Duration
 		if over, farewell := k.ended(); over {
 			if farewell != nil {
 				out.event(nil, farewell)
-				_ = out.send() // whoever is still there; the stream ends either way
+				_ = out.send() // the client may have gone; the stream ends either way
 			}
 			return
 		}
@@ -124,7 +130,7 @@ func (k *stream) drain(out *streamWriter) error {
 		batch, n, more := k.sess.takeFor(k, maxStreamWrite)
 		for i := range batch {
 			id := strconv.AppendUint(nil, n-uint64(len(batch)-1-i), 10)
-			out.event(id, batch[i].frame.array)
+			out.event(id, batch[i].Frame.Array())
 		}
 		if len(batch) > 0 {
 			if err := out.send(); err != nil {
@@ -157,23 +163,23 @@ func (k *stream) push([]byte) {}
 // pushLast implements carrier, likewise.
 func (k *stream) pushLast([]byte) {}
 
-// close implements carrier. The client of a session that has ended would notice only with its next connect, a whole timeout
-// later, so it is told.
+// close implements carrier. The client of a session that has ended would notice only with its next
+// connect, a whole timeout later, so it is notified.
 func (k *stream) close(why ending) {
-	r := &reply{Channel: metaConnect}
+	r := &protocol.Reply{Channel: protocol.MetaConnect}
 	switch why {
 	case destroyed:
-		r.Advice = handshakeNow(0)
+		r.Advice = protocol.HandshakeNow(0)
 	case overflowed:
-		r.Advice = handshakeNow(k.sess.srv.later())
+		r.Advice = protocol.HandshakeNow(k.sess.srv.later())
 	case draining:
-		r.Advice = handshakeNow(k.sess.srv.drainPause())
+		r.Advice = protocol.HandshakeNow(k.sess.srv.drainPause())
 	default:
 		k.end(nil)
 		return
 	}
-	r.fail(unknownClient(""))
-	k.end(append(append([]byte{'['}, r.encode()...), ']'))
+	r.Fail(protocol.UnknownClient(""))
+	k.end(append(append([]byte{'['}, r.Encode()...), ']'))
 }
 
 func (k *stream) end(farewell []byte) {
@@ -185,9 +191,9 @@ func (k *stream) end(farewell []byte) {
 	k.kick()
 }
 
-// bindStream makes k the session's carrier and reports false for a session that is over. What the client says it received is
-// not sent again.
-func (s *session) bindStream(k *stream, received uint64, told bool) bool {
+// bindStream makes k the session's carrier and reports false for a session that is over. What the
+// client says it received is not sent again.
+func (s *session) bindStream(k *stream, received uint64, reported bool) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
@@ -203,32 +209,33 @@ func (s *session) bindStream(k *stream, received uint64, told bool) bool {
 		s.standby = nil
 	}
 	s.recallLocked()
-	if told {
-		s.out.forget(received)
+	if reported {
+		s.out.Purge(received)
 	}
-	s.mute = !told && (s.mute || s.asked)
+	s.mute = !reported && (s.mute || s.asked)
 	s.asked = false
 	s.via = k
-	if len(s.out.items) > 0 {
+	if s.out.Len() > 0 {
 		k.kick()
 	}
 	return true
 }
 
-// mustTell reports whether k has brought so much that its client is to come back and tell what it received.
+// mustTell reports whether k has brought so much that its client is to come back and report what it
+// received.
 func (s *session) mustTell(k carrier) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	most := s.limits().half()
-	if s.closed || s.via != k || s.mute || len(s.sent.entries) <= most.messages && s.sent.bytes <= most.bytes {
+	most := s.limits().Half()
+	if s.closed || s.via != k || s.mute || !s.sent.Exceeds(most) {
 		return false
 	}
 	s.asked = true
 	return true
 }
 
-// streamConnect is a connect of a client whose messages come on an event stream: it says that the client lives, and that what
-// was polled in between was received.
+// streamConnect is a connect of a client whose messages come on an event stream: it says that the
+// client lives, and that what was polled in between was received.
 func (s *session) streamConnect(c connectRequest) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -236,7 +243,7 @@ func (s *session) streamConnect(c connectRequest) bool {
 		return false
 	}
 	s.touchLocked()
-	s.turnLocked(c)
+	s.confirmEarlierLocked(c)
 	if k := s.standby; k != nil {
 		if s.poll != nil {
 			s.poll.end(replaced)
@@ -245,7 +252,7 @@ func (s *session) streamConnect(c connectRequest) bool {
 		s.releaseLocked(replaced)
 		s.via, s.standby = k, nil
 	}
-	if len(s.out.items) > 0 {
+	if s.out.Len() > 0 {
 		s.wakeLocked()
 	}
 	return true

@@ -27,7 +27,8 @@ type streamEvent struct {
 	frame   []object
 }
 
-// stream opens the event stream of a session, coming back after the event with that id when one is given.
+// stream opens the event stream of a session, coming back after the event with that id when one is
+// given.
 func (s *site) stream(id, lastEventID string) *events {
 	s.t.Helper()
 	ctx, cancel := context.WithCancel(s.t.Context())
@@ -85,7 +86,8 @@ func (e *events) read(scan *bufio.Scanner) {
 	}
 }
 
-// want waits for the next event with data, which must be one delivery of that text, and returns its id.
+// want waits for the next event with data, which must be one delivery of that text, and returns its
+// id.
 func (e *events) want(text string) string {
 	e.t.Helper()
 	m := e.message()
@@ -195,7 +197,8 @@ func TestLostStreamLosesNothing(t *testing.T) {
 	e.want("4")
 }
 
-// What can be written may wait in buffers for good: a comment that could be written after it proves nothing.
+// What can be written may wait in buffers for good: a comment that could be written after it proves
+// nothing.
 func TestStreamThatStandsStillLosesNothing(t *testing.T) {
 	s := start(t, Options{StreamPing: 5 * time.Millisecond})
 	id := s.handshake("")
@@ -242,8 +245,8 @@ func TestStreamThatBroughtMuchComesBackToTell(t *testing.T) {
 	}
 }
 
-// Who was sent away to come back and tell may take a while, as a page that computes does: what was written makes room for what
-// comes meanwhile, and nothing but that overflows the queue.
+// Who was sent away to come back and tell may take a while, as a page that computes does: what was
+// written makes room for what comes meanwhile, and nothing but that overflows the queue.
 func TestStreamThatComesBackLateLosesNothing(t *testing.T) {
 	const most = 20
 	s := start(t, Options{QueueMessages: most})
@@ -265,7 +268,8 @@ func TestStreamThatComesBackLateLosesNothing(t *testing.T) {
 	}
 }
 
-// A client that does not send Last-Event-ID is asked once, and has the newest half of the queue kept for it.
+// A client that does not send Last-Event-ID is asked once, and has the newest half of the queue
+// kept for it.
 func TestStreamThatDoesNotTellIsLeftAlone(t *testing.T) {
 	s := start(t, Options{QueueMessages: 20})
 	id := s.handshake("")
@@ -309,7 +313,8 @@ func TestNewConnectionTakesOverFromStream(t *testing.T) {
 	young.want("3")
 }
 
-// What an open stream was given and may not have brought over comes by the poll once the stream has broken, and once only.
+// What an open stream was given and may not have brought over comes by the poll once the stream has
+// broken, and once only.
 func TestPollBringsWhatABrokenStreamLost(t *testing.T) {
 	s := start(t, Options{})
 	id := s.handshake("")

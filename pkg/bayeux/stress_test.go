@@ -15,8 +15,8 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-// TestNothingIsLostUnderTraffic has clients on both transports, whose connections break again and again, count what they get while
-// others come and go.
+// TestNothingIsLostUnderTraffic has clients on both transports, whose connections break again and
+// again, count what they get while others come and go.
 func TestNothingIsLostUnderTraffic(t *testing.T) {
 	const messages = 400
 	s := start(t, Options{QueueMessages: 2 * messages, ProofAfter: 5 * time.Millisecond})
@@ -47,7 +47,8 @@ func TestNothingIsLostUnderTraffic(t *testing.T) {
 	for i := range messages {
 		s.publish(say("/a", fmt.Sprint(i)))
 		if i%5 == 0 {
-			s.post(`[]`) // a pause of one round trip, so that polls and sockets come and go in between
+			// A pause of one round trip, so that polls and sockets come and go in between.
+			s.post(`[]`)
 		}
 	}
 	work.Wait()
@@ -58,7 +59,8 @@ func TestNothingIsLostUnderTraffic(t *testing.T) {
 	}
 }
 
-// inOrder checks one message after the other: repeats of what came before are allowed, gaps are not.
+// inOrder checks one message after the other: repeats of what came before are allowed, gaps are
+// not.
 type inOrder struct{ next int }
 
 func (o *inOrder) take(text string) error {
@@ -107,7 +109,7 @@ func receiveBySockets(t *testing.T, s *site, id string, messages int) {
 	}
 }
 
-// oneSocket takes some frames from a socket and breaks off.
+// oneSocket takes some frames from a socket and closes it.
 func oneSocket(s *site, id string, o *inOrder, messages int) error {
 	conn, _, err := websocket.DefaultDialer.Dial("ws"+strings.TrimPrefix(s.url, "http"), nil)
 	if err != nil {
@@ -159,7 +161,8 @@ func TestEndDoesNotWaitForASlowBody(t *testing.T) {
 		t.Fatal(err)
 	}
 	b := make([]byte, 12)
-	if _, err := io.ReadFull(conn, b); err != nil || string(b) != "HTTP/1.1 100" { // the handler reads the body now
+	// The handler reads the body now.
+	if _, err := io.ReadFull(conn, b); err != nil || string(b) != "HTTP/1.1 100" {
 		t.Fatalf("%s %v", b, err)
 	}
 	begin := time.Now()
@@ -181,9 +184,9 @@ func TestHeldBackEventsAreBounded(t *testing.T) {
 	g := newGate()
 	s.door.set(func() { s.door.latest = g.latest })
 	steps, plain := s.handshake(""), s.handshake("")
-	s.subscribe(steps, "/a")
+	first := s.subscribeAsync(steps, "/a")
 	<-g.entered
-	s.subscribe(plain, "/b")
+	second := s.subscribeAsync(plain, "/b")
 	<-g.entered
 	for i := range uint64(1000) {
 		s.publish(step("/a", "j", i+1, i == 999))
@@ -194,6 +197,8 @@ func TestHeldBackEventsAreBounded(t *testing.T) {
 	}
 	g.leave <- struct{}{}
 	g.leave <- struct{}{}
+	<-first
+	<-second
 	got := s.poll(steps, "1")
 	if len(got) > 20 || got[len(got)-1] != "j1000!" {
 		t.Errorf("%d events, the last %v", len(got), got[len(got)-1])

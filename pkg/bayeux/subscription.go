@@ -1,10 +1,10 @@
 package bayeux
 
 import (
-	"context"
-	"log/slog"
 	"strings"
-	"sync"
+
+	"exporthub/pkg/bayeux/internal/protocol"
+	"exporthub/pkg/bayeux/internal/queue"
 )
 
 // subscription is one channel name or pattern of one session.
@@ -13,7 +13,8 @@ type subscription struct {
 	name    string
 	stream  string
 	pattern bool
-	// numbered says that its deliveries carry their positions, for a client that will ask for what it missed.
+	// numbered says that its deliveries carry their positions, for a client that will ask for what
+	// it missed.
 	numbered bool
 	grant    Grant
 
@@ -21,12 +22,17 @@ type subscription struct {
 	position int
 
 	// Under the session's lock.
-	dead    bool
-	holding bool   // live events wait in early until Latest is delivered
-	early   queue  // bounded like the session's queue
-	queued  bool   // waits for Latest or is at it
-	wanted  source // the strongest kind of Latest that was asked for and not begun; live means none
-	upTo    uint64 // the position up to which missed events were replayed
+	dead bool
+	// holds counts the readings and replays that are not delivered yet. Until none is left live
+	// events wait in early, which is bounded like the session's queue.
+	holds int
+	early queue.Queue
+	// confirmed says that a subscribe was answered: from then on the client is promised every
+	// event.
+	confirmed bool
+	next      *reading // asked for and not begun; nil when there is none
+	queued    bool     // waits for Latest or is at it
+	upTo      uint64   // the position up to which missed events were replayed
 	// caughtUp says that some were, so that of what Latest returns only what is newer is news.
 	caughtUp bool
 }
@@ -36,17 +42,20 @@ type ask struct {
 	name     string
 	grant    Grant
 	numbered bool
-	missed   *gap
+	// The number after which events were missed; nil when nothing is to be replayed.
+	missed *uint64
 }
 
-// subscribe adds subscriptions that were granted, or renews the ones that are there. What it returns as gone has to leave the
-// hub: it is fed by another stream now. It reports false for a session that is over.
-func (s *session) subscribe(asks []ask) (subs, gone []*subscription, ok bool) {
+// subscribe adds subscriptions that were granted, or renews the ones that are there, and ties the
+// confirmation to what has to be read for them. What it returns as gone has to leave the hub: it is
+// fed by another stream now. It reports false for a session that is over.
+func (s *session) subscribe(asks []ask, c *confirmation) (changed subscribed, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
-		return nil, nil, false
+		return subscribed{}, false
 	}
+	s.unconfirmed++
 	for _, a := range asks {
 		stream := a.grant.Stream
 		if stream == "" {
@@ -55,20 +64,39 @@ func (s *session) subscribe(asks []ask) (subs, gone []*subscription, ok bool) {
 		sub := s.subs[a.name]
 		if sub != nil && (sub.stream != stream || sub.numbered != a.numbered) {
 			sub.dead = true
-			gone = append(gone, sub)
+			changed.gone = append(changed.gone, sub)
 			sub = nil
 		}
 		if sub == nil {
-			sub = &subscription{sess: s, name: strings.Clone(a.name), stream: stream, pattern: !validName(a.name), numbered: a.numbered}
-			// Live events wait for Latest from the start: the subscription is not in the hub yet, so none can slip past.
-			sub.holding = a.grant.Latest != nil
+			sub = &subscription{
+				sess:     s,
+				name:     strings.Clone(a.name), // the name is part of a whole body
+				stream:   stream,
+				pattern:  !protocol.ValidName(a.name),
+				numbered: a.numbered,
+			}
 			s.subs[sub.name] = sub
 		}
 		sub.grant = a.grant
-		sub.holding = sub.holding || a.missed != nil
-		subs = append(subs, sub)
+		// Live events are held from here on: the subscription enters the hub after this, so none of
+		// them can slip past what is replayed and read.
+		if a.missed != nil {
+			sub.holds++
+			c.gaps = append(c.gaps, gap{sub: sub, after: *a.missed, live: s.srv.history.Now()})
+		}
+		if s.askLocked(sub, queue.Subscribe, c) {
+			changed.read = append(changed.read, sub)
+		}
+		changed.subs = append(changed.subs, sub)
 	}
-	return subs, gone, true
+	return changed, true
+}
+
+// subscribed is what a subscribe changed.
+type subscribed struct {
+	subs []*subscription // which have to be in the hub
+	gone []*subscription // which have to leave it
+	read []*subscription // which have to be enqueued for Latest once they are in the hub
 }
 
 // lost reports whether a subscription has ended.
@@ -118,146 +146,6 @@ func (s *session) drop(sub *subscription) {
 	}
 }
 
-// latest runs the calls of Grant.Latest, a bounded number at once.
-type latest struct {
-	srv     *Server
-	mu      sync.Mutex
-	waiting []*subscription // each subscription at most once
-	workers int
-}
-
-// ask has Latest called for the subscription and its events delivered; with mode subscribe live events wait for them.
-func (l *latest) ask(sub *subscription, mode source) {
-	s := sub.sess
-	s.mu.Lock()
-	if sub.grant.Latest == nil || sub.dead || s.closed {
-		s.mu.Unlock()
-		return
-	}
-	if mode == subscribe {
-		sub.holding = true
-	}
-	sub.wanted = max(sub.wanted, mode)
-	enqueue := !sub.queued
-	sub.queued = true
-	s.mu.Unlock()
-	if enqueue {
-		l.enqueue(sub)
-	}
-}
-
-func (l *latest) enqueue(sub *subscription) {
-	l.mu.Lock()
-	l.waiting = append(l.waiting, sub)
-	start := l.workers < l.srv.opt.LatestWorkers && l.srv.begin()
-	if start {
-		l.workers++
-	}
-	l.mu.Unlock()
-	if start {
-		go l.work()
-	}
-}
-
-// work serves waiting subscriptions until there are none.
-func (l *latest) work() {
-	defer l.srv.finish()
-	for {
-		l.mu.Lock()
-		if len(l.waiting) == 0 || l.srv.life.Err() != nil {
-			l.waiting = nil
-			l.workers--
-			l.mu.Unlock()
-			return
-		}
-		sub := l.waiting[0]
-		l.waiting[0] = nil
-		l.waiting = l.waiting[1:]
-		l.mu.Unlock()
-		l.serve(sub)
-	}
-}
-
-func (l *latest) serve(sub *subscription) {
-	s := sub.sess
-	s.mu.Lock()
-	mode, call := sub.wanted, sub.grant.Latest
-	sub.wanted = live
-	if sub.caughtUp {
-		mode, sub.caughtUp = resync, false
-	}
-	s.mu.Unlock()
-
-	var events []Event
-	if call != nil {
-		events = l.call(sub, call)
-	}
-	entries := l.srv.entriesOf(sub, events)
-	if most := s.limits().half().newest(entries); len(most) < len(entries) {
-		l.srv.notes.say(slog.LevelWarn, "bayeux: latest state larger than half a queue, only its newest is delivered", "channel", firstSegment(sub.name))
-		entries = most // all of it would end the session, and the client's next one would get the same again
-	}
-
-	s.mu.Lock()
-	fits := s.presentLocked(sub, entries, mode)
-	again := sub.wanted != live && !sub.dead
-	sub.queued = again
-	s.mu.Unlock()
-	if !fits {
-		l.srv.destroy(s, overflowed, "queue overflow")
-	}
-	if again {
-		l.enqueue(sub)
-	}
-}
-
-func (l *latest) call(sub *subscription, call func(context.Context) ([]Event, error)) []Event {
-	ctx, cancel := context.WithTimeout(l.srv.life, l.srv.opt.LatestTimeout)
-	defer cancel()
-	events, err := call(ctx)
-	if err != nil {
-		l.srv.notes.say(slog.LevelWarn, "bayeux: latest state unavailable, live events only", "channel", firstSegment(sub.name), "error", err)
-		return nil
-	}
-	return events
-}
-
-// presentLocked delivers what Latest returned, then what came meanwhile.
-func (s *session) presentLocked(sub *subscription, entries []entry, mode source) bool {
-	if s.closed || sub.dead {
-		return true
-	}
-	fits := true
-	for _, e := range entries {
-		fits = s.admitLocked(e, mode) && fits
-	}
-	if sub.wanted == subscribe {
-		return fits // held on for the next call
-	}
-	return s.resumeLocked(sub) && fits
-}
-
-// resumeLocked delivers the live events that waited and lets later ones pass.
-func (s *session) resumeLocked(sub *subscription) bool {
-	if !sub.holding {
-		return true
-	}
-	fits := true
-	sub.holding = false
-	early := sub.early.items
-	sub.early = queue{}
-	for _, e := range early {
-		if e.replayed(sub) {
-			continue
-		}
-		fits = s.admitLocked(e, live) && fits
-	}
-	return fits
-}
-
-// replayed reports whether a live event was part of what was replayed.
-func (e *entry) replayed(sub *subscription) bool { return e.position != 0 && e.position <= sub.upTo }
-
 // check is a subscription whose grant can end.
 type check struct {
 	sub   *subscription
@@ -265,6 +153,7 @@ type check struct {
 }
 
 // checked returns the session's subscriptions whose grants have to be asked whether they are valid.
+// The asking is the caller's, without the lock, since a grant may have to wait.
 func (s *session) checked() []check {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -4,26 +4,28 @@ import (
 	"bytes"
 	"errors"
 	"log/slog"
-	"net/http"
 	"strconv"
 	"sync"
 	"time"
 
 	"github.com/gorilla/websocket"
+
+	"exporthub/pkg/bayeux/internal/protocol"
+	"exporthub/pkg/bayeux/internal/timer"
 )
 
 // maxSocketFrame is about the size up to which waiting messages are put into one frame.
 const maxSocketFrame = 64 << 10
 
-// socket is one websocket. One goroutine reads and carries out what the client sends; another writes, and exists only while
-// there is something to write.
+// socket is one websocket. One goroutine reads and carries out what the client sends; another
+// writes, and exists only while there is something to write.
 type socket struct {
 	srv  *Server
 	conn *websocket.Conn
 	addr string
 	req  Request
-	// alarm rings for pings and for sockets that belong to nobody.
-	alarm alarm
+	// timer is for pings and for sockets that belong to no session.
+	timer timer.Timer
 
 	mu        sync.Mutex
 	sess      *session // the last one bound; whether it still is, the session knows
@@ -40,96 +42,11 @@ type socket struct {
 	parted    bool // the close frame has been handed to the writer, after which nothing is written
 	gone      bool // the connection is closed
 
-	pingAt    time.Time // when the next regular ping is due
-	idleSince time.Time // since when it belongs to no session, as far as the last alarm knew; zero when it does
-	written   uint64    // number of the last message written
-	asked     uint64    // the number the last ping asked for
-}
-
-// upgrader keeps little per connection: idle sockets are many. Origins are judged before.
-var upgrader = websocket.Upgrader{
-	HandshakeTimeout: 10 * time.Second,
-	ReadBufferSize:   1024,
-	WriteBufferSize:  4096,
-	WriteBufferPool:  &sync.Pool{},
-	CheckOrigin:      func(*http.Request) bool { return true },
-	Error: func(w http.ResponseWriter, _ *http.Request, status int, _ error) {
-		plain(w, status, http.StatusText(status))
-	},
-}
-
-func (s *Server) serveSocket(w http.ResponseWriter, r *http.Request, o origin) {
-	addr := s.opt.Address(r)
-	if !s.reserveSocket(addr) {
-		s.unavailable(w)
-		return
-	}
-	conn, err := upgrader.Upgrade(w, r, nil)
-	if err != nil {
-		s.releaseSocket(addr)
-		return // answered by the upgrader
-	}
-	// A copy without what belongs to the connection's HTTP days, which would otherwise be kept alive with it.
-	req := (&http.Request{
-		Method: r.Method, URL: r.URL, Proto: r.Proto, ProtoMajor: r.ProtoMajor, ProtoMinor: r.ProtoMinor,
-		Header: r.Header, Host: r.Host, RemoteAddr: r.RemoteAddr, RequestURI: r.RequestURI, TLS: r.TLS, Body: http.NoBody,
-	}).WithContext(s.life)
-	now := time.Now()
-	k := &socket{srv: s, conn: conn, addr: addr, req: Request{HTTP: req, CookieCounts: o.cookieCounts}, idleSince: now, pingAt: now.Add(s.opt.PingEvery)}
-	k.alarm.fire = k.ring
-	if !s.addSocket(k) {
-		s.releaseSocket(addr)
-		k.cut()
-		return
-	}
-	s.clock.set(&k.alarm, now.Add(min(s.opt.PingEvery, s.opt.IdleSocket)))
-	go k.read() // on a small stack of its own, and net/http's goroutine with its buffers goes
-}
-
-// reserveSocket takes a place for a socket of an address, before it is opened, and reports false when there is none.
-func (s *Server) reserveSocket(addr string) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.places >= s.opt.MaxSockets {
-		return false
-	}
-	if a := s.addresses[addr]; a != nil && a.sockets >= s.opt.MaxSocketsPerAddress {
-		return false
-	}
-	s.places++
-	s.addressLocked(addr).sockets++
-	return true
-}
-
-// releaseSocket gives the place back.
-func (s *Server) releaseSocket(addr string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.places--
-	s.addressLocked(addr).sockets--
-	s.leaveLocked(addr, time.Now())
-}
-
-// addSocket counts the socket and its reader as work, and reports false when the server has ended.
-func (s *Server) addSocket(k *socket) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.ended {
-		return false
-	}
-	s.sockets[k] = struct{}{}
-	s.work.Add(1)
-	return true
-}
-
-func (s *Server) removeSocket(k *socket) {
-	s.clock.stop(&k.alarm)
-	s.mu.Lock()
-	delete(s.sockets, k)
-	s.sockets = shrunk(s.sockets, &s.peaks.sockets)
-	s.mu.Unlock()
-	s.releaseSocket(k.addr)
-	s.finish()
+	pingAt time.Time // when the next regular ping is due
+	// Since when it belongs to no session, as far as the last timer knew; zero when it does.
+	idleSince time.Time
+	written   uint64 // number of the last message written
+	asked     uint64 // the number the last ping asked for
 }
 
 func (k *socket) read() {
@@ -149,7 +66,8 @@ func (k *socket) read() {
 	for {
 		kind, body, err := k.conn.ReadMessage()
 		if err != nil {
-			return // closed, broken, too large (gorilla has answered with 1009), or silent for too long
+			// Closed, broken, too large (gorilla has answered with 1009), or silent for too long.
+			return
 		}
 		k.renew()
 		if kind == websocket.TextMessage {
@@ -166,23 +84,25 @@ func (k *socket) gather() {
 	}
 }
 
-// renew gives the client two pings' time to be heard of.
+// renew gives the client two pings' time to send something.
 func (k *socket) renew() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if !k.closing { // else the time for the client's goodbye runs
-		_ = k.conn.SetReadDeadline(time.Now().Add(2 * k.srv.opt.PingEvery)) // on a closed connection the next read fails too
+		// On a closed connection the next read fails too.
+		_ = k.conn.SetReadDeadline(time.Now().Add(2 * k.srv.opt.PingEvery))
 	}
 }
 
-// receive carries out a frame, each of its messages answered on its own. What is no Bayeux is ignored, as Faye does.
+// receive carries out a frame, each of its messages answered on its own. What is no Bayeux is
+// ignored, as Faye does.
 func (k *socket) receive(body []byte) {
 	if k.leaving() {
 		return
 	}
-	batch, err := parseBatch(body, k.srv.opt.MaxBatch, k.srv.opt.MaxNesting)
+	batch, err := protocol.Parse(body, k.srv.opt.MaxBatch, k.srv.opt.MaxNesting)
 	if err != nil {
-		k.srv.notes.say(slog.LevelDebug, "bayeux: frame ignored", "error", err)
+		k.srv.log.Log(slog.LevelDebug, "bayeux: frame ignored", "error", err)
 		return
 	}
 	if len(batch) == 0 && len(bytes.TrimSpace(body)) > 0 && bytes.TrimSpace(body)[0] == '[' {
@@ -204,7 +124,7 @@ func (k *socket) connect(sess *session, c connectRequest) {
 	k.sess = sess
 	k.mu.Unlock()
 	if !sess.bind(k, c) {
-		k.push(k.srv.connectReply(sess.id, c.echo, destroyed).encode())
+		k.push(k.srv.connectReply(sess.id, c.echo, destroyed).Encode())
 	}
 }
 
@@ -279,7 +199,9 @@ func (k *socket) kickLocked() {
 	k.dirty = true
 	if !k.writing && !k.gone && !k.parted {
 		k.writing = true
-		k.srv.work.Add(1) // the reader, which is counted, ends only after gone was set: Run can't have stopped waiting
+		// The reader, which is counted, ends only after gone was set: Run can't have stopped
+		// waiting.
+		k.srv.work.Add(1)
 		go k.write()
 	}
 }
@@ -319,12 +241,14 @@ func (k *socket) cut() {
 
 func (k *socket) cutLocked() {
 	k.gone = true
-	k.replies, k.late, k.size = nil, nil, 0
+	k.replies = nil
+	k.late = nil
+	k.size = 0
 	_ = k.conn.Close() // closing is all there is to do
 }
 
-// ring is the socket's alarm.
-func (k *socket) ring(now time.Time) {
+// onTimer is called when a ping is due or the socket was idle too long.
+func (k *socket) onTimer(now time.Time) {
 	sess := k.session()
 	bound := sess != nil && sess.carriedBy(k)
 	k.mu.Lock()
@@ -347,6 +271,6 @@ func (k *socket) ring(now time.Time) {
 		next = k.idleSince.Add(k.srv.opt.IdleSocket)
 	}
 	if !k.gone {
-		k.srv.clock.set(&k.alarm, next)
+		k.srv.clock.Set(&k.timer, next)
 	}
 }

@@ -308,37 +308,12 @@ func TestPongProvesDelivery(t *testing.T) {
 		sess := s.srv.session(id)
 		sess.mu.Lock()
 		defer sess.mu.Unlock()
-		return len(sess.sent.entries) == 0 && len(sess.out.items) == 0 && sess.sent.last == 10
+		return len(sess.sent.All()) == 0 && len(sess.out.Items) == 0 && sess.sent.Last() == 10
 	})
 	w.conn.Close()
 	s.publish(say("/a", "x"))
 	eventually(t, "the socket has gone", func() bool { return s.srv.Stats().Sockets == 0 })
 	wantData(t, s.poll(id, "1"), texts("x"))
-}
-
-func TestFlight(t *testing.T) {
-	f := flight{}
-	lim := limits{messages: 3, bytes: 1000}
-	e := entry{frame: newFrame("/a", []byte(`1`), 0)}
-	if last := f.add([]entry{e, e}, lim); last != 2 {
-		t.Fatalf("last %d", last)
-	}
-	if last := f.add([]entry{e, e}, lim); last != 4 || len(f.entries) != 3 {
-		t.Fatalf("last %d, kept %d", last, len(f.entries))
-	}
-	f.prove(99) // a made-up pong
-	f.prove(1)  // an old one
-	if len(f.entries) != 3 {
-		t.Fatalf("kept %d of 3", len(f.entries))
-	}
-	f.prove(3)
-	if len(f.entries) != 1 || f.bytes != len(e.frame.array) {
-		t.Fatalf("kept %d in %d bytes", len(f.entries), f.bytes)
-	}
-	f.prove(4)
-	if len(f.entries) != 0 || f.bytes != 0 {
-		t.Fatalf("kept %d in %d bytes", len(f.entries), f.bytes)
-	}
 }
 
 func TestSlowSocketDoesNotDelayOthers(t *testing.T) {
@@ -424,7 +399,7 @@ func TestEndedSessionClosesItsSocket(t *testing.T) {
 	s.door.set(func() { s.door.dead["ann"] = true })
 	r := w.next()
 	if advice, _ := r["advice"].(object); r["id"] != "1" || r["successful"] != false || advice["reconnect"] != "handshake" {
-		t.Errorf("the held connect is told to shake hands, not %v", r)
+		t.Errorf("the held connect is answered to shake hands, not %v", r)
 	}
 	w.wantClose(websocket.ClosePolicyViolation)
 }

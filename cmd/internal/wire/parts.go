@@ -14,7 +14,6 @@ import (
 	"exporthub/pkg/admin"
 	"exporthub/pkg/admin/all"
 	"exporthub/pkg/auth"
-	"exporthub/pkg/bayeux"
 	"exporthub/pkg/bayeux/redisbus"
 	"exporthub/pkg/config"
 	"exporthub/pkg/database"
@@ -241,5 +240,5 @@ type publisher struct{ bus *redisbus.Bus }
 
 // Publish implements job.Publisher.
 func (p publisher) Publish(ctx context.Context, e job.Event) error {
-	return p.bus.Publish(ctx, bayeux.Event(e))
+	return p.bus.Publish(ctx, realtimeEvent(e))
 }

@@ -126,7 +126,7 @@ func grant(sub auth.Subscription) bayeux.Grant {
 			latest, err := sub.Latest(ctx)
 			events := make([]bayeux.Event, len(latest))
 			for i, e := range latest {
-				events[i] = bayeux.Event(e)
+				events[i] = realtimeEvent(e)
 			}
 			return events, err
 		}

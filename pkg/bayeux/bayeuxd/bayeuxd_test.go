@@ -198,7 +198,7 @@ func TestSeveralShareARedis(t *testing.T) {
 	args := []string{"-redis", redis.Addr(), "-publish", "open", "-timeout", "5"}
 	one, two := start(t, args...), start(t, append(args, "-redis", "redis://"+redis.Addr())...)
 	near, far := one.session("/a", ""), two.session("/a", "")
-	eventually(t, "both hear the bus", func() bool { return redis.PubSubNumSub(prefix + ":0")[prefix+":0"] == 2 })
+	eventually(t, "both subscribe to the bus", func() bool { return redis.PubSubNumSub(prefix + ":0")[prefix+":0"] == 2 })
 	one.post(message(near, "/a", `{"n":1}`, ""))
 	for d, id := range map[*daemon]string{one: near, two: far} {
 		if got := d.poll(id, 1); !reflect.DeepEqual(got, []any{object{"n": 1.0}}) {
@@ -323,7 +323,8 @@ func TestTerminatedProgramSaysGoodbye(t *testing.T) {
 		}
 	}
 	var frame []object
-	if err := conn.ReadJSON(&frame); err != nil || len(frame) != 0 { // the heartbeat's answer: the connect before it is held
+	// The heartbeat's answer: the connect before it is held.
+	if err := conn.ReadJSON(&frame); err != nil || len(frame) != 0 {
 		t.Fatalf("%v %v", frame, err)
 	}
 	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {

@@ -39,7 +39,7 @@ func (c config) bus(log *slog.Logger) (bayeux.Bus, func(), error) {
 	return bus, func() { _ = client.Close() }, nil
 }
 
-// announced tells when the bus stands for the first time.
+// announced reports when the bus is up for the first time.
 type announced struct {
 	bayeux.Bus
 	up   chan struct{}
@@ -73,17 +73,17 @@ func seqOf(data json.RawMessage) uint64 {
 	return seq
 }
 
-// ingest is a bus that also brings what others publish on one Redis channel. Every bayeuxd hears that channel itself, so what it brings
-// is not published again.
+// ingest is a bus that also brings what others publish on one Redis channel. Every bayeuxd receives
+// that channel itself, so what it brings is not published again.
 type ingest struct {
 	bayeux.Bus
 	client *redis.Client
 	name   string
 	log    *slog.Logger
 
-	dropped int       // messages of which no log line has told yet
+	dropped int       // messages that no log line has counted yet
 	last    error     // what was wrong with the last of them
-	told    time.Time // when the last line did
+	logged  time.Time // when the last line was written
 }
 
 // Run implements bayeux.Bus.
@@ -107,7 +107,8 @@ func (i *ingest) Run(ctx context.Context, deliver func(bayeux.Event), resync fun
 func (i *ingest) listen(ctx context.Context, deliver func(bayeux.Event)) error {
 	link := i.client.Subscribe(ctx, i.name)
 	defer link.Close()
-	defer context.AfterFunc(ctx, func() { _ = link.Close() })() // it does not watch the context while it reads
+	// It does not watch the context while it reads.
+	defer context.AfterFunc(ctx, func() { _ = link.Close() })()
 	asked := false
 	for {
 		received, err := link.ReceiveTimeout(ctx, quiet)
@@ -117,7 +118,7 @@ func (i *ingest) listen(ctx context.Context, deliver func(bayeux.Event)) error {
 			asked = false
 		case errors.As(err, &timeout) && timeout.Timeout() && !asked:
 			asked = true
-			i.tell()
+			i.logDropped()
 			if err := link.Ping(ctx); err != nil {
 				return err
 			}
@@ -132,7 +133,7 @@ func (i *ingest) listen(ctx context.Context, deliver func(bayeux.Event)) error {
 			if err != nil {
 				i.dropped++
 				i.last = err
-				i.tell()
+				i.logDropped()
 				continue
 			}
 			deliver(e)
@@ -140,13 +141,15 @@ func (i *ingest) listen(ctx context.Context, deliver func(bayeux.Event)) error {
 	}
 }
 
-// tell logs how many messages were dropped, at most once a second: a publisher that errs may err often.
-func (i *ingest) tell() {
-	if i.dropped == 0 || time.Since(i.told) < time.Second {
+// logDropped logs how many messages were dropped, at most once a second: a publisher that errs may
+// err often.
+func (i *ingest) logDropped() {
+	if i.dropped == 0 || time.Since(i.logged) < time.Second {
 		return
 	}
 	i.log.Warn("ingest: messages dropped", "times", i.dropped, "last", i.last)
-	i.dropped, i.told = 0, time.Now()
+	i.dropped = 0
+	i.logged = time.Now()
 }
 
 var (

@@ -81,7 +81,8 @@ func parse(args []string, out io.Writer) (config, error) {
 	err := c.check(f.Args())
 	f.Visit(func(given *flag.Flag) {
 		if given.Name == "token" && c.token == "" && err == nil {
-			err = errors.New("-token is empty, which would let everybody in") // of a variable that was not set, most likely
+			// Of a variable that was not set, most likely.
+			err = errors.New("-token is empty, which would let everybody in")
 		}
 	})
 	if err != nil {
@@ -119,7 +120,8 @@ func (c config) check(rest []string) error {
 	return nil
 }
 
-// checkAddress says what is wrong with the form of -addr. Whether it can be listened on shows later.
+// checkAddress says what is wrong with the form of -addr. Whether it can be listened on shows
+// later.
 func checkAddress(address string) error {
 	_, port, err := net.SplitHostPort(address)
 	if err != nil {
@@ -187,7 +189,8 @@ func serve(ctx context.Context, c config, log *slog.Logger, out io.Writer) error
 	if err != nil {
 		return err
 	}
-	// No WriteTimeout: the server sets a deadline for each response, after however long it was held.
+	// No WriteTimeout: the server sets a deadline for each response, after however long it was
+	// held.
 	front := &http.Server{
 		Handler: srv, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn),
@@ -202,10 +205,11 @@ func serve(ctx context.Context, c config, log *slog.Logger, out io.Writer) error
 		grace, done := context.WithTimeout(context.Background(), 5*time.Second)
 		defer done()
 		if front.Shutdown(grace) != nil {
-			_ = front.Close() // whoever still hangs on has been told
+			_ = front.Close() // the clients that are left had their notice
 		}
 	})
-	// What is published before the bus stands is lost; a Redis that is away keeps nobody waiting for long.
+	// What is published before the bus stands is lost; a Redis that is away keeps nobody waiting
+	// for long.
 	select {
 	case <-connected.up:
 	case <-time.After(busPatience):

@@ -9,7 +9,8 @@ import (
 	"exporthub/pkg/bayeux"
 )
 
-// everyone lets whoever has the token in, and everyone where there is none, to every channel.
+// everyone admits clients that have the token, or all clients where there is none, to every
+// channel.
 type everyone struct{ token string }
 
 // speakers is everyone where clients may publish.
@@ -31,7 +32,8 @@ func (c config) rules() bayeux.Authorizer {
 	return speakers{everyone: all, each: c.publish == "token"}
 }
 
-// carries reports what a message's ext.access_token is worth: whether there is one, and whether it is the right one.
+// carries reports what a message's ext.access_token is worth: whether there is one, and whether it
+// is the right one.
 func (e everyone) carries(r bayeux.Request) (given, right bool) {
 	var ext map[string]json.RawMessage // by exact name
 	if json.Unmarshal(r.Ext, &ext) != nil || ext["access_token"] == nil {
@@ -41,7 +43,8 @@ func (e everyone) carries(r bayeux.Request) (given, right bool) {
 	if json.Unmarshal(ext["access_token"], &token) != nil {
 		return true, false
 	}
-	got, want := sha256.Sum256([]byte(token)), sha256.Sum256([]byte(e.token)) // so that not even the length shows in the time
+	// So that not even the length shows in the time.
+	got, want := sha256.Sum256([]byte(token)), sha256.Sum256([]byte(e.token))
 	return true, subtle.ConstantTimeCompare(got[:], want[:]) == 1
 }
 

@@ -12,7 +12,7 @@ import (
 	"exporthub/pkg/bayeux/redisbus"
 )
 
-// A worker publishes, every replica hears.
+// A worker publishes, every replica receives.
 func Example() {
 	server := miniredis.NewMiniRedis()
 	if err := server.Start(); err != nil {
@@ -26,9 +26,9 @@ func Example() {
 	replica := redisbus.New(client, "events", redisbus.Options{})
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	ready, heard, done := make(chan struct{}), make(chan bayeux.Event, 1), make(chan error, 1)
+	ready, received, done := make(chan struct{}), make(chan bayeux.Event, 1), make(chan error, 1)
 	go func() { // a bayeux.Server's Run does this
-		done <- replica.Run(ctx, func(e bayeux.Event) { heard <- e }, func() { close(ready) })
+		done <- replica.Run(ctx, func(e bayeux.Event) { received <- e }, func() { close(ready) })
 	}()
 	<-ready
 
@@ -38,7 +38,7 @@ func Example() {
 		fmt.Println(err)
 		return
 	}
-	got := <-heard
+	got := <-received
 	fmt.Println(got.Streams, got.Seq, string(got.Data))
 	cancel()
 	fmt.Println(<-done)

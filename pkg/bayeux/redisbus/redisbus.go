@@ -20,10 +20,11 @@ import (
 type Options struct {
 	// Channels is the number of pub/sub channels; the same for all who share a prefix. Default 4.
 	Channels int
-	// Quiet is how long nothing may come before the link is asked by a PING whether it lives; after as long without an answer it
-	// is given up. Default 5 s.
+	// Quiet is how long nothing may come before the link is asked by a PING whether it lives; after
+	// as long without an answer it is given up. Default 5 s.
 	Quiet time.Duration
-	// RetryMin and RetryMax bound the growing pause between tries to connect. Defaults 100 ms and 3 s.
+	// RetryMin and RetryMax bound the growing pause between tries to connect. Defaults 100 ms and 3
+	// s.
 	RetryMin, RetryMax time.Duration
 	// Logger gets lost and regained links and events that can't be read. Default none.
 	Logger *slog.Logger
@@ -62,9 +63,9 @@ func New(client redis.UniversalClient, prefix string, opt Options) *Bus {
 	return b
 }
 
-// Publish sends the event with one PUBLISH. Events of one Key that are published one after the other arrive in that order.
-// An error means that the event may not have been sent; servers learn the state from Grant.Latest all the same when
-// they connect again.
+// Publish sends the event with one PUBLISH. Events of one Key that are published one after the
+// other arrive in that order. An error means that the event may not have been sent; servers learn
+// the state from Grant.Latest all the same when they connect again.
 func (b *Bus) Publish(ctx context.Context, e bayeux.Event) error {
 	payload, err := encode(e)
 	if err != nil {
@@ -86,8 +87,8 @@ func (b *Bus) channelOf(e bayeux.Event) string {
 	return b.channels[h.Sum32()%uint32(len(b.channels))]
 }
 
-// Run receives until ctx ends and returns nil. While Redis is away it tries again, for as long as it takes; each time the subscription
-// stands, the first included, it calls resync.
+// Run receives until ctx ends and returns nil. While Redis is away it tries again, for as long as
+// it takes; each time the subscription is up, the first included, it calls resync.
 func (b *Bus) Run(ctx context.Context, deliver func(bayeux.Event), resync func()) error {
 	pause := b.opt.RetryMin
 	for ctx.Err() == nil {
@@ -99,7 +100,8 @@ func (b *Bus) Run(ctx context.Context, deliver func(bayeux.Event), resync func()
 			pause = b.opt.RetryMin
 		}
 		b.opt.Logger.Warn("redisbus: link lost", "error", err, "retry_in", pause)
-		// Up to half of the pause is taken off at random, so that replicas don't come back all at once.
+		// Up to half of the pause is taken off at random, so that replicas don't come back all at
+		// once.
 		timer := time.NewTimer(pause - rand.N(pause/2+1))
 		select {
 		case <-ctx.Done():
@@ -111,13 +113,15 @@ func (b *Bus) Run(ctx context.Context, deliver func(bayeux.Event), resync func()
 	return nil
 }
 
-// listen subscribes and delivers until the link breaks. It says whether the subscription ever stood.
+// listen subscribes and delivers until the link breaks. It says whether the subscription ever
+// stood.
 func (b *Bus) listen(ctx context.Context, deliver func(bayeux.Event), resync func()) (stood bool, err error) {
 	ps := b.client.Subscribe(ctx)
 	defer ps.Close()
 	// The client does not watch the context while it reads.
 	defer context.AfterFunc(ctx, func() { _ = ps.Close() })()
-	// A stalled server takes commands into its socket's buffer and never answers, so waiting is always bounded.
+	// A stalled server takes commands into its socket's buffer and never answers, so waiting is
+	// always bounded.
 	if err := ps.Subscribe(ctx, b.channels...); err != nil {
 		return false, err
 	}
@@ -143,7 +147,8 @@ func (b *Bus) listen(ctx context.Context, deliver func(bayeux.Event), resync fun
 		switch m := msg.(type) {
 		case *redis.Subscription:
 			if waiting--; waiting == 0 {
-				// The client may also move to another connection on its own; it then confirms all channels again.
+				// The client may also move to another connection on its own; it then confirms all
+				// channels again.
 				stood, waiting = true, len(b.channels)
 				b.opt.Logger.Info("redisbus: subscribed")
 				resync()

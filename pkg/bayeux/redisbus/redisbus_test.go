@@ -126,7 +126,7 @@ func TestEventsArriveOnEveryReplicaInOrder(t *testing.T) {
 				}
 			}
 			if len(other.got()) != 0 {
-				t.Error("another prefix hears them")
+				t.Error("another prefix receives them")
 			}
 		})
 	}

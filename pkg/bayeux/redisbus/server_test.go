@@ -13,7 +13,8 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// redisServer is a real redis-server on a port of its own, which can be killed, stalled and started again.
+// redisServer is a real redis-server on a port of its own, which can be killed, stalled and started
+// again.
 type redisServer struct {
 	t    testing.TB
 	addr string

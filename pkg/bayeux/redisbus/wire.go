@@ -12,6 +12,7 @@ import (
 type wire struct {
 	Streams []string        `json:"s"`
 	Key     string          `json:"k,omitempty"`
+	Phase   string          `json:"g,omitempty"`
 	Seq     uint64          `json:"n,omitempty"`
 	Final   bool            `json:"f,omitempty"`
 	Data    json.RawMessage `json:"d"`
