@@ -26,6 +26,8 @@ const (
 // startInBackground starts this program again as the supervisor, in a session of its own, and
 // returns when the system is ready or could not be started.
 func startInBackground(ctx context.Context, s settings, args []string, out io.Writer) error {
+	// Asked here for a clear message only. The supervisor itself takes the lock, so two starts at
+	// once still give one system.
 	if pid, err := runningPID(s); err != nil || pid != 0 {
 		if err == nil {
 			err = fmt.Errorf("it runs already, as process %d; stop it with: make down", pid)
@@ -52,6 +54,7 @@ func startInBackground(ctx context.Context, s settings, args []string, out io.Wr
 	if err := cmd.Start(); err != nil {
 		return err
 	}
+	// A person who gives up waiting ends the half-started system too.
 	stopped := context.AfterFunc(ctx, func() { _ = cmd.Process.Signal(syscall.SIGTERM) })
 	defer stopped()
 	for lines := bufio.NewScanner(printed); lines.Scan(); {
@@ -60,11 +63,13 @@ func startInBackground(ctx context.Context, s settings, args []string, out io.Wr
 		}
 		fmt.Fprintln(out, lines.Text())
 	}
+	// The output ended without the line, so the supervisor has ended or is about to.
 	err = cmd.Wait()
 	return fmt.Errorf("it did not start (%w); the logs in %s say why:\n%s", err, filepath.Join(s.Data, "logs"), tailOf(logs.Name()))
 }
 
-// tailOf returns the end of a file.
+// tailOf returns the end of a file, for error messages: the last lines say why a part ended, and a
+// whole log would bury them. Its own error takes the place of the text.
 func tailOf(path string) string {
 	const most = 2000
 	text, err := os.ReadFile(path)
@@ -74,7 +79,7 @@ func tailOf(path string) string {
 	return strings.TrimSpace(string(text[max(0, len(text)-most):]))
 }
 
-// stopRunning ends the supervisor and returns when everything it ran has ended.
+// stopRunning ends the supervisor by SIGTERM and returns when everything it ran has ended.
 func stopRunning(ctx context.Context, s settings, out io.Writer) error {
 	pid, err := runningPID(s)
 	if err != nil {
@@ -89,6 +94,7 @@ func stopRunning(ctx context.Context, s settings, out io.Writer) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, downLimit)
 	defer cancel()
+	// The supervisor is no child of this process, so it is polled and not waited for.
 	err = poll(ctx, func(context.Context) error {
 		still, err := runningPID(s)
 		if err == nil && still != 0 {
@@ -113,6 +119,8 @@ func runningPID(s settings) (int, error) {
 		return 0, err
 	}
 	defer file.Close()
+	// A shared lock that is granted means that no supervisor has the exclusive one. The kernel
+	// drops a lock with its process, however that ended, so a stale file is never believed.
 	err = syscall.Flock(int(file.Fd()), syscall.LOCK_SH|syscall.LOCK_NB)
 	if err == nil {
 		return 0, nil
@@ -141,6 +149,7 @@ func claim(s settings) (*os.File, error) {
 		_ = file.Close()
 		return nil, fmt.Errorf("%s belongs to another process: %w", s.Data, err)
 	}
+	// Emptied after the lock is held: before, it may be another supervisor's number.
 	if err := file.Truncate(0); err != nil {
 		_ = file.Close()
 		return nil, err
@@ -152,7 +161,8 @@ func claim(s settings) (*os.File, error) {
 	return file, nil
 }
 
-// openLog opens a part's log, empty.
+// openLog opens a part's log, empty: the log of a part that is started again begins anew, so that
+// it never grows without bound. It is readable by its owner only, since the API logs addresses.
 func openLog(s settings, name string) (*os.File, error) {
 	dir := filepath.Join(s.Data, "logs")
 	if err := os.MkdirAll(dir, 0o755); err != nil {

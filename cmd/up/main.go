@@ -22,7 +22,7 @@ func main() {
 	}
 }
 
-// settings are the command line.
+// settings are the command line, with absolute paths after check.
 type settings struct {
 	Addr    string // where the proxy listens
 	Data    string // directory of everything that is kept
@@ -32,11 +32,15 @@ type settings struct {
 	Rows    int // of the large demo lists
 }
 
+// More than these does not fit: PostgreSQL is started with 400 connections, of which each program
+// takes up to DATABASE_POOL and four.
 const (
 	maxAPIs    = 10
 	maxWorkers = 50
 )
 
+// run is the program. Without a flag it starts itself again as the supervisor, in the background,
+// and returns when the system is ready.
 func run(ctx context.Context, args, environ []string, out io.Writer) error {
 	var s settings
 	set := flag.NewFlagSet("up", flag.ContinueOnError)

@@ -12,7 +12,8 @@ import (
 	"time"
 )
 
-// part is one program of the system.
+// part is one program of the system. It is started again whenever it ends by itself, as compose and
+// orchestrators do.
 type part struct {
 	name  string
 	cmd   func() *exec.Cmd            // a fresh command; its output goes to the part's log
@@ -21,7 +22,9 @@ type part struct {
 	ready func(context.Context) error // nil once it answers
 }
 
-// layer is parts that start and end together. Data goes down after those who use it.
+// layer is parts that start and end together. Redis and the database are one layer, the programs
+// that use them another, which is started later and ended first: a worker releases its jobs with
+// the database still there.
 type layer struct {
 	s      settings
 	log    *slog.Logger
@@ -31,6 +34,7 @@ type layer struct {
 	parts  sync.WaitGroup
 }
 
+// newLayer returns a layer without parts. It has to be closed, also after a start that failed.
 func newLayer(s settings, log *slog.Logger, starts chan<- start) *layer {
 	// Not the supervisor's context: layers are stopped one after the other.
 	ctx, stop := context.WithCancel(context.Background())
@@ -44,13 +48,14 @@ func (l *layer) close() {
 }
 
 const (
-	startLimit   = time.Minute
+	startLimit   = time.Minute // a first start makes the database and the demo rows before this
 	restartPause = time.Second
 )
 
 // run keeps the parts running until the layer is closed, and returns when all answer or ctx has
 // ended.
 func (l *layer) run(ctx context.Context, parts ...part) error {
+	// All are started before one is waited for: PostgreSQL and Redis need not wait for each other.
 	for _, p := range parts {
 		l.parts.Go(func() { l.keep(p) })
 	}
@@ -78,12 +83,13 @@ func (l *layer) keep(p part) {
 		select {
 		case <-l.ctx.Done():
 			return
-		case <-time.After(restartPause):
+		case <-time.After(restartPause): // so that one that can't start does not fill the machine
 		}
 	}
 }
 
-// once runs a part to its end.
+// once runs a part to its end, or ends it when the layer is closed: politely first, and by kill
+// after its grace.
 func (l *layer) once(p part) error {
 	logs, err := openLog(l.s, p.name)
 	if err != nil {
@@ -93,6 +99,7 @@ func (l *layer) once(p part) error {
 	cmd := p.cmd()
 	cmd.Stdout, cmd.Stderr = logs, logs
 	request := start{cmd, make(chan error, 1)}
+	// Started by the goroutine of startAll, whose thread lives as long as this program.
 	l.starts <- request
 	if err := <-request.result; err != nil {
 		return err
@@ -108,6 +115,7 @@ func (l *layer) once(p part) error {
 	select {
 	case err := <-ended:
 		return err
+	// Longer than the part promises to take, so this is a bug of the part's.
 	case <-time.After(p.grace):
 		l.log.Error("a part did not end and is killed", "part", p.name, "after", p.grace)
 		_ = cmd.Process.Kill()
@@ -115,7 +123,8 @@ func (l *layer) once(p part) error {
 	}
 }
 
-// start is a command to be started.
+// start is a command to be started, with a channel of one for the outcome so that startAll never
+// waits for who asked.
 type start struct {
 	cmd    *exec.Cmd
 	result chan error

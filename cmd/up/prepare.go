@@ -18,11 +18,13 @@ import (
 	"exporthub/pkg/config"
 )
 
+// adminAccount is the login of the administrator that the first start makes.
 const adminAccount = "admin"
 
 // passedOn are the programs' variables that are set in the environment.
 func passedOn(environ []string) map[string]string {
 	known := map[string]bool{}
+	// Read from the programs' own configuration, so that a new variable is passed on by itself.
 	for _, f := range reflect.VisibleFields(reflect.TypeFor[config.Config]()) {
 		known[f.Tag.Get("env")] = true
 	}
@@ -45,6 +47,7 @@ func keptSecret(path string) (string, error) {
 	if err == nil {
 		return strings.TrimSpace(string(text)), nil
 	}
+	// An unreadable secret must not be replaced: every token and link would end.
 	if !errors.Is(err, fs.ErrNotExist) {
 		return "", err
 	}
@@ -66,7 +69,9 @@ func prepare(ctx context.Context, s settings, variables map[string]string, log *
 	if _, err := os.Stat(done); !errors.Is(err, fs.ErrNotExist) {
 		return "", err
 	}
+	// 16 letters and digits of base 32 are 80 bits. Lower case, since people copy it by hand.
 	password = strings.ToLower(rand.Text()[:16])
+	// By the program itself, as an operator would: the password is hashed with its own parameters.
 	create := command(s, "api", variables)
 	create.Args = append(create.Args, "-create-admin", adminAccount)
 	create.Stdin = strings.NewReader(password + "\n")
@@ -81,10 +86,13 @@ func prepare(ctx context.Context, s settings, variables map[string]string, log *
 	if err := create.Wait(); err != nil {
 		return "", fmt.Errorf("create the administrator: %w\n%s", err, &printed)
 	}
+	// The mark comes last. A start that was interrupted before it makes the administrator at the
+	// next.
 	return password, os.WriteFile(done, []byte(adminAccount+"\n"), 0o600)
 }
 
-// load reads the variables as the programs do.
+// load reads the variables as the programs do, so that a bad one is reported here and not in the
+// log of a part that is started again and again.
 func load(variables map[string]string) (config.Config, error) {
 	var environ []string
 	for name, value := range variables {

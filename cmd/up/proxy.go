@@ -25,14 +25,18 @@ type proxy struct {
 	dial     func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
-// newProxy returns the handler in front of the replicas.
+// newProxy returns the handler in front of the replicas. It does what deploy/nginx.conf does, as
+// far as developers notice: sticky realtime, events that come as they are written, and another
+// replica for requests of one that is gone.
 func newProxy(replicas []string, log *slog.Logger) http.Handler {
 	p := &proxy{replicas: replicas, dial: (&net.Dialer{Timeout: 5 * time.Second}).DialContext}
+	// No compression: a proxy that unpacked answers would hold events back until a block is full.
 	transport := &http.Transport{DialContext: p.dialAny, MaxIdleConnsPerHost: 100, IdleConnTimeout: time.Minute, DisableCompression: true}
 	return &httputil.ReverseProxy{
 		Transport: transport,
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.Out.URL.Scheme, r.Out.URL.Host = "http", p.replicas[p.choose(r.In)]
+			// Checks of where a request comes from go by the address that people use.
 			r.Out.Host = r.In.Host
 			r.SetXForwarded()
 		},
@@ -40,6 +44,7 @@ func newProxy(replicas []string, log *slog.Logger) http.Handler {
 		FlushInterval:  -1, // events and files go on as they come
 		ErrorLog:       slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
+			// A client that left is no failure of the replicas.
 			if r.Context().Err() == nil {
 				log.Warn("no replica answers", "path", r.URL.Path, "error", err)
 			}
@@ -60,6 +65,7 @@ func (p *proxy) choose(r *http.Request) int {
 	if !realtime(r) {
 		return int(p.turn.Add(1) % n)
 	}
+	// The cookie before the address: browsers of one office share an address and should be spread.
 	if c, err := r.Cookie(replicaCookie); err == nil {
 		if i, err := strconv.ParseUint(c.Value, 10, 16); err == nil {
 			return int(i % n)
@@ -69,6 +75,8 @@ func (p *proxy) choose(r *http.Request) int {
 	if err != nil {
 		host = r.RemoteAddr
 	}
+	// Clients without cookies, such as old pages of another origin, stay on the replica of their
+	// address. Their session lives in its memory.
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(host)) // a hash takes everything
 	return int(uint64(h.Sum32()) % n)
@@ -115,6 +123,7 @@ func serveProxy(ctx context.Context, listener net.Listener, h http.Handler) erro
 		return fmt.Errorf("serve: %w", err)
 	case <-ctx.Done():
 	}
+	// Close and not Shutdown: held polls last up to 45 s, and nothing here is worth waiting for.
 	err := server.Close()
 	<-done
 	return err

@@ -14,7 +14,8 @@ import (
 	"time"
 )
 
-// redis is a Redis that remembers and never throws anything out, as in compose.yaml.
+// redis is a Redis that keeps its data over a restart and never throws anything out, as in
+// compose.yaml.
 func redis(s settings, address string) (part, error) {
 	binary, err := localserver.Find("redis-server", "redis-server (apt) or redis (brew)")
 	if err != nil {
@@ -30,6 +31,8 @@ func redis(s settings, address string) (part, error) {
 	}
 	return part{
 		name: "redis", quit: syscall.SIGTERM, grace: 20 * time.Second,
+		// The same flags as in compose.yaml: tasks and sessions survive a restart, and a full Redis
+		// refuses writes instead of dropping keys.
 		cmd: func() *exec.Cmd {
 			cmd := exec.Command(binary, "--bind", "127.0.0.1", "--port", port, "--dir", dir, "--appendonly", "yes",
 				"--appendfsync", "everysec", "--maxmemory-policy", "noeviction", "--save", "", "--daemonize", "no")
@@ -84,6 +87,7 @@ func makeDatabase(ctx context.Context, initdb, dir string, who *syscall.Credenti
 	if _, err := os.Stat(filepath.Join(dir, "PG_VERSION")); !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
+	// initdb is not atomic, a rename is.
 	making := dir + ".new"
 	if err := os.RemoveAll(making); err != nil {
 		return err

@@ -27,6 +27,8 @@ func runSystem(ctx context.Context, s settings, environ []string, out io.Writer)
 	if err := os.MkdirAll(s.Data, 0o755); err != nil {
 		return err
 	}
+	// Before anything else: two supervisors on one data directory would both start PostgreSQL in
+	// it.
 	lock, err := claim(s)
 	if err != nil {
 		return err
@@ -34,6 +36,7 @@ func runSystem(ctx context.Context, s settings, environ []string, out io.Writer)
 	defer lock.Close()
 	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
 
+	// The address is taken before the data is started, so that a port in use fails within a moment.
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", s.Addr)
 	if err != nil {
 		return fmt.Errorf("listen for people: %w", err)
@@ -45,7 +48,9 @@ func runSystem(ctx context.Context, s settings, environ []string, out io.Writer)
 	starter := make(chan struct{})
 	go func() { defer close(starter); startAll(starts) }()
 	defer func() { close(starts); <-starter }()
-	data, programs := newLayer(s, log, starts), newLayer(s, log, starts)
+	data := newLayer(s, log, starts)
+	programs := newLayer(s, log, starts)
+	// Deferred calls run in reverse: the programs end first, while their data is still there.
 	defer data.close()
 	defer programs.close()
 
@@ -62,6 +67,7 @@ func runSystem(ctx context.Context, s settings, environ []string, out io.Writer)
 		return err
 	}
 	greet(out, s, apis, variables, first)
+	// The starting process stops reading here, and nothing more is printed.
 	fmt.Fprintln(out, readyLine)
 	err = serveProxy(ctx, listener, newProxy(apis, log))
 	log.Info("stopping")
@@ -71,6 +77,8 @@ func runSystem(ctx context.Context, s settings, environ []string, out io.Writer)
 // startData starts Redis, PostgreSQL and, where files go to Qiniu, a fake Qiniu. It returns the
 // programs' variables.
 func startData(ctx context.Context, s settings, l *layer, environ []string) (map[string]string, error) {
+	// Ports are new at each start and passed on by URL, so a port that another program took
+	// meanwhile is never in the way.
 	taken := map[string]bool{}
 	redisAt, err := localserver.FreeAddress(taken)
 	if err != nil {
@@ -132,6 +140,7 @@ func startFakeQiniu(ctx context.Context, s settings, l *layer, variables map[str
 	if err := os.RemoveAll(dir); err != nil {
 		return err
 	}
+	// Its address and keys are known once it has printed them, which its log shows.
 	err = l.run(ctx, part{
 		name: "qiniu", quit: syscall.SIGTERM, grace: 10 * time.Second,
 		cmd: func() *exec.Cmd {
@@ -183,6 +192,7 @@ func startPrograms(ctx context.Context, s settings, l *layer, variables map[stri
 	return apis, l.run(ctx, parts...)
 }
 
+// program is an api or a worker as a part, with variables of its own behind the shared ones.
 func program(s settings, name, binary string, variables map[string]string, more ...string) part {
 	return part{
 		name: name, quit: syscall.SIGTERM, grace: programGrace,
@@ -194,6 +204,7 @@ func program(s settings, name, binary string, variables map[string]string, more 
 func command(s settings, binary string, variables map[string]string, more ...string) *exec.Cmd {
 	cmd := exec.Command(filepath.Join(s.Bin, binary))
 	cmd.Dir = s.Data // where no .env is
+	// Nothing else is inherited: a DATABASE_URL of another project would be used in place of ours.
 	for _, name := range []string{"PATH", "HOME", "TMPDIR"} {
 		if value := os.Getenv(name); value != "" {
 			cmd.Env = append(cmd.Env, name+"="+value)
@@ -206,6 +217,8 @@ func command(s settings, binary string, variables map[string]string, more ...str
 	return cmd
 }
 
+// answers returns nil once a URL answers 200. Two seconds are enough for a local program that
+// works; one that hangs is asked again.
 func answers(ctx context.Context, url string) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()

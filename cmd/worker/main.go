@@ -1,5 +1,8 @@
 // Command worker runs jobs: any number of them share one database, one Redis and one storage with
 // the api processes.
+//
+// It takes no arguments: the environment variables are those of the README's table. SIGTERM lets
+// running jobs finish for DRAIN_TIMEOUT and releases the others, so that a deploy loses nothing.
 package main
 
 import (
@@ -36,6 +39,7 @@ func run(ctx context.Context, args, environ []string, dotenv string, logs io.Wri
 	if len(args) > 0 {
 		return fmt.Errorf("unexpected argument %q: the worker is configured by environment variables", args[0])
 	}
+	// All problems are reported together, before anything is opened.
 	cfg, err := config.Load(environ, dotenv, config.Mode{})
 	if err != nil {
 		return fmt.Errorf("the configuration has problems:\n%w", err)
@@ -50,6 +54,8 @@ func run(ctx context.Context, args, environ []string, dotenv string, logs io.Wri
 	}
 	defer parts.Close()
 
+	// What ends first ends the others: a worker without its metrics or its queue is restarted
+	// whole.
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return parts.Engine.Run(ctx) })
 	g.Go(func() error { return parts.RunWorker(ctx) })

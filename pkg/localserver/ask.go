@@ -43,6 +43,7 @@ func AskRedis(ctx context.Context, address string) error {
 func AskPostgres(ctx context.Context, url string) error {
 	ctx, cancel := context.WithTimeout(ctx, postgresTimeout)
 	defer cancel()
+	// A connection and not only a port: PostgreSQL listens before it takes connections.
 	conn, err := pgx.Connect(ctx, url)
 	if err != nil {
 		return err

@@ -27,6 +27,7 @@ func Find(name, packages string) (string, error) {
 		return path, nil
 	}
 	for _, place := range places {
+		// A pattern that matches nothing is no error, so an unknown system just finds nothing.
 		paths, err := filepath.Glob(filepath.Join(place, name))
 		if err != nil || len(paths) == 0 {
 			continue

@@ -24,6 +24,7 @@ func FreeAddress(taken map[string]bool) (string, error) {
 		if taken[address] {
 			continue
 		}
+		// Asked at random and not from the kernel, which hands out ports of the range above.
 		l, err := net.Listen("tcp", address)
 		if err != nil {
 			continue

@@ -16,6 +16,7 @@ func Unprivileged(names ...string) (*syscall.Credential, error) {
 		return nil, nil
 	}
 	for _, name := range append(names, "nobody") {
+		// Packages make the user postgres or mysql; images without them still have nobody.
 		u, err := user.Lookup(name)
 		if err != nil {
 			continue

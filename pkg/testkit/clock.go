@@ -6,7 +6,10 @@ import (
 )
 
 // Clock is a clock that stands still until it is moved. Its Now goes where a constructor takes now
-// func() time.Time.
+// func() time.Time. It is safe for concurrent use: the program under test reads it from its own
+// goroutines while the test moves it.
+//
+// It wakes no timer. Code that waits by time.After is tested with testing/synctest instead.
 type Clock struct {
 	mu  sync.Mutex
 	now time.Time

@@ -11,6 +11,7 @@ import (
 // time at the end. What is waited for may be described by a format and arguments.
 func Eventually(t testing.TB, timeout time.Duration, cond func() bool, what ...any) {
 	t.Helper()
+	// Polling and not a signal: what is waited for is mostly in another process.
 	deadline := time.NewTimer(timeout)
 	defer deadline.Stop()
 	ticker := time.NewTicker(5 * time.Millisecond)
@@ -19,6 +20,8 @@ func Eventually(t testing.TB, timeout time.Duration, cond func() bool, what ...a
 		select {
 		case <-ticker.C:
 		case <-deadline.C:
+			// On a busy machine both channels may be ready and the deadline be picked. What holds
+			// by then is no failure.
 			if cond() {
 				return
 			}

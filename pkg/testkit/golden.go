@@ -25,6 +25,7 @@ func Golden[T string | []byte](t testing.TB, path string, got T) {
 		}
 		return
 	}
+	// A missing file is no reason to write one: in CI it would pass and be lost.
 	want, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatalf("golden file: %v (make it with: go test -run '^%s$' -update)", err, t.Name())

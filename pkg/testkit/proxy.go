@@ -10,7 +10,10 @@ import (
 	"time"
 )
 
-// TCPProxy stands between a client and a server and fails as networks do.
+// TCPProxy stands between a client and a server and fails as networks do. It knows no protocol:
+// what is cut is cut between two bytes, wherever a statement or a message happens to be.
+//
+// Its methods are safe for concurrent use, since tests cut from beside what they test.
 type TCPProxy struct {
 	t      testing.TB
 	addr   string
@@ -24,7 +27,8 @@ type TCPProxy struct {
 	closed   bool
 }
 
-// link is one proxied connection.
+// link is one proxied connection. It has a goroutine for each direction, and both end with it: the
+// first failure on either side closes both.
 type link struct {
 	client, server net.Conn
 	gone           chan struct{}
@@ -38,9 +42,15 @@ func Proxy(t testing.TB, target string) *TCPProxy {
 	if u, err := url.Parse(target); err == nil && u.Host != "" {
 		target = u.Host
 	}
+	// A closed channel lets every reader pass. Stall replaces it by an open one.
 	flowing := make(chan struct{})
 	close(flowing)
-	p := &TCPProxy{t: t, target: target, conns: map[*link]struct{}{}, flowing: flowing}
+	p := &TCPProxy{
+		t:       t,
+		target:  target,
+		conns:   map[*link]struct{}{},
+		flowing: flowing,
+	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatalf("testkit: proxy: %v", err)
@@ -86,6 +96,7 @@ func (p *TCPProxy) Cut() {
 func (p *TCPProxy) Reset() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	// The links leave the map by themselves, in their own goroutines.
 	for l := range p.conns {
 		l.reset()
 	}
@@ -127,16 +138,21 @@ func (p *TCPProxy) Restore() {
 	p.serveLocked(l)
 }
 
+// close ends every connection and returns when every goroutine has ended: a goroutine that is left
+// would be found as a leak of the next test.
 func (p *TCPProxy) close() {
 	p.mu.Lock()
 	p.closed = true
 	p.cutLocked()
+	// What waits for the end of a stall has to wake to see that its connection is gone.
 	p.flowLocked()
 	p.mu.Unlock()
 	p.wg.Wait()
 }
 
 func (p *TCPProxy) cutLocked() {
+	// Closed before the connections: a client that dials again at once is refused, not accepted
+	// late.
 	if p.listener != nil {
 		p.listener.Close()
 		p.listener = nil
@@ -171,12 +187,17 @@ func (p *TCPProxy) serveLocked(l net.Listener) {
 func (p *TCPProxy) connect(l net.Listener, client net.Conn) {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
+	// Dialled without the lock, since a stalled server may take all of the timeout.
 	server, err := new(net.Dialer).DialContext(ctx, "tcp", p.target)
 	if err != nil {
 		client.Close()
 		return
 	}
-	c := &link{client: client, server: server, gone: make(chan struct{})}
+	c := &link{
+		client: client,
+		server: server,
+		gone:   make(chan struct{}),
+	}
 	p.mu.Lock()
 	if p.listener != l {
 		p.mu.Unlock()
@@ -201,6 +222,8 @@ func (p *TCPProxy) connect(l net.Listener, client net.Conn) {
 func (p *TCPProxy) pump(c *link, from, to net.Conn) {
 	buf := make([]byte, 32<<10)
 	for {
+		// Read even while stalled: one read is taken out of the socket, and TCP's own flow control
+		// holds the rest back once the kernel's buffers are full, as a stalled peer would.
 		n, err := from.Read(buf)
 		p.mu.Lock()
 		flowing := p.flowing
@@ -216,6 +239,8 @@ func (p *TCPProxy) pump(c *link, from, to net.Conn) {
 				return
 			}
 		}
+		// Half-closed connections are part of the protocols under test: a client may close its side
+		// and still read the answer.
 		if err == io.EOF {
 			closeWrite(to)
 			return
@@ -242,7 +267,8 @@ func (c *link) close() {
 	})
 }
 
-// reset closes both ends without the politeness of TCP's closing.
+// reset closes both ends with a RST, as a killed process or a firewall does. Linger 0 discards what
+// is still in the buffers, so that the peer's next read fails and does not find a clean end.
 func (c *link) reset() {
 	c.once.Do(func() {
 		close(c.gone)

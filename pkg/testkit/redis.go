@@ -14,8 +14,8 @@ import (
 )
 
 const (
-	redisDatabases = 512 // of the servers we start; number 0 holds the claims
-	claimLife      = time.Hour
+	redisDatabases = 512       // of the servers we start; number 0 holds the claims
+	claimLife      = time.Hour // longer than any run of the tests
 )
 
 // Redis returns the URL of an empty database of a real Redis, which no other test has while this
@@ -29,6 +29,7 @@ func Redis(t testing.TB) string {
 	}
 	claims := redis.NewClient(base)
 	t.Cleanup(func() { claims.Close() })
+	// A server has one keyspace a number, so a number of its own is what keeps a test apart.
 	number, err := claimDatabase(t.Context(), claims, fmt.Sprintf("%s of process %d", t.Name(), os.Getpid()))
 	if err != nil {
 		t.Fatalf("testkit: claim a redis database: %v", err)
@@ -59,6 +60,8 @@ func Redis(t testing.TB) string {
 // claimDatabase takes a number that no test has, across processes. A claim of a killed process ends
 // by itself.
 func claimDatabase(ctx context.Context, claims *redis.Client, owner string) (int, error) {
+	// Each claim begins behind the last one, so that a number that was just released rests a while:
+	// a late write of its last owner then meets no one.
 	turn, err := claims.Incr(ctx, "testkit:turn").Result()
 	if err != nil {
 		return 0, err
@@ -111,6 +114,7 @@ func (r *RedisServer) Kill() { r.s.Kill() }
 // Restart starts the killed server again, empty, on the same port, and returns when it answers.
 func (r *RedisServer) Restart() {
 	r.t.Helper()
+	// Not the test's context: a restart in a cleanup runs after that has ended.
 	if err := r.s.Restart(context.Background()); err != nil {
 		r.t.Fatalf("testkit: restart redis: %v", err)
 	}

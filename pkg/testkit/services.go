@@ -41,6 +41,8 @@ func (s *service) url(t testing.TB) string {
 	if url := os.Getenv(s.env); url != "" {
 		return url
 	}
+	// The lock is held over the start: tests that run in parallel wait for one server, not start
+	// many.
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.own == nil && s.err == nil {
@@ -60,7 +62,7 @@ func (s *service) stop() error {
 		return nil
 	}
 	own := s.own
-	s.own = nil
+	s.own = nil // a second stop has nothing left to do
 	return own.Stop()
 }
 
@@ -92,6 +94,7 @@ type stopping struct{ m Runner }
 
 func (s stopping) Run() int {
 	code := s.m.Run()
+	// A server that can't be stopped does not fail the tests: it dies with this process anyway.
 	for _, service := range []*service{redisService, postgresService, mariadbService} {
 		if err := service.stop(); err != nil {
 			fmt.Fprintln(os.Stderr, "testkit: stop server:", err)

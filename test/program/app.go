@@ -67,6 +67,7 @@ func (a *App) Do(method, path string, body any, header ...string) Answer {
 	for i := 0; i+1 < len(header); i += 2 {
 		req.Header.Set(header[i], header[i+1])
 	}
+	// A client of its own, with the shared transport: redirects are answers that tests look at.
 	client := http.Client{
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
@@ -82,7 +83,8 @@ func (a *App) Do(method, path string, body any, header ...string) Answer {
 	return Answer{Status: res.StatusCode, Header: res.Header, Body: text}
 }
 
-// Login returns a token of a demo person.
+// Login returns a token of a demo person. It costs what hashing a password costs, about a tenth of
+// a second; Identity makes tokens without.
 func (a *App) Login(account string) string {
 	a.T.Helper()
 	res := a.Do("POST", "/api/access/token", map[string]string{"account": account, "password": DemoPassword})
@@ -112,9 +114,11 @@ func (a *App) Finished(token, uuid string) ExportJob {
 	var j ExportJob
 	testkit.Eventually(a.T, time.Minute, func() bool {
 		res := a.Do("GET", "/api/exports/"+uuid, nil, "ACCESS-TOKEN", token)
+		// Any other status will not change by waiting.
 		if res.Status != 200 {
 			a.T.Fatalf("read job: %d %s", res.Status, res.Body)
 		}
+		// Emptied first: decoding leaves fields alone that the answer does not have.
 		j = ExportJob{}
 		res.JSON(a.T, &j)
 		return j.Status == "success" || j.Status == "failure" || j.Status == "cancelled"

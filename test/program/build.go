@@ -74,6 +74,7 @@ var build = sync.OnceValues(func() (string, error) {
 	}
 	cmd := exec.Command("go", append(args, "-o", dir, "exporthub/cmd/api", "exporthub/cmd/worker")...)
 	cmd.Dir = repository
+	// go build leaves a program alone that is up to date, so this is cheap for all but the first.
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build the programs: %w\n%s", err, out)
 	}

@@ -58,6 +58,8 @@ func StartEmbedded(t testing.TB, environ ...string) *Embedded {
 		e.Signal(syscall.SIGTERM)
 		return e.Ended(stopGrace)
 	})
+	// Registered after Spawn's, so it runs first, and a bad exit code is reported and not only a
+	// hang.
 	t.Cleanup(func() {
 		if err := e.Stop(); err != nil {
 			t.Errorf("the api ended: %v", err)

@@ -52,6 +52,7 @@ func StartParts(t testing.TB, rows int, more ...string) *Parts {
 		"SPOOL_DIR=" + filepath.Join(shared, "spool"),
 		"PATH=/usr/bin:/bin",
 	}, more...)
+	// As an operator does it, and it makes the tables for the demo rows below.
 	create := exec.Command(filepath.Join(Build(t), "api"), "-create-admin", adminAccount)
 	create.Env = p.Environ
 	create.Dir = t.TempDir()
@@ -63,7 +64,7 @@ func StartParts(t testing.TB, rows int, more ...string) *Parts {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer db.Close()
+	defer db.Close() // the rows are all that this connection is for
 	if err := invitation.Module(admin.Deps{DB: db}).Demo(t.Context(), db, rows); err != nil {
 		t.Fatal(err)
 	}
@@ -85,7 +86,7 @@ func (p *Parts) Checked() {
 func Check(t testing.TB, environ []string) {
 	t.Helper()
 	check := exec.Command(filepath.Join(Build(t), "api"), "-check")
-	check.Env = environ
+	check.Env = environ // nothing of this process: a variable of CI would change what is checked
 	check.Dir = t.TempDir()
 	if out, err := check.Output(); err != nil || !strings.Contains(string(out), "0 differences") {
 		t.Errorf("-check: %v\n%s", err, out)

@@ -59,7 +59,7 @@ func Spawn(t testing.TB, name string, environ []string, args ...string) *Process
 		t:    t,
 		done: make(chan error, 1),
 	}
-	p.Cmd.Env = environ
+	p.Cmd.Env = environ     // and nothing else, so that a variable of this machine changes no test
 	p.Cmd.Dir = t.TempDir() // where no .env is
 	p.Cmd.Stdout = p.Out
 	p.Cmd.Stderr = p.Logs
@@ -74,6 +74,7 @@ func Spawn(t testing.TB, name string, environ []string, args ...string) *Process
 		case err := <-p.done:
 			p.done <- err
 		case <-time.After(stopGrace):
+			// Killed, or the test program would wait for its output for ever.
 			p.Signal(syscall.SIGKILL)
 			<-p.done
 			t.Errorf("%s did not end within %s of SIGTERM", name, stopGrace)

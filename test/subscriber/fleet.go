@@ -63,6 +63,7 @@ func StartFleet(t testing.TB, args ...string) *Fleet {
 	return f
 }
 
+// take keeps one line of the process's output. It is called by the reader's goroutine alone.
 func (f *Fleet) take(text []byte) {
 	var l struct {
 		Client     int
@@ -71,6 +72,7 @@ func (f *Fleet) take(text []byte) {
 		Refused    int
 		Message    string
 	}
+	// Errorf may be called from this goroutine, Fatalf may not.
 	if err := json.Unmarshal(text, &l); err != nil {
 		f.t.Errorf("a client says %s: %v", text, err)
 		return
@@ -128,6 +130,7 @@ func (f *Fleet) EndedFor(client int, uuid, state string) {
 		if problem == "" {
 			return
 		}
+		// Only a missing end may still come. A wrong or repeated one stays wrong.
 		if problem != noEnd || time.Now().After(deadline) {
 			f.t.Errorf("client %d, job %s: %s", client, uuid, problem)
 			return
@@ -144,6 +147,8 @@ func endsIn(events []Event, state string) string {
 	live, ended := 0, false
 	for _, e := range events {
 		if !Over(e) {
+			// After its end a job has no more events. One that is replayed on a new session may be
+			// older.
 			if ended && !e.Replayed {
 				return fmt.Sprintf("received %s after the end", e.Status)
 			}

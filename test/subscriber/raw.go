@@ -74,7 +74,7 @@ func (r *Raw) run(ctx context.Context, channel, connection string, send exchange
 	client := ""
 	n := 0
 	for next := "/meta/handshake"; ; {
-		n++
+		n++ // ids are per session, and answers repeat them
 		m := message{Channel: next, ID: fmt.Sprint(n), ClientID: client}
 		switch next {
 		case "/meta/handshake":
@@ -138,6 +138,7 @@ func Socket(t testing.TB, who, base, channel string) *Raw {
 		t.Fatalf("%s: dial: %v %v", who, err, res)
 	}
 	r := startRaw(t, who, channel, "websocket", func(_ context.Context, send []message) ([]message, error) {
+		// Nothing to send means that the answer to what was sent is still awaited.
 		if send != nil {
 			if err := conn.WriteJSON(send); err != nil {
 				return nil, err
@@ -174,6 +175,7 @@ func JSONP(t testing.TB, who, base, channel string) *Raw {
 		if err != nil {
 			return nil, err
 		}
+		// The comment before the call keeps the answer from being taken for another file type.
 		script, called := strings.CutPrefix(string(body), "/**/__jsonp1__(")
 		if res.StatusCode != 200 || !called || !strings.HasSuffix(script, ");") {
 			return nil, fmt.Errorf("%s: answered %d %.200s", who, res.StatusCode, body)

@@ -50,6 +50,7 @@ func Start(t testing.TB, url, channel, transport string, token ...string) *Stock
 		scan.Buffer(nil, maxLine)
 		for scan.Scan() {
 			var l Line
+			// node itself prints warnings that are no JSON.
 			if json.Unmarshal(scan.Bytes(), &l) == nil {
 				s.lines <- l
 			}
@@ -108,7 +109,7 @@ func (s *Stock) Until(within time.Duration, stop func(Event) bool) []Event {
 	for {
 		l := s.Next(within)
 		if l.Event == nil {
-			continue
+			continue // the confirmation of the subscription
 		}
 		var e Event
 		if err := json.Unmarshal(l.Event, &e); err != nil {

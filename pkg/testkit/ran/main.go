@@ -60,8 +60,10 @@ func run(args []string, out, errs io.Writer) int {
 		fmt.Fprintln(errs, "ran:", err)
 		return exitFailure
 	}
+	// Read to the end before Wait, which closes the pipe.
 	names := report(stdout, out, slices.Contains(command, "-v"))
 	if err := cmd.Wait(); err != nil {
+		// Failed tests are what CI reports; that a pattern found none of them would only distract.
 		var exit *exec.ExitError
 		if errors.As(err, &exit) && exit.ExitCode() > 0 {
 			return exit.ExitCode()

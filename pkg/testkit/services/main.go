@@ -57,6 +57,7 @@ func run(args []string, in io.Reader, out, errs io.Writer) int {
 		fmt.Fprintln(errs, "services:", err)
 		return exitFailure
 	}
+	// Appended, so that ours win over what the environment has by the same name.
 	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Env = append(os.Environ(), env...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = in, out, errs
@@ -91,6 +92,7 @@ func startServers(signals <-chan os.Signal) (env []string, stop func() error, er
 	servers := make([]*server.Server, len(kinds))
 	g, gctx := errgroup.WithContext(ctx)
 	for i, kind := range kinds {
+		// CI may bring servers of its own.
 		if os.Getenv(kind.env) != "" {
 			continue
 		}
@@ -100,6 +102,7 @@ func startServers(signals <-chan os.Signal) (env []string, stop func() error, er
 		})
 	}
 	err = g.Wait()
+	// A signal makes every start fail with "context canceled", which says nothing to a person.
 	if cause := context.Cause(ctx); cause != nil {
 		err = cause
 	}
@@ -133,6 +136,7 @@ func runCommand(cmd *exec.Cmd, signals <-chan os.Signal) (int, error) {
 	for {
 		select {
 		case s := <-signals:
+			// The negative id is the group: go test, the test programs and what they started.
 			if number, ok := s.(syscall.Signal); ok {
 				_ = syscall.Kill(-cmd.Process.Pid, number) // fails only when it has ended
 			}
@@ -142,7 +146,7 @@ func runCommand(cmd *exec.Cmd, signals <-chan os.Signal) (int, error) {
 				return exitFailure, err
 			}
 			if status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); ok && status.Signaled() {
-				return 128 + int(status.Signal()), nil
+				return 128 + int(status.Signal()), nil // as shells do
 			}
 			return cmd.ProcessState.ExitCode(), nil
 		}

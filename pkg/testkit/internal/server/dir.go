@@ -63,6 +63,8 @@ func (d *dir) remove() error {
 // are left to the next sweep. A directory so young that its owner has not locked it yet has no lock
 // file, and is left alone.
 func sweep() {
+	// Servers of killed runs are dead already on Linux, where they die with their starter. Only
+	// their files are left.
 	old, err := filepath.Glob(filepath.Join(os.TempDir(), dirPrefix+"*"))
 	if err != nil {
 		return
@@ -73,6 +75,7 @@ func sweep() {
 		}
 		lock, err := lockFile(filepath.Join(path, lockName), syscall.LOCK_EX|syscall.LOCK_NB)
 		if err != nil {
+			// Held: its owner lives.
 			continue
 		}
 		_ = os.RemoveAll(path)

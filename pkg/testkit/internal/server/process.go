@@ -26,7 +26,7 @@ func start(cmd *exec.Cmd, onDeath syscall.Signal) (*process, error) {
 	if cmd.SysProcAttr == nil {
 		cmd.SysProcAttr = &syscall.SysProcAttr{}
 	}
-	cmd.SysProcAttr.Setpgid = true
+	cmd.SysProcAttr.Setpgid = true // a terminal sends Ctrl-C to its whole foreground group
 	if err := startBound(cmd, onDeath); err != nil {
 		return nil, err
 	}
@@ -45,6 +45,7 @@ func (p *process) stop(signal syscall.Signal, grace time.Duration) {
 	case <-p.done:
 		return
 	case <-time.After(grace):
+		// PostgreSQL under heavy load may take longer to end than a test may wait.
 	}
 	_ = p.cmd.Process.Kill()
 	<-p.done
@@ -58,6 +59,8 @@ func (p *process) ready(ctx context.Context, ask func(context.Context) error) er
 	ticker := time.NewTicker(10 * time.Millisecond)
 	defer ticker.Stop()
 	for {
+		// Asked before the end is looked at: another server on the same port would answer too, but
+		// then ours has ended at once, and the next question finds that.
 		err := ask(ctx)
 		if err == nil {
 			return nil
@@ -75,7 +78,8 @@ func (p *process) ready(ctx context.Context, ask func(context.Context) error) er
 // errEnded is how a server that lost the race for its port looks.
 var errEnded = errors.New("process ended")
 
-// tail keeps the last 8 KiB of a process's output.
+// tail keeps the last 8 KiB of a process's output. A server that runs for a whole test run logs
+// without end, and only its last words explain why it ended.
 type tail struct {
 	mu  sync.Mutex
 	buf []byte

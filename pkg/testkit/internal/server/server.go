@@ -31,6 +31,7 @@ func (s *Server) Stop() error {
 	if s.dir == nil {
 		return nil
 	}
+	// A server whose start failed has a directory and no process.
 	if s.proc != nil {
 		s.proc.stop(s.quit, 10*time.Second)
 	}
@@ -75,6 +76,8 @@ func launch(ctx context.Context, d *dir, quit syscall.Signal, make func(port str
 		if err == nil {
 			return s, nil
 		}
+		// A lost race for the port shows as an early end. Anything else is not mended by another
+		// port.
 		if try == 5 || !errors.Is(err, errEnded) {
 			return nil, errors.Join(err, s.Stop())
 		}
@@ -130,6 +133,7 @@ func Postgres(ctx context.Context) (*Server, error) {
 	if err != nil {
 		return nil, errors.Join(err, d.remove())
 	}
+	// --locale=C sorts texts by bytes, as the other engines are made to.
 	init := localserver.Command(who, data, initdb, "--pgdata="+data, "--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C",
 		"--no-sync", "--no-instructions")
 	if err := runToEnd(ctx, init); err != nil {
@@ -142,6 +146,8 @@ func Postgres(ctx context.Context) (*Server, error) {
 			cmd: func() *exec.Cmd {
 				return localserver.Command(who, data, binary, "-D", data, "-p", port,
 					"-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-c", "max_connections=400",
+					// Nothing is flushed: data need not survive the machine, and tests commit
+					// thousands of times.
 					"-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off", "-c", "autovacuum_naptime=1h",
 					// Not UTC, so that code that lets the server choose the zone fails here.
 					"-c", "timezone=Asia/Shanghai",
@@ -201,6 +207,8 @@ func MariaDB(ctx context.Context) (*Server, error) {
 func askMariaDB(ctx context.Context, addr string) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
+	// NopLogger: the driver would print every refused connection of a server that is still
+	// starting.
 	cfg := mysql.NewConfig()
 	cfg.User, cfg.Net, cfg.Addr, cfg.Logger = "root", "tcp", addr, &mysql.NopLogger{}
 	connector, err := mysql.NewConnector(cfg)
