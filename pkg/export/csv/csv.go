@@ -3,6 +3,7 @@ package csv
 import (
 	"strconv"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"exporthub/pkg/dataset"
@@ -120,7 +121,7 @@ func (l *lines) text(dst []byte, s string, r *dataset.Report) []byte {
 		dst = append(dst, '"')
 	}
 	// Inside the quotes: a reader takes the quotes away before it looks for a formula.
-	if !l.raw && isFormula(s[0]) {
+	if !l.raw && isFormula(s) {
 		dst = append(dst, '\'')
 	}
 	from, replaced := 0, false
@@ -150,23 +151,35 @@ func (l *lines) text(dst []byte, s string, r *dataset.Report) []byte {
 	return dst
 }
 
-// needsQuotes reports whether a field has to stand in quotes (RFC 4180, section 2, rules 6 and 7).
+// needsQuotes reports whether a field has to stand in quotes: by RFC 4180, section 2, rules 6 and 7,
+// or because spreadsheets split lines at a semicolon or a tab as well. Such a field would shift the
+// row's other cells, and what stands behind it would be a field without its apostrophe.
 func needsQuotes(s string) bool {
 	for i := range len(s) {
 		switch s[i] {
-		case '"', ',', '\r', '\n':
+		case '"', ',', ';', '\t', '\r', '\n':
 			return true
 		}
 	}
 	return false
 }
 
-// isFormula reports whether a spreadsheet may run a text that begins with this byte. The list is
-// OWASP's (https://owasp.org/www-community/attacks/CSV_Injection).
-func isFormula(first byte) bool {
-	switch first {
-	case '=', '+', '-', '@', '\t', '\r':
-		return true
+// isFormula reports whether a spreadsheet may run a text: it begins with one of OWASP's characters
+// (https://owasp.org/www-community/attacks/CSV_Injection), full-width forms and line feed included.
+// Blanks and invisible characters before it do not count, since spreadsheets trim them.
+func isFormula(s string) bool {
+	// Nearly every text begins with a letter or a digit.
+	if b := s[0]; b < utf8.RuneSelf && (b|0x20 >= 'a' && b|0x20 <= 'z' || b >= '0' && b <= '9') {
+		return false
+	}
+	for _, r := range s {
+		switch r {
+		case '=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠':
+			return true
+		}
+		if !unicode.IsSpace(r) && !unicode.IsControl(r) && !unicode.Is(unicode.Cf, r) {
+			return false
+		}
 	}
 	return false
 }

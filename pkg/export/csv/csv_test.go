@@ -10,6 +10,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -109,6 +110,61 @@ func TestGolden(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestFieldsThatReadersSplit splits lines as spreadsheets do, at a comma, a semicolon or a tab outside
+// of quotes. No cell may move, and none may begin as a formula.
+func TestFieldsThatReadersSplit(t *testing.T) {
+	for _, text := range []string{
+		"先电话;后面谈", "备注;=1+1;", "左\t=1+1", "a,=1", "a\r\n=1", "a\n=1", "\n=1+1", "\r=1", "\t=1", "＝1+1", "＋1", "－1",
+		"＠SUM(1)", " =1+1", "\u00A0=1+1", "\u3000=1", "\uFEFF=1", "\u200B=1", "=1+1", "+8613800000001", `";=1;"`, `=1;"a"`,
+	} {
+		s := dataset.Sheet{Columns: []dataset.Column{{Key: "a", Title: "a"}, {Key: "b", Title: "b"}, {Key: "c", Title: "c"}}}
+		for _, format := range []string{"csv", "csv-raw"} {
+			file, _ := write(t, format, s, []dataset.Value{dataset.String("x"), dataset.String(text), dataset.String("y")})
+			_, row, _ := strings.Cut(file, "\r\n")
+			cells := splitAnywhere(strings.TrimSuffix(row, "\r\n"))
+			if len(cells) != 3 || cells[0] != "x" || cells[2] != "y" {
+				t.Errorf("%s: %q is split into %q", format, text, cells)
+				continue
+			}
+			if format == "csv" && formula.MatchString(cells[1]) {
+				t.Errorf("%s: %q is read as the formula %q", format, text, cells[1])
+			}
+			if got := strings.TrimPrefix(cells[1], "'"); got != text {
+				t.Errorf("%s: %q is read as %q", format, text, got)
+			}
+		}
+	}
+	for _, harmless := range []string{"a=1", "1+1", "'=1", "  a", "（=1）", "　", "\u00A0", "é-1", "字＝"} {
+		file, _ := write(t, "csv", dataset.Sheet{Columns: []dataset.Column{{Key: "a", Title: "a"}}},
+			[]dataset.Value{dataset.String(harmless)})
+		if _, row, _ := strings.Cut(file, "\r\n"); row != harmless+"\r\n" {
+			t.Errorf("%q is written as %q", harmless, row)
+		}
+	}
+}
+
+// splitAnywhere takes a line apart at the separators that LibreOffice and Excel look for by default.
+func splitAnywhere(line string) []string {
+	var cells []string
+	var cell strings.Builder
+	quoted := false
+	for i := 0; i < len(line); i++ {
+		switch b := line[i]; {
+		case quoted && b == '"' && i+1 < len(line) && line[i+1] == '"':
+			cell.WriteByte(b)
+			i++
+		case b == '"':
+			quoted = !quoted
+		case !quoted && strings.IndexByte(",;\t", b) >= 0:
+			cells = append(cells, cell.String())
+			cell.Reset()
+		default:
+			cell.WriteByte(b)
+		}
+	}
+	return append(cells, cell.String())
 }
 
 func TestFormats(t *testing.T) {
@@ -293,7 +349,7 @@ func TestClosedIsClosed(t *testing.T) {
 // texts draws texts of the pieces that have meaning to a reader.
 func texts() *rapid.Generator[string] {
 	piece := rapid.OneOf(
-		rapid.SampledFrom([]string{"\"", ",", "\r", "\n", "\r\n", "'", "=", "+", "-", "@", "\t", " ", "\\", "\x00", "\x1f", "\xff", "\uFEFF", "\u2028", "字", "😀"}),
+		rapid.SampledFrom([]string{"\"", ",", "\r", "\n", "\r\n", "'", "=", "+", "-", "@", "\t", " ", ";", "＝", "＠", "\u00A0", "\u200B", "\\", "\x00", "\x1f", "\xff", "\uFEFF", "\u2028", "字", "😀"}),
 		rapid.String(),
 	)
 	return rapid.Custom(func(t *rapid.T) string {
@@ -305,6 +361,9 @@ type tester interface {
 	Fatalf(string, ...any)
 	Errorf(string, ...any)
 }
+
+// formula is the guard of csv in another notation than the writer's.
+var formula = regexp.MustCompile(`^[\p{Z}\p{Cf}\p{Cc}]*[=+\-@\t\r\n＝＋－＠]`)
 
 // checkTexts writes texts as two columns in every format and reads them back with the readers of
 // the standard library.
@@ -329,7 +388,7 @@ func checkTexts(t tester, tb testing.TB, all []string) {
 		}
 		for i, text := range all {
 			want := strings.ReplaceAll(string([]rune(text)), "\r\n", "\n") // the reader's doing
-			if marked && text != "" && strings.IndexByte("=+-@\t\r", text[0]) >= 0 {
+			if marked && formula.MatchString(text) {
 				want = strings.ReplaceAll("'"+string([]rune(text)), "\r\n", "\n")
 			}
 			if line := got[i+1]; line[0] != want || line[1] != want {
@@ -360,7 +419,7 @@ func TestAnyTextSurvives(t *testing.T) {
 }
 
 func FuzzText(f *testing.F) {
-	for _, s := range []string{"=1+1", "\r\n", `""`, "a\xffb", "\x00", ",", "'", "\\"} {
+	for _, s := range []string{"=1+1", "\u00A0＝1", "a;b", "\r\n", `""`, "a\xffb", "\x00", ",", "'", "\\"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) { checkTexts(t, t, []string{s}) })

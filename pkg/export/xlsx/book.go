@@ -102,13 +102,18 @@ func newFrame(s dataset.Sheet, names []string, lastRows []int, info string, stri
 	if out.styles, err = addStyles(f, s.Header); err != nil {
 		return nil, err
 	}
-	if err := addProperties(f, s.Name); err != nil {
-		return nil, err
+	if err := f.SetAppProps(&excelize.AppProperties{Application: program}); err != nil {
+		return nil, fmt.Errorf("document properties: %w", err)
 	}
 	c := &capture{}
 	f.ZipWriter = func(io.Writer) excelize.ZipWriter { return c }
 	if err := f.Write(io.Discard); err != nil {
 		return nil, err
+	}
+	for _, p := range c.parts {
+		if err := p.respell(s.Name); err != nil {
+			return nil, err
+		}
 	}
 	return out, out.sort(c.parts, f)
 }
@@ -254,20 +259,6 @@ func addStyles(f *excelize.File, h dataset.HeaderStyle) (s styles, err error) {
 		}
 	}
 	return s, nil
-}
-
-// bareProperties replaces the template of excelize, which names another author and a time.
-const bareProperties = `<cp:coreProperties xmlns:cp="http://schemas.openxmlformats.org/package/2006/metadata/core-properties" ` +
-	`xmlns:dc="http://purl.org/dc/elements/1.1/"></cp:coreProperties>`
-
-// addProperties names the program and the title, and no time: the same rows have to give the same
-// bytes.
-func addProperties(f *excelize.File, title string) error {
-	f.Pkg.Store("docProps/core.xml", []byte(bareProperties))
-	if err := f.SetDocProps(&excelize.DocProperties{Title: title, Creator: program, LastModifiedBy: program}); err != nil {
-		return fmt.Errorf("document properties: %w", err)
-	}
-	return f.SetAppProps(&excelize.AppProperties{Application: program})
 }
 
 // uniqueName is base, or base (2), (3), ... from n on: the first that no taken name is equal to but

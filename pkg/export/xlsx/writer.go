@@ -286,8 +286,7 @@ func (x *writer) finish() error {
 		}
 	}
 	if x.limits.shared > 0 {
-		head := fmt.Sprintf(`<?xml version="1.0" encoding="UTF-8" standalone="yes"?>`+"\n"+
-			`<sst xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main" count="%d" uniqueCount="%d">`,
+		head := fmt.Sprintf(xmlHead+`<sst xmlns="`+mainSpace+`" count="%d" uniqueCount="%d">`,
 			x.strings.used, len(x.strings.ids))
 		if err := x.addFile(stringsPart, []byte(head), x.strings.elements, []byte("</sst>")); err != nil {
 			return err
