@@ -1,17 +1,21 @@
-// Package jobs is the queue's edge: doorbells travel as asynq tasks over Redis, and one handler answers them all by
-// asking the job engine. It knows no kind of job.
+// Package jobs is where work enters a worker: tasks travel through asynq over Redis, and one handler
+// answers them all by asking the job engine. The table Kinds says which kinds of job the program
+// runs; what they do is declared in the packages that it names.
 //
-// A task says which job and which attempt; its id says the same, so that ringing twice is ringing once. Nothing of a
-// job's fate is left to the queue: it does not retry attempts (rows do), keeps no finished tasks, and may be emptied at
-// any time. Its own retry serves one case, a database that can't be reached when the doorbell is answered.
+// A task says which job and which attempt; its id says the same, so that enqueueing it twice is
+// enqueueing it once. The queue decides nothing about a job: it does not retry attempts (rows do),
+// keeps no finished tasks, and may be emptied at any time. Its own retry serves one case, a database
+// that can't be reached when the task is answered.
 //
-//	bell := jobs.NewBell(client, jobs.DefaultQueue)
-//	engine, err := job.NewEngine(job.Options{Bell: bell, ...})
-//	server, err := jobs.NewServer(jobs.Options{Redis: client, Engine: engine, Concurrency: 4})
-//	err = server.Run(ctx) // beside engine.Run(ctx)
+//	queue := jobs.NewQueue(client, jobs.DefaultQueue)
+//	engine, err := job.NewEngine(job.Options{Queue: queue, ...})
+//	err = engine.Register(...)
+//	runner, err := engine.Runner(jobs.KindNames()...)
+//	server, err := jobs.NewServer(jobs.Options{Redis: client, Engine: runner, Concurrency: 4})
+//	err = server.Run(ctx) // beside runner.Run(ctx)
 //
-// The client is shared with whoever else needs Redis. Give it ContextTimeoutEnabled, so that the bounds of rings and
-// publishes hold while Redis is stalled.
+// The client is shared with the other users of Redis. Give it ContextTimeoutEnabled, so that the
+// bounds of calls hold while Redis is stalled.
 //
-// Bell and Server are safe for concurrent use.
+// Queue and Server are safe for concurrent use.
 package jobs

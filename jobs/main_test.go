@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -14,6 +15,7 @@ import (
 	"go.uber.org/goleak"
 
 	"exporthub/pkg/database"
+	"exporthub/pkg/event"
 	"exporthub/pkg/job"
 	"exporthub/pkg/testkit"
 )
@@ -45,43 +47,69 @@ func connect(t *testing.T, url string) redis.UniversalClient {
 	return client
 }
 
+// none is what the tests' kind stores: nothing.
+type none struct{}
+
+type testRun = job.Run[none, none]
+
+// testKind is a kind with the stages of an export, whose data is its stage or state.
+func testKind(run func(context.Context, *testRun) (none, error)) *job.Definition[none, none, none] {
+	return job.Define(job.Spec[none, none, none]{
+		Name: "test",
+		Stages: []job.StageSpec{
+			{Name: "starting", Next: []job.Stage{"start"}, Succeeds: true},
+			{Name: "start", Next: []job.Stage{"writing_file"}},
+			{Name: "writing_file", Next: []job.Stage{"before_upload"}},
+			{Name: "before_upload", Succeeds: true},
+		},
+		Run: run,
+		Render: func(j job.Record[none, none, none]) (any, []string) {
+			return cmp.Or(string(j.Stage), string(j.State)), []string{"/test"}
+		},
+	})
+}
+
 // parts is a worker as a process has it: an engine and its server, on a database and a Redis.
 type parts struct {
 	t      *testing.T
 	db     *database.DB
 	client redis.UniversalClient
+	kind   *job.Definition[none, none, none]
 	engine *job.Engine
+	runner *job.Runner
 	bus    *bus
 }
 
-func newParts(t *testing.T, db *database.DB, client redis.UniversalClient, run func(context.Context, *job.Run) (any, error)) *parts {
+func newParts(t *testing.T, db *database.DB, client redis.UniversalClient, run func(context.Context, *testRun) (none, error)) *parts {
 	t.Helper()
 	hb, err := db.Sibling(t.Context(), 4)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { hb.Close() })
-	p := &parts{t: t, db: db, client: client, bus: &bus{}}
+	p := &parts{t: t, db: db, client: client, bus: &bus{}, kind: testKind(run)}
 	p.engine, err = job.NewEngine(job.Options{
-		DB: db, HeartbeatDB: hb, Bell: NewBell(client, DefaultQueue), Publisher: p.bus, Logger: quiet,
-		Kinds: []job.Kind{{Name: "test", Run: run, Render: func(j job.Job) (json.RawMessage, []string) {
-			data, _ := json.Marshal(j.State)
-			return data, []string{"/test"}
-		}}},
-		RenewEvery: 50 * time.Millisecond, ReconcileEvery: 50 * time.Millisecond, BellAge: 200 * time.Millisecond,
-		BellTaken: 300 * time.Millisecond, CallTimeout: 500 * time.Millisecond, DrainTimeout: 3 * time.Second,
+		DB: db, HeartbeatDB: hb, Queue: NewQueue(client, DefaultQueue), Publisher: p.bus, Logger: quiet,
+		RenewEvery: 50 * time.Millisecond, ReconcileEvery: 50 * time.Millisecond, TaskAge: 200 * time.Millisecond,
+		TaskTakenFor: 300 * time.Millisecond, CallTimeout: 500 * time.Millisecond, DrainTimeout: 3 * time.Second,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	start(t, p.engine.Run)
+	if err := p.engine.Register(p.kind); err != nil {
+		t.Fatal(err)
+	}
+	if p.runner, err = p.engine.Runner("test"); err != nil {
+		t.Fatal(err)
+	}
+	start(t, p.runner.Run)
 	return p
 }
 
 // serve runs a server and returns what ends it.
 func (p *parts) serve() (stop func()) {
 	p.t.Helper()
-	s, err := NewServer(Options{Redis: p.client, Engine: p.engine, Logger: quiet, DrainTimeout: 3 * time.Second})
+	s, err := NewServer(Options{Redis: p.client, Engine: p.runner, Logger: quiet, DrainTimeout: 3 * time.Second})
 	if err != nil {
 		p.t.Fatal(err)
 	}
@@ -108,9 +136,13 @@ func start(t *testing.T, run func(context.Context) error) (stop func()) {
 
 func (p *parts) accept() job.Job {
 	p.t.Helper()
+	n, err := p.kind.New(7, none{})
+	if err != nil {
+		p.t.Fatal(err)
+	}
 	var j job.Job
-	err := p.db.Write(p.t.Context(), func(ctx context.Context, tx *database.Tx) (err error) {
-		j, err = p.engine.Enqueue(ctx, tx, job.New{Kind: "test", OwnerID: 7})
+	err = p.db.Write(p.t.Context(), func(ctx context.Context, tx *database.Tx) (err error) {
+		j, err = p.engine.Enqueue(ctx, tx, n)
 		return err
 	})
 	if err != nil {
@@ -138,7 +170,7 @@ type bus struct {
 	told map[string][]string
 }
 
-func (b *bus) Publish(_ context.Context, e job.Event) error {
+func (b *bus) Publish(_ context.Context, e event.Event) error {
 	var state string
 	if err := json.Unmarshal(e.Data, &state); err != nil {
 		return err
@@ -158,18 +190,18 @@ func (b *bus) of(uuid string) []string {
 	return append([]string(nil), b.told[uuid]...)
 }
 
-// fakeEngine answers doorbells as a test says.
+// fakeEngine answers tasks as a test says.
 type fakeEngine struct {
 	mu      sync.Mutex
 	answers []error // of the first calls; then nil
-	handled []doorbell
+	handled []runPayload
 	drained bool
 }
 
 func (f *fakeEngine) Handle(_ context.Context, uuid string, attempt int) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.handled = append(f.handled, doorbell{uuid, attempt})
+	f.handled = append(f.handled, runPayload{uuid, attempt})
 	if n := len(f.handled); n <= len(f.answers) {
 		return f.answers[n-1]
 	}

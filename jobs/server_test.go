@@ -21,13 +21,13 @@ import (
 	"exporthub/pkg/testkit"
 )
 
-func succeed(ctx context.Context, r *job.Run) (any, error) {
-	for i, s := range []job.State{job.StateStart, job.StateWritingFile, job.StateBeforeUpload} {
-		if err := r.Advance(ctx, s, 10*i, nil); err != nil {
-			return nil, err
+func succeed(ctx context.Context, r *testRun) (none, error) {
+	for i, s := range []job.Stage{"start", "writing_file", "before_upload"} {
+		if err := r.Advance(ctx, s, 10*i, none{}); err != nil {
+			return none{}, err
 		}
 	}
-	return nil, nil
+	return none{}, nil
 }
 
 func TestJobRunsThroughTheQueue(t *testing.T) {
@@ -40,8 +40,8 @@ func TestJobRunsThroughTheQueue(t *testing.T) {
 		testkit.Eventually(t, 5*time.Second, func() bool { return slices.Equal(p.bus.of(j.UUID), want) },
 			"%v, got %v", want, lazy(func() string { return fmt.Sprint(p.bus.of(j.UUID)) }))
 		testkit.Eventually(t, 5*time.Second, func() bool {
-			state, err := NewBell(client, DefaultQueue).State(t.Context(), job.Doorbell{UUID: j.UUID, Attempt: 1})
-			return err == nil && state == job.BellAbsent
+			state, err := NewQueue(client, DefaultQueue).State(t.Context(), job.Task{UUID: j.UUID, Attempt: 1})
+			return err == nil && state == job.TaskAbsent
 		}, "no trace of the task")
 	}
 	t.Run("SQLite", func(t *testing.T) {
@@ -64,17 +64,17 @@ func TestEmptiedRedisLosesNothing(t *testing.T) {
 		for range 20 {
 			jobs = append(jobs, p.accept())
 		}
-		bell := NewBell(client, DefaultQueue)
-		last := job.Doorbell{UUID: jobs[len(jobs)-1].UUID, Attempt: 1}
+		queue := NewQueue(client, DefaultQueue)
+		last := job.Task{UUID: jobs[len(jobs)-1].UUID, Attempt: 1}
 		waiting := func() bool {
-			state, err := bell.State(t.Context(), last)
-			return err == nil && state == job.BellWaiting
+			state, err := queue.State(t.Context(), last)
+			return err == nil && state == job.TaskPending
 		}
 		testkit.Eventually(t, 5*time.Second, waiting)
 		if err := client.FlushDB(t.Context()).Err(); err != nil {
 			t.Fatal(err)
 		}
-		testkit.Eventually(t, 5*time.Second, waiting, "the last doorbell again")
+		testkit.Eventually(t, 5*time.Second, waiting, "the last task again")
 		p.serve()
 		for _, j := range jobs {
 			if got := p.await(j.UUID, job.StateSuccess); got.Attempt != 1 {
@@ -115,18 +115,18 @@ func TestRedisLostUnderARunningJob(t *testing.T) {
 	server := testkit.OwnRedis(t)
 	finish := make(chan struct{})
 	var runs atomic.Int32
-	p := newParts(t, dbtest.SQLite(t, job.Migrations), connect(t, server.URL()), func(ctx context.Context, r *job.Run) (any, error) {
+	p := newParts(t, dbtest.SQLite(t, job.Migrations), connect(t, server.URL()), func(ctx context.Context, r *testRun) (none, error) {
 		runs.Add(1)
 		<-finish
-		return nil, nil
+		return none{}, nil
 	})
 	p.serve()
 	j := p.accept()
-	p.await(j.UUID, job.StateStarting)
+	p.await(j.UUID, job.StateRunning)
 	server.Kill()
 	server.Restart()
 	next := p.accept()
-	p.await(next.UUID, job.StateStarting)
+	p.await(next.UUID, job.StateRunning)
 	close(finish)
 	p.await(j.UUID, job.StateSuccess)
 	p.await(next.UUID, job.StateSuccess)
@@ -147,25 +147,25 @@ func TestServerStartsWithoutRedis(t *testing.T) {
 
 func TestServerEndsWithoutRedis(t *testing.T) {
 	server := testkit.OwnRedis(t)
-	p := newParts(t, dbtest.SQLite(t, job.Migrations), connect(t, server.URL()), func(ctx context.Context, _ *job.Run) (any, error) {
+	p := newParts(t, dbtest.SQLite(t, job.Migrations), connect(t, server.URL()), func(ctx context.Context, _ *testRun) (none, error) {
 		<-ctx.Done()
-		return nil, ctx.Err()
+		return none{}, ctx.Err()
 	})
-	s, err := NewServer(Options{Redis: p.client, Engine: p.engine, Logger: quiet, DrainTimeout: 50 * time.Millisecond, ShutdownTimeout: 100 * time.Millisecond})
+	s, err := NewServer(Options{Redis: p.client, Engine: p.runner, Logger: quiet, DrainTimeout: 50 * time.Millisecond, ShutdownTimeout: 100 * time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
 	}
 	stop := start(t, s.Run)
 	j := p.accept()
-	p.await(j.UUID, job.StateStarting)
+	p.await(j.UUID, job.StateRunning)
 	server.Kill()
 	stop()
 	if got := p.await(j.UUID, job.StateQueued); got.Attempt != 2 || got.Failures != 0 {
-		t.Errorf("handed back: %+v", got)
+		t.Errorf("released: %+v", got)
 	}
 }
 
-func TestDoorbellIsDeliveredAgainWhileTheDatabaseIsAway(t *testing.T) {
+func TestTaskIsDeliveredAgainWhileTheDatabaseIsAway(t *testing.T) {
 	redises(t, func(t *testing.T, client redis.UniversalClient) {
 		engine := &fakeEngine{answers: []error{errAway, errAway, errAway}}
 		s, err := NewServer(Options{Redis: client, Engine: engine, Logger: quiet, RetryDelay: 100 * time.Millisecond})
@@ -173,14 +173,14 @@ func TestDoorbellIsDeliveredAgainWhileTheDatabaseIsAway(t *testing.T) {
 			t.Fatal(err)
 		}
 		stop := start(t, s.Run)
-		if err := NewBell(client, DefaultQueue).Ring(t.Context(), job.Doorbell{UUID: someUUID, Attempt: 4}); err != nil {
+		if err := NewQueue(client, DefaultQueue).Enqueue(t.Context(), job.Task{UUID: someUUID, Attempt: 4}); err != nil {
 			t.Fatal(err)
 		}
 		// More often than MaxRetry: what went wrong was not the task's.
 		testkit.Eventually(t, 15*time.Second, func() bool { return engine.calls() == 4 })
 		stop()
 		for _, d := range engine.handled {
-			if d != (doorbell{someUUID, 4}) {
+			if d != (runPayload{someUUID, 4}) {
 				t.Errorf("handled %+v", d)
 			}
 		}
@@ -230,11 +230,11 @@ func TestRunTwice(t *testing.T) {
 	stop()
 }
 
-func TestNewServerTellsEveryProblem(t *testing.T) {
+func TestNewServerReportsEveryProblem(t *testing.T) {
 	_, err := NewServer(Options{Queue: " ", Concurrency: -1})
-	for _, want := range []string{"Redis and Engine", "Concurrency is -1", "queue name"} {
+	for _, want := range []string{"Redis and Engine", "Concurrency: want", "option Queue"} {
 		if !strings.Contains(fmt.Sprint(err), want) {
-			t.Errorf("%q is not told in: %v", want, err)
+			t.Errorf("%q is not reported in: %v", want, err)
 		}
 	}
 }

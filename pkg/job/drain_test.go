@@ -8,14 +8,14 @@ import (
 	"time"
 )
 
-func TestDrainHandsBack(t *testing.T) {
+func TestDrainReleases(t *testing.T) {
 	engines(t, func(t *testing.T, w *world) {
-		e := w.idleEngine(testKind(untilTold), nil)
+		e := w.idleEngine(testKind(untilStopped), nil)
 		stop := w.start(e)
 		j := w.accept(e)
 		handled := make(chan error, 1)
 		go func() { handled <- e.Handle(context.Background(), j.UUID, 1) }()
-		w.awaitState(j.UUID, StateStarting)
+		w.awaitStage(j.UUID, stageStarting)
 		bound, cancel := context.WithCancel(t.Context())
 		cancel() // no time to finish
 		if err := e.Drain(bound); err != nil {
@@ -35,8 +35,8 @@ func TestDrainHandsBack(t *testing.T) {
 		if told := w.bus.told(j.UUID); told[len(told)-1] != "queued 0" {
 			t.Errorf("told %q, want queued at the end", told)
 		}
-		if !slices.Contains(w.bell.rings(), Doorbell{UUID: j.UUID, Attempt: 2}) {
-			t.Errorf("rung %v, want attempt 2 too", w.bell.rings())
+		if !slices.Contains(w.queue.tasks(), Task{UUID: j.UUID, Attempt: 2}) {
+			t.Errorf("rung %v, want attempt 2 too", w.queue.tasks())
 		}
 		if got := w.ends(j.UUID); len(got) != 0 {
 			t.Errorf("ended as %v", got)
@@ -47,7 +47,7 @@ func TestDrainHandsBack(t *testing.T) {
 func TestDrainLetsFinish(t *testing.T) {
 	engines(t, func(t *testing.T, w *world) {
 		finish := make(chan struct{})
-		e := w.engine(testKind(func(ctx context.Context, r *Run) (any, error) {
+		e := w.engine(testKind(func(ctx context.Context, r *testRun) (testEnd, error) {
 			<-finish
 			return nil, ctx.Err()
 		}), func(o *Options) { o.Concurrency = 1 })
@@ -55,11 +55,11 @@ func TestDrainLetsFinish(t *testing.T) {
 		var handled sync.WaitGroup
 		defer handled.Wait()
 		handled.Go(func() { _ = e.Handle(context.Background(), first.UUID, 1) })
-		w.awaitState(first.UUID, StateStarting)
+		w.awaitStage(first.UUID, stageStarting)
 		handled.Go(func() { _ = e.Handle(context.Background(), second.UUID, 1) }) // waits for the slot
 		drained := make(chan error, 1)
 		go func() { drained <- e.Drain(t.Context()) }()
-		<-e.draining
+		<-e.running.draining
 		close(finish)
 		if err := <-drained; err != nil {
 			t.Fatal(err)
@@ -70,22 +70,22 @@ func TestDrainLetsFinish(t *testing.T) {
 	})
 }
 
-func TestDrainTellsOfRunsThatDoNotStop(t *testing.T) {
+func TestDrainReportsRunsThatDoNotStop(t *testing.T) {
 	engines(t, func(t *testing.T, w *world) {
 		finish := make(chan struct{})
-		e := w.idleEngine(testKind(func(context.Context, *Run) (any, error) {
+		e := w.idleEngine(testKind(func(context.Context, *testRun) (testEnd, error) {
 			<-finish
 			return nil, nil
-		}), func(o *Options) { o.HandBackWait = 20 * time.Millisecond })
+		}), func(o *Options) { o.ReleaseWait = 20 * time.Millisecond })
 		j := w.accept(e)
-		w.bell.handled.Go(func() { _ = e.Handle(context.Background(), j.UUID, 1) })
-		w.awaitState(j.UUID, StateStarting)
+		w.queue.handled.Go(func() { _ = e.Handle(context.Background(), j.UUID, 1) })
+		w.awaitStage(j.UUID, stageStarting)
 		bound, cancel := context.WithCancel(t.Context())
 		cancel()
 		if err := e.Drain(bound); err == nil {
 			t.Error("Drain = nil while a run goes on")
 		}
 		close(finish)
-		w.bell.handled.Wait()
+		w.queue.handled.Wait()
 	})
 }

@@ -1,183 +1,150 @@
 package job
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"sync/atomic"
+
+	"exporthub/pkg/event"
 )
 
-// Why the context of a Run is done: context.Cause returns one of these.
+// Why the context of a run is done: context.Cause returns one of these.
 var (
-	// ErrCancelled means somebody asked for the job to be cancelled.
+	// ErrCancelled means that the job's cancellation was requested.
 	ErrCancelled = errors.New("job: cancelled")
-	// ErrHandBack means this process is ending and another shall take the job.
-	ErrHandBack = errors.New("job: handed back")
-	// ErrLost means the attempt is no longer this run's: nothing it does counts.
+	// ErrReleased means that this process is ending and another shall take the job.
+	ErrReleased = errors.New("job: released")
+	// ErrLost means that the attempt is no longer this run's: nothing it does counts.
 	ErrLost = errors.New("job: attempt lost")
 )
 
-// Engine runs jobs: it accepts them, runs the attempts whose doorbells it is given, keeps their leases and, when it
-// leads, looks after everybody's.
+// Engine accepts jobs and tells of them. It runs none: that is the Runner's, which it makes once
+// every kind is registered.
 type Engine struct {
-	o       Options
-	kinds   map[string]*Kind
+	opts    Options
 	store   *Store
 	log     *slog.Logger
 	out     *outbox
-	slots   chan struct{} // nil without a bound
 	waiters atomic.Int64
-	running atomic.Bool // Run has begun
 
-	mu       sync.Mutex
-	runs     map[*Run]struct{}
-	inside   int           // calls of Handle that may still take or run a job
-	draining chan struct{} // closed when nothing new is taken
-	drained  bool          // draining is closed
-	handBack bool          // running jobs have been told to hand back
-	idle     chan struct{} // closed and replaced when inside falls to 0
+	mu     sync.RWMutex // guards what registration writes
+	kinds  map[string]*kind
+	sealed bool // Runner has been called: no kind can come in any more
+
+	running *runs
 }
 
-// NewEngine makes an engine. It starts nothing; Run does.
-func NewEngine(o Options) (*Engine, error) {
-	o = o.withDefaults()
-	kinds, err := o.check()
-	if err != nil {
+// NewEngine makes an engine without kinds. It starts nothing.
+func NewEngine(opts Options) (*Engine, error) {
+	opts = opts.withDefaults()
+	if err := opts.check(); err != nil {
 		return nil, fmt.Errorf("job engine: %w", err)
 	}
 	e := &Engine{
-		o: o, kinds: kinds, store: NewStore(o.DB), log: o.Logger, runs: map[*Run]struct{}{},
-		draining: make(chan struct{}), idle: make(chan struct{}),
-	}
-	if o.Concurrency > 0 {
-		e.slots = make(chan struct{}, o.Concurrency)
+		opts:    opts,
+		store:   NewStore(opts.DB),
+		log:     opts.Logger,
+		kinds:   map[string]*kind{},
+		running: newRuns(),
 	}
 	e.out = newOutbox(e)
 	return e, nil
 }
 
+// Register adds kinds of jobs. It comes before Runner.
+func (e *Engine) Register(kinds ...Kind) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.sealed {
+		return errors.New("job engine: kinds are registered before the runner is made")
+	}
+	for _, k := range kinds {
+		if e.kinds[k.Name()] != nil {
+			return fmt.Errorf("job engine: kind %s is registered twice", k.Name())
+		}
+		e.kinds[k.Name()] = k.kind()
+	}
+	return nil
+}
+
+// Runner ends the registration and returns what runs jobs. It refuses when a kind of the given
+// names is missing, or one is registered that they don't hold: a worker that lacks a kind would
+// leave its jobs waiting, and nothing would say so.
+func (e *Engine) Runner(names ...string) (*Runner, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.sealed {
+		return nil, errors.New("job engine: the runner is made once")
+	}
+	expected := map[string]bool{}
+	var problems []error
+	for _, name := range names {
+		expected[name] = true
+		if e.kinds[name] == nil {
+			problems = append(problems, fmt.Errorf("kind %s is not registered", name))
+		}
+	}
+	for name := range e.kinds {
+		if !expected[name] {
+			problems = append(problems,
+				fmt.Errorf("kind %s is registered, but not among %s", name, strings.Join(names, ", ")))
+		}
+	}
+	if err := errors.Join(problems...); err != nil {
+		return nil, fmt.Errorf("job engine: %w", err)
+	}
+	e.sealed = true
+	return newRunner(e), nil
+}
+
+// kindOf returns the kind of that name, nil when it is not registered here: a row that a newer or
+// an older release wrote.
+func (e *Engine) kindOf(name string) *kind {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	return e.kinds[name]
+}
+
 // Store returns the jobs for reading.
 func (e *Engine) Store() *Store { return e.store }
 
-// Event tells a job as it stands, the way its latest event told it. It reports false for a kind this engine does not
-// know, or whose Render panics.
-func (e *Engine) Event(j Job) (event Event, ok bool) {
-	kind := e.kinds[j.Kind]
+// Event renders the job's current state; it equals the last published event. It reports false for
+// a kind that is not registered, or whose Render panics or returns what JSON can't hold.
+func (e *Engine) Event(j Job) (ev event.Event, ok bool) {
+	kind := e.kindOf(j.Kind)
 	if kind == nil {
 		e.log.Error("job of a kind unknown here", "job", j.UUID, "kind", j.Kind)
-		return Event{}, false
+		return event.Event{}, false
 	}
-	event = Event{Key: j.UUID, Seq: j.Seq(), Final: j.State.Ended()}
-	err := guard(func() error {
-		event.Data, event.Streams = kind.Render(j)
-		return nil
+	ev = event.Event{Key: j.UUID, Seq: j.Seq(), Final: j.State.Ended()}
+	err := guard(func() (err error) {
+		var data any
+		if data, ev.Streams = kind.render(j); len(ev.Streams) == 0 {
+			return nil
+		}
+		ev.Data, err = json.Marshal(data)
+		return err
 	})
 	if err != nil {
-		e.log.Error("job can't be told", "job", j.UUID, "kind", j.Kind, "error", err)
-		return Event{}, false
+		e.log.Error("job can't be rendered", "job", j.UUID, "kind", j.Kind, "error", err)
+		return event.Event{}, false
 	}
-	return event, true
+	return ev, true
 }
 
-// tell puts the event of a job as it stands into the outbox, and the doorbell after it.
-func (e *Engine) tell(j Job, p parcel) {
-	p.event, _ = e.Event(j) // without it the doorbell still counts
-	p.event.Key = j.UUID
-	e.out.put(p)
+// publish puts the event of the job's current state into the outbox, with the task that follows it.
+func (e *Engine) publish(j Job, m message) {
+	m.event, _ = e.Event(j) // a task has to leave even where there is no event
+	m.event.Key = j.UUID
+	e.out.put(m)
 }
 
-// Run delivers events and doorbells, reconciles, and waits. When ctx ends it stops reconciling, drains within
-// DrainTimeout, delivers what is left and returns once everything it and Handle started has ended. It runs once; every
-// process that accepts or runs jobs needs it.
-func (e *Engine) Run(ctx context.Context) error {
-	if e.running.Swap(true) {
-		return errors.New("job engine: Run called twice")
-	}
-	var out, loops sync.WaitGroup
-	stop := make(chan struct{})
-	e.out.start(&out, stop)
-	r := newReconciler(e)
-	loops.Go(func() { r.lead(ctx) })
-	loops.Go(func() { r.ring(ctx) })
-	<-ctx.Done()
-	bound, cancel := context.WithTimeout(context.WithoutCancel(ctx), e.o.DrainTimeout)
-	defer cancel()
-	err := e.Drain(bound)
-	loops.Wait()
-	close(stop)
-	out.Wait()
-	return err
-}
-
-// Drain takes no more jobs, lets the running ones finish until ctx ends, then tells them to hand back and waits
-// HandBackWait for them. It may be called more than once and side by side; the engine stays drained. A run that did not
-// stop is an error: its job goes to another worker when its lease ends.
-func (e *Engine) Drain(ctx context.Context) error {
-	e.mu.Lock()
-	if !e.drained {
-		e.drained = true
-		close(e.draining)
-	}
-	e.mu.Unlock()
-	if e.waitIdle(ctx) {
-		return nil
-	}
-	e.mu.Lock()
-	e.handBack = true
-	for r := range e.runs {
-		r.cancel(ErrHandBack)
-	}
-	e.mu.Unlock()
-	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), e.o.HandBackWait)
-	defer cancel()
-	if e.waitIdle(grace) {
-		return nil
-	}
-	return fmt.Errorf("job engine: not every running job handed back within %s", e.o.HandBackWait)
-}
-
-// waitIdle waits until no call of Handle is inside, and reports false when ctx ended first.
-func (e *Engine) waitIdle(ctx context.Context) bool {
-	for {
-		e.mu.Lock()
-		inside, idle := e.inside, e.idle
-		e.mu.Unlock()
-		if inside == 0 {
-			return true
-		}
-		select {
-		case <-idle:
-		case <-ctx.Done():
-			return false
-		}
-	}
-}
-
-// enter admits a call of Handle unless the engine drains.
-func (e *Engine) enter() bool {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.drained {
-		return false
-	}
-	e.inside++
-	return true
-}
-
-func (e *Engine) leave() {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.inside--; e.inside == 0 {
-		close(e.idle)
-		e.idle = make(chan struct{})
-	}
-}
-
-// panicError is a panic in what others gave us, kept from ending the process.
+// panicError is a panic in a kind's code, kept from ending the process.
 type panicError struct {
 	value any
 	stack []byte
@@ -193,16 +160,4 @@ func guard(fn func() error) (err error) {
 		}
 	}()
 	return fn()
-}
-
-// encode is how payloads and details are stored. nil is none.
-func encode(what string, v any) (json.RawMessage, error) {
-	if v == nil {
-		return nil, nil
-	}
-	raw, err := json.Marshal(v)
-	if err != nil {
-		return nil, fmt.Errorf("encode %s: %w", what, err)
-	}
-	return raw, nil
 }

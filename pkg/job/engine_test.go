@@ -23,7 +23,7 @@ import (
 func TestJobPassesThroughEveryState(t *testing.T) {
 	engines(t, func(t *testing.T, w *world) {
 		e := w.engine(testKind(succeed), nil)
-		w.bell.deliverTo(e)
+		w.queue.deliverTo(e)
 		accepted := w.accept(e)
 		told := w.awaitTold(accepted.UUID, "success 100")
 		want := []string{"queued 0", "starting 1", "start 3", "writing_file 23", "before_upload 43", "uploading 63", "success 100"}
@@ -36,7 +36,7 @@ func TestJobPassesThroughEveryState(t *testing.T) {
 			}
 		}
 		j := w.job(accepted.UUID)
-		if j.State != StateSuccess || j.Seq() != 1_000_007 || string(j.Detail) != `{"file":"a.xlsx"}` || j.LeaseOwner != "" ||
+		if j.State != StateSuccess || j.Seq() != 1_000_007 || string(j.detail) != `{"count":3}` || string(j.end) != `{"file":"a.xlsx"}` || j.LeaseOwner != "" ||
 			!j.LeaseUntil.IsZero() || j.StartedAt.IsZero() || j.FinishedAt.Before(j.StartedAt) {
 			t.Errorf("the row at the end: %+v", j)
 		}
@@ -46,10 +46,10 @@ func TestJobPassesThroughEveryState(t *testing.T) {
 	})
 }
 
-func TestManyDoorbellsAreOneRun(t *testing.T) {
+func TestManyTasksAreOneRun(t *testing.T) {
 	engines(t, func(t *testing.T, w *world) {
 		var runs atomic.Int32
-		e := w.engine(testKind(func(ctx context.Context, r *Run) (any, error) {
+		e := w.engine(testKind(func(ctx context.Context, r *testRun) (testEnd, error) {
 			runs.Add(1)
 			return succeed(ctx, r)
 		}), nil)
@@ -69,15 +69,15 @@ func TestManyDoorbellsAreOneRun(t *testing.T) {
 	})
 }
 
-func TestStaleDoorbells(t *testing.T) {
+func TestStaleTasks(t *testing.T) {
 	engines(t, func(t *testing.T, w *world) {
-		e := w.engine(testKind(func(context.Context, *Run) (any, error) {
+		e := w.engine(testKind(func(context.Context, *testRun) (testEnd, error) {
 			t.Error("ran")
 			return nil, nil
 		}), nil)
 		j := w.accept(e)
 		w.exec("UPDATE jobs SET attempt = 2 WHERE uuid = ?", j.UUID)
-		for name, d := range map[string]Doorbell{
+		for name, d := range map[string]Task{
 			"an earlier attempt": {UUID: j.UUID, Attempt: 1},
 			"a later attempt":    {UUID: j.UUID, Attempt: 3},
 			"no such job":        {UUID: uuid.NewString(), Attempt: 1},
@@ -99,7 +99,7 @@ func TestStaleDoorbells(t *testing.T) {
 func TestOutcomes(t *testing.T) {
 	transient := errs.New(errs.Unavailable, "存储暂时不可用")
 	for name, c := range map[string]struct {
-		run      func(ctx context.Context, r *Run) (any, error)
+		run      func(ctx context.Context, r *testRun) (testEnd, error)
 		state    State
 		attempt  int
 		failures int
@@ -107,7 +107,7 @@ func TestOutcomes(t *testing.T) {
 		last     []string // how the events end
 	}{
 		"a transient failure is tried again": {
-			run: func(_ context.Context, r *Run) (any, error) {
+			run: func(_ context.Context, r *testRun) (testEnd, error) {
 				if r.Job().Attempt < 3 {
 					return nil, transient
 				}
@@ -117,14 +117,14 @@ func TestOutcomes(t *testing.T) {
 			last: []string{"queued 0 unavailable", "starting 1", "success 100"},
 		},
 		"and gives up": {
-			run:   func(context.Context, *Run) (any, error) { return nil, transient },
+			run:   func(context.Context, *testRun) (testEnd, error) { return nil, transient },
 			state: StateFailure, attempt: 5, failures: 5,
 			failure: &Failure{"unavailable", "unavailable", "存储暂时不可用"},
 			last:    []string{"queued 0 unavailable", "starting 1", "failure 1 unavailable"},
 		},
 		"a permanent failure ends it": {
-			run: func(ctx context.Context, r *Run) (any, error) {
-				if err := r.Advance(ctx, StateStart, 3, nil); err != nil {
+			run: func(ctx context.Context, r *testRun) (testEnd, error) {
+				if err := r.Advance(ctx, stageStart, 3, nil); err != nil {
 					return nil, err
 				}
 				return nil, errs.New(errs.Invalid, "第 3 行有误")
@@ -133,12 +133,12 @@ func TestOutcomes(t *testing.T) {
 			last: []string{"starting 1", "start 3", "failure 3 invalid"},
 		},
 		"a panic ends it": {
-			run:   func(context.Context, *Run) (any, error) { panic("boom") },
-			state: StateFailure, attempt: 1, failure: panicked(), last: []string{"starting 1", "failure 1 panic"},
+			run:   func(context.Context, *testRun) (testEnd, error) { panic("boom") },
+			state: StateFailure, attempt: 1, failure: RetryPolicy{}.engineFailure(CodePanic), last: []string{"starting 1", "failure 1 panic"},
 		},
 		"nothing follows upload_failure but failure": {
-			run: func(ctx context.Context, r *Run) (any, error) {
-				for _, s := range []State{StateStart, StateWritingFile, StateBeforeUpload, StateUploadFailure} {
+			run: func(ctx context.Context, r *testRun) (testEnd, error) {
+				for _, s := range []Stage{stageStart, stageWriting, stageBeforeUpload, stageUploadFailure} {
 					if err := r.Advance(ctx, s, 90, nil); err != nil {
 						return nil, err
 					}
@@ -149,23 +149,23 @@ func TestOutcomes(t *testing.T) {
 			last: []string{"before_upload 90", "upload_failure 90", "failure 90 unavailable"},
 		},
 		"success where there can't be any is a fault": {
-			run: func(ctx context.Context, r *Run) (any, error) {
-				return nil, errors.Join(r.Advance(ctx, StateStart, 3, nil), r.Advance(ctx, StateWritingFile, 3, nil))
+			run: func(ctx context.Context, r *testRun) (testEnd, error) {
+				return nil, errors.Join(r.Advance(ctx, stageStart, 3, nil), r.Advance(ctx, stageWriting, 3, nil))
 			},
-			state: StateFailure, attempt: 1, failure: &Failure{"internal", "internal", verdicts[errs.Internal].message},
+			state: StateFailure, attempt: 1, failure: &Failure{"internal", "internal", DefaultRules[errs.Internal].Message},
 			last: []string{"writing_file 3", "failure 3 internal"},
 		},
 		"a detail that is no JSON is a fault": {
-			run:   func(context.Context, *Run) (any, error) { return func() {}, nil },
-			state: StateFailure, attempt: 1, failure: &Failure{"internal", "internal", verdicts[errs.Internal].message},
+			run:   func(context.Context, *testRun) (testEnd, error) { return func() {}, nil },
+			state: StateFailure, attempt: 1, failure: &Failure{"internal", "internal", DefaultRules[errs.Internal].Message},
 			last: []string{"failure 1 internal"},
 		},
 		"a step out of turn is refused": {
-			run: func(ctx context.Context, r *Run) (any, error) {
-				if err := r.Advance(ctx, StateUploading, 50, nil); err == nil {
+			run: func(ctx context.Context, r *testRun) (testEnd, error) {
+				if err := r.Advance(ctx, stageUploading, 50, nil); err == nil {
 					t.Error("advanced from starting to uploading")
 				}
-				if err := r.Advance(ctx, StateSuccess, 50, nil); err == nil {
+				if err := r.Advance(ctx, "success", 50, nil); err == nil {
 					t.Error("advanced to an end")
 				}
 				return nil, nil
@@ -176,7 +176,7 @@ func TestOutcomes(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			engines(t, func(t *testing.T, w *world) {
 				e := w.engine(testKind(c.run), nil)
-				w.bell.deliverTo(e)
+				w.queue.deliverTo(e)
 				id := w.accept(e).UUID
 				told := w.awaitTold(id, c.last[len(c.last)-1])
 				if tail := told[len(told)-len(c.last):]; !slices.Equal(tail, c.last) {
@@ -196,9 +196,9 @@ func TestOutcomes(t *testing.T) {
 
 func TestBackoffIsKeptByTheRow(t *testing.T) {
 	engines(t, func(t *testing.T, w *world) {
-		kind := testKind(func(context.Context, *Run) (any, error) { return nil, errors.New("boom") })
+		kind := testKind(func(context.Context, *testRun) (testEnd, error) { return nil, errors.New("boom") })
 		var asked []int
-		kind.Backoff = func(n int) time.Duration {
+		kind.Retry.Backoff = func(n int) time.Duration {
 			asked = append(asked, n)
 			return time.Hour
 		}
@@ -211,8 +211,8 @@ func TestBackoffIsKeptByTheRow(t *testing.T) {
 		if got.State != StateQueued || got.Attempt != 2 || got.RunAt.Sub(got.UpdatedAt) != time.Hour || !slices.Equal(asked, []int{1}) {
 			t.Errorf("after a failure: %+v, back-off asked for %v", got, asked)
 		}
-		if slices.Contains(w.bell.rings(), Doorbell{UUID: j.UUID, Attempt: 2}) {
-			t.Error("rung before it is due")
+		if slices.Contains(w.queue.tasks(), Task{UUID: j.UUID, Attempt: 2}) {
+			t.Error("enqueued before it is due")
 		}
 	})
 }
@@ -222,7 +222,7 @@ func TestEndedIsCommittedOnce(t *testing.T) {
 		kind := testKind(succeed)
 		note := kind.Ended
 		var calls atomic.Int32
-		kind.Ended = func(ctx context.Context, tx *database.Tx, j Job) error {
+		kind.Ended = func(ctx context.Context, tx *database.Tx, j testRecord) error {
 			if j.State != StateSuccess || j.Progress != 100 || j.FinishedAt.IsZero() {
 				t.Errorf("Ended was given %+v", j)
 			}
@@ -247,16 +247,16 @@ func TestEndedIsCommittedOnce(t *testing.T) {
 
 func TestAdmission(t *testing.T) {
 	engines(t, func(t *testing.T, w *world) {
-		kind := testKind(func(context.Context, *Run) (any, error) {
+		kind := testKind(func(context.Context, *testRun) (testEnd, error) {
 			t.Error("ran")
 			return nil, nil
 		})
 		var refusal error
-		kind.Admit = func(_ context.Context, _ *database.Tx, j Job) error {
-			if j.State != StateStarting {
-				t.Errorf("Admit was given a job in %s", j.State)
+		kind.Admit = func(_ context.Context, _ *database.Tx, j testRecord) (Admission, error) {
+			if j.State != StateRunning || j.Stage != stageStarting {
+				t.Errorf("Admit was given a job in %s %s", j.State, j.Stage)
 			}
-			return refusal
+			return Admission{}, refusal
 		}
 		e := w.engine(kind, nil)
 		j := w.accept(e)
@@ -275,13 +275,11 @@ func TestAdmission(t *testing.T) {
 	})
 }
 
-func TestNewEngineTellsEveryProblem(t *testing.T) {
-	k := testKind(succeed)
-	_, err := NewEngine(Options{Owner: strings.Repeat("x", 101), Concurrency: -1, Lease: time.Second, RenewEvery: time.Second,
-		Kinds: []Kind{k, k, {Name: "idle"}, {Name: ""}}})
-	for _, want := range []string{"DB is", "Bell is", "Owner is", "Concurrency is", "RenewEvery is", "declared twice", "idle: Run", "kind 3"} {
+func TestNewEngineReportsEveryProblem(t *testing.T) {
+	_, err := NewEngine(Options{Owner: strings.Repeat("x", 101), Concurrency: -1, Lease: time.Second, RenewEvery: time.Second})
+	for _, want := range []string{"DB is", "Queue is", "Owner: want", "Concurrency: want", "RenewEvery: want"} {
 		if !strings.Contains(fmt.Sprint(err), want) {
-			t.Errorf("%q is not told in:\n%v", want, err)
+			t.Errorf("%q is not reported in:\n%v", want, err)
 		}
 	}
 }
@@ -289,7 +287,7 @@ func TestNewEngineTellsEveryProblem(t *testing.T) {
 func TestRunOnce(t *testing.T) {
 	engines(t, func(t *testing.T, w *world) {
 		e := w.engine(testKind(succeed), nil)
-		testkit.Eventually(t, 5*time.Second, e.running.Load)
+		testkit.Eventually(t, 5*time.Second, e.started.Load)
 		if err := e.Run(t.Context()); err == nil {
 			t.Error("Run twice = nil")
 		}
@@ -301,11 +299,15 @@ func TestPanickingRender(t *testing.T) {
 		kind := testKind(succeed)
 		e := w.engine(kind, nil)
 		if _, ok := e.Event(Job{Kind: "other"}); ok {
-			t.Error("an unknown kind was told")
+			t.Error("an unknown kind was rendered")
 		}
-		e.kinds["test"].Render = nil
+		e.kinds["test"].render = nil
 		if _, ok := e.Event(Job{Kind: "test"}); ok {
-			t.Error("a panic was told")
+			t.Error("a panic was rendered")
+		}
+		e.kinds["test"].render = func(Job) (any, []string) { return func() {}, []string{"/test/7"} }
+		if _, ok := e.Event(Job{Kind: "test"}); ok {
+			t.Error("what JSON can't hold was rendered")
 		}
 	})
 }

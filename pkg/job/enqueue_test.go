@@ -17,7 +17,7 @@ import (
 
 func TestCancel(t *testing.T) {
 	engines(t, func(t *testing.T, w *world) {
-		e := w.engine(testKind(untilTold), nil)
+		e := w.engine(testKind(untilStopped), nil)
 		queued := w.accept(e)
 		got, err := e.Cancel(t.Context(), queued.UUID)
 		if err != nil || got.State != StateCancelled {
@@ -47,12 +47,12 @@ func TestCancel(t *testing.T) {
 // TestCancelWinsOverSuccess: who asked has been told that the end will come.
 func TestCancelWinsOverSuccess(t *testing.T) {
 	engines(t, func(t *testing.T, w *world) {
-		api := w.idleEngine(testKind(untilTold), nil)
-		worker := w.engine(testKind(func(ctx context.Context, r *Run) (any, error) {
+		api := w.idleEngine(testKind(untilStopped), nil)
+		worker := w.engine(testKind(func(ctx context.Context, r *testRun) (testEnd, error) {
 			_, err := api.Cancel(context.WithoutCancel(ctx), r.Job().UUID)
 			return nil, err
 		}), nil)
-		w.bell.deliverTo(worker)
+		w.queue.deliverTo(worker)
 		j := w.accept(worker)
 		w.awaitTold(j.UUID, "cancelled 1")
 		if got := w.ends(j.UUID); !slices.Equal(got, []string{"cancelled"}) {
@@ -63,14 +63,14 @@ func TestCancelWinsOverSuccess(t *testing.T) {
 
 func TestCancelReachesTheWorker(t *testing.T) {
 	engines(t, func(t *testing.T, w *world) {
-		worker := w.engine(testKind(untilTold), nil)
-		api := w.idleEngine(testKind(untilTold), nil)
-		for name, by := range map[string]*Engine{"its own process": worker, "another process": api} {
+		worker := w.engine(testKind(untilStopped), nil)
+		api := w.idleEngine(testKind(untilStopped), nil)
+		for name, by := range map[string]*testEngine{"its own process": worker, "another process": api} {
 			j := w.accept(worker)
-			w.bell.handled.Go(func() { _ = worker.Handle(context.Background(), j.UUID, 1) })
-			w.awaitState(j.UUID, StateStarting)
+			w.queue.handled.Go(func() { _ = worker.Handle(context.Background(), j.UUID, 1) })
+			w.awaitStage(j.UUID, stageStarting)
 			got, err := by.Cancel(t.Context(), j.UUID)
-			if err != nil || !got.CancelRequested || got.State != StateStarting {
+			if err != nil || !got.CancelRequested || got.State != StateRunning || got.Stage != stageStarting {
 				t.Fatalf("%s: Cancel = %+v, %v", name, got, err)
 			}
 			w.awaitTold(j.UUID, "cancelled 1")
@@ -89,11 +89,10 @@ func TestEnqueueRefuses(t *testing.T) {
 			n    New
 			kind errs.Kind
 		}{
-			"an unknown kind":    {New{Kind: "other"}, errs.Internal},
-			"a bad uuid":         {New{Kind: "test", UUID: "x"}, errs.Invalid},
-			"another spelling":   {New{Kind: "test", UUID: strings.ToUpper(known.UUID)}, errs.Invalid},
-			"a taken uuid":       {New{Kind: "test", UUID: known.UUID}, errs.Conflict},
-			"a payload not JSON": {New{Kind: "test", Payload: func() {}}, errs.Internal},
+			"an unknown kind":  {New{kind: "other"}, errs.Internal},
+			"a bad uuid":       {New{kind: "test", UUID: "x"}, errs.Invalid},
+			"another spelling": {New{kind: "test", UUID: strings.ToUpper(known.UUID)}, errs.Invalid},
+			"a taken uuid":     {New{kind: "test", UUID: known.UUID}, errs.Conflict},
 		} {
 			err := w.db.Write(t.Context(), func(ctx context.Context, tx *database.Tx) error {
 				_, err := e.Enqueue(ctx, tx, c.n)
@@ -106,7 +105,7 @@ func TestEnqueueRefuses(t *testing.T) {
 		undone := errors.New("undone")
 		var j Job
 		err := w.db.Write(t.Context(), func(ctx context.Context, tx *database.Tx) (err error) {
-			if j, err = e.Enqueue(ctx, tx, New{Kind: "test"}); err != nil {
+			if j, err = e.Enqueue(ctx, tx, New{kind: "test"}); err != nil {
 				return err
 			}
 			return undone
@@ -116,9 +115,9 @@ func TestEnqueueRefuses(t *testing.T) {
 		}
 		after := w.accept(e)
 		testkit.Eventually(t, 5*time.Second, func() bool {
-			return slices.Contains(w.bell.rings(), Doorbell{UUID: after.UUID, Attempt: 1})
+			return slices.Contains(w.queue.tasks(), Task{UUID: after.UUID, Attempt: 1})
 		})
-		if slices.Contains(w.bell.rings(), Doorbell{UUID: j.UUID, Attempt: 1}) || len(w.bus.told(j.UUID)) != 0 {
+		if slices.Contains(w.queue.tasks(), Task{UUID: j.UUID, Attempt: 1}) || len(w.bus.told(j.UUID)) != 0 {
 			t.Error("a job that was rolled back was told of")
 		}
 	})
@@ -126,7 +125,7 @@ func TestEnqueueRefuses(t *testing.T) {
 
 func TestWait(t *testing.T) {
 	engines(t, func(t *testing.T, w *world) {
-		e := w.engine(testKind(untilTold), func(o *Options) { o.MaxWaiters = 2 })
+		e := w.engine(testKind(untilStopped), func(o *Options) { o.MaxWaiters = 2 })
 		j := w.accept(e)
 		if got, err := e.Wait(t.Context(), j.UUID, 0); err != nil || got.Seq() != j.Seq() {
 			t.Errorf("Wait for what has been = %+v, %v", got, err)

@@ -2,7 +2,6 @@ package job
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -17,6 +16,7 @@ import (
 
 	"exporthub/pkg/database"
 	"exporthub/pkg/database/dbtest"
+	"exporthub/pkg/event"
 	"exporthub/pkg/testkit"
 )
 
@@ -38,26 +38,26 @@ func engines(t *testing.T, fn func(t *testing.T, w *world)) {
 type world struct {
 	t    *testing.T
 	db   *database.DB
-	bell *testBell
+	queue *testQueue
 	bus  *testBus
 }
 
 func newWorld(t *testing.T, db *database.DB) *world {
-	w := &world{t: t, db: db, bell: &testBell{states: map[Doorbell]BellState{}}, bus: &testBus{}}
-	t.Cleanup(w.bell.handled.Wait)
+	w := &world{t: t, db: db, queue: &testQueue{states: map[Task]TaskState{}}, bus: &testBus{}}
+	t.Cleanup(w.queue.handled.Wait)
 	return w
 }
 
 // engine makes an engine with short timers and runs it until the test ends.
-func (w *world) engine(kind Kind, change func(*Options)) *Engine {
+func (w *world) engine(spec testSpec, change func(*Options)) *testEngine {
 	w.t.Helper()
-	e := w.idleEngine(kind, change)
+	e := w.idleEngine(spec, change)
 	w.start(e)
 	return e
 }
 
 // idleEngine is one whose Run is not called.
-func (w *world) idleEngine(kind Kind, change func(*Options)) *Engine {
+func (w *world) idleEngine(spec testSpec, change func(*Options)) *testEngine {
 	w.t.Helper()
 	hb, err := w.db.Sibling(w.t.Context(), 4)
 	if err != nil {
@@ -65,9 +65,9 @@ func (w *world) idleEngine(kind Kind, change func(*Options)) *Engine {
 	}
 	w.t.Cleanup(func() { hb.Close() })
 	o := Options{
-		DB: w.db, HeartbeatDB: hb, Bell: w.bell, Publisher: w.bus, Kinds: []Kind{kind},
+		DB: w.db, HeartbeatDB: hb, Queue: w.queue, Publisher: w.bus,
 		Lease: 10 * time.Second, RenewEvery: 20 * time.Millisecond, ReconcileEvery: 20 * time.Millisecond,
-		LeaderLease: time.Second, BellAge: 50 * time.Millisecond, BellTaken: 100 * time.Millisecond,
+		LeaderLease: time.Second, TaskAge: 50 * time.Millisecond, TaskTakenFor: 100 * time.Millisecond,
 		CallTimeout: 200 * time.Millisecond, DrainTimeout: 2 * time.Second, WaitEvery: 5 * time.Millisecond,
 		Logger: quiet,
 	}
@@ -78,10 +78,18 @@ func (w *world) idleEngine(kind Kind, change func(*Options)) *Engine {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	return e
+	kind := Define(spec)
+	if err := e.Register(kind); err != nil {
+		w.t.Fatal(err)
+	}
+	runner, err := e.Runner("test")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return &testEngine{Engine: e, Runner: runner, kind: kind}
 }
 
-func (w *world) start(e *Engine) (stop func()) {
+func (w *world) start(e *testEngine) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- e.Run(ctx) }()
@@ -99,11 +107,15 @@ func (w *world) start(e *Engine) (stop func()) {
 }
 
 // accept enqueues a job of the tests' kind.
-func (w *world) accept(e *Engine) Job {
+func (w *world) accept(e *testEngine) Job {
 	w.t.Helper()
+	n, err := e.kind.New(7, testArgs{"rows": 3})
+	if err != nil {
+		w.t.Fatal(err)
+	}
 	var j Job
-	err := w.db.Write(w.t.Context(), func(ctx context.Context, tx *database.Tx) (err error) {
-		j, err = e.Enqueue(ctx, tx, New{Kind: "test", OwnerID: 7, Payload: map[string]int{"rows": 3}})
+	err = w.db.Write(w.t.Context(), func(ctx context.Context, tx *database.Tx) (err error) {
+		j, err = e.Enqueue(ctx, tx, n)
 		return err
 	})
 	if err != nil {
@@ -130,6 +142,11 @@ func (w *world) await(uuid string, what string, cond func(Job) bool) Job {
 		return cond(j)
 	}, "%s", what)
 	return j
+}
+
+func (w *world) awaitStage(uuid string, want Stage) Job {
+	w.t.Helper()
+	return w.await(uuid, "stage "+string(want), func(j Job) bool { return j.State == StateRunning && j.Stage == want })
 }
 
 func (w *world) awaitState(uuid string, want State) Job {
@@ -164,116 +181,166 @@ func (w *world) exec(query string, args ...any) {
 	}
 }
 
-// testKind is a kind whose ends are noted and whose data is its state and numbers.
-func testKind(run func(ctx context.Context, r *Run) (any, error)) Kind {
-	return Kind{
-		Name: "test", Run: run,
-		Backoff: func(int) time.Duration { return 0 },
-		Ended: func(ctx context.Context, tx *database.Tx, j Job) error {
+// The types of the tests' kind.
+type (
+	testArgs   map[string]int
+	testDetail map[string]int
+	testEnd    = any
+	testRun    = Run[testArgs, testDetail]
+	testRecord = Record[testArgs, testDetail, testEnd]
+	testSpec   = Spec[testArgs, testDetail, testEnd]
+)
+
+// testEngine is an engine with the tests' kind and its runner.
+type testEngine struct {
+	*Engine
+	*Runner
+	kind *Definition[testArgs, testDetail, testEnd]
+}
+
+// The stages of the tests' kind, those of an export.
+const (
+	stageStarting      Stage = "starting"
+	stageStart         Stage = "start"
+	stageWriting       Stage = "writing_file"
+	stageBeforeUpload  Stage = "before_upload"
+	stageUploading     Stage = "uploading"
+	stageUploadFailure Stage = "upload_failure"
+)
+
+// lostUploading is how a job ends whose worker is lost in upload_failure.
+var lostUploading = &Failure{Kind: "unavailable", Code: "upload_failed", Message: "文件上传失败"}
+
+func testStages() []StageSpec {
+	return []StageSpec{
+		{Name: stageStarting, Next: []Stage{stageStart}, Succeeds: true},
+		{Name: stageStart, Next: []Stage{stageWriting}, Succeeds: true},
+		{Name: stageWriting, Next: []Stage{stageBeforeUpload}},
+		{Name: stageBeforeUpload, Next: []Stage{stageUploading, stageUploadFailure}, Succeeds: true},
+		{Name: stageUploading, Next: []Stage{stageUploadFailure}, Succeeds: true},
+		{Name: stageUploadFailure, Fails: lostUploading},
+	}
+}
+
+// status is a job's stage while it runs, else its state.
+func status(j Job) string {
+	if j.State == StateRunning {
+		return string(j.Stage)
+	}
+	return string(j.State)
+}
+
+// testKind is a kind whose ends are noted and whose data is its status and numbers.
+func testKind(run func(ctx context.Context, r *testRun) (testEnd, error)) testSpec {
+	return testSpec{
+		Name:   "test",
+		Stages: testStages(),
+		Run:    run,
+		Retry:  RetryPolicy{Backoff: func(int) time.Duration { return 0 }},
+		Ended: func(ctx context.Context, tx *database.Tx, j testRecord) error {
 			_, err := tx.Exec(ctx, "INSERT INTO ends (uuid, state) VALUES (?, ?)", j.UUID, string(j.State))
 			return err
 		},
-		Render: func(j Job) (json.RawMessage, []string) {
-			text := fmt.Sprintf("%s %d", j.State, j.Progress)
+		Render: func(j testRecord) (any, []string) {
+			text := fmt.Sprintf("%s %d", status(j.Job), j.Progress)
 			if j.Failure != nil {
 				text += " " + j.Failure.Code
 			}
-			data, _ := json.Marshal(text)
-			return data, []string{fmt.Sprintf("/test/%d", j.OwnerID)}
+			return text, []string{fmt.Sprintf("/test/%d", j.OwnerID)}
 		},
 	}
 }
 
-// succeed walks through every state.
-func succeed(ctx context.Context, r *Run) (any, error) {
-	for i, s := range []State{StateStart, StateWritingFile, StateBeforeUpload, StateUploading} {
-		if err := r.Advance(ctx, s, 3+20*i, map[string]int{"count": i}); err != nil {
+// succeed walks through every stage.
+func succeed(ctx context.Context, r *testRun) (testEnd, error) {
+	for i, s := range []Stage{stageStart, stageWriting, stageBeforeUpload, stageUploading} {
+		if err := r.Advance(ctx, s, 3+20*i, testDetail{"count": i}); err != nil {
 			return nil, err
 		}
 	}
 	return map[string]string{"file": "a.xlsx"}, nil
 }
 
-// untilTold waits for its context to be ended and returns why.
-func untilTold(ctx context.Context, _ *Run) (any, error) {
+// untilStopped waits for its context to be ended and returns why.
+func untilStopped(ctx context.Context, _ *testRun) (testEnd, error) {
 	<-ctx.Done()
 	return nil, ctx.Err()
 }
 
 var quiet = slog.New(slog.DiscardHandler)
 
-var errBellDown = errors.New("bell is down")
+var errQueueDown = errors.New("queue is down")
 
-// testBell remembers rings and, when it has an engine, delivers them.
-type testBell struct {
+// testQueue remembers tasks and, when it has an engine, delivers them.
+type testQueue struct {
 	handled sync.WaitGroup
 
 	mu      sync.Mutex
-	engine  *Engine
+	engine  *testEngine
 	down    bool
-	rung    []Doorbell
-	states  map[Doorbell]BellState
+	enqueued    []Task
+	states  map[Task]TaskState
 	refuses int
 }
 
-func (b *testBell) deliverTo(e *Engine) {
+func (b *testQueue) deliverTo(e *testEngine) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.engine = e
 }
 
-func (b *testBell) Ring(_ context.Context, d Doorbell) error {
+func (b *testQueue) Enqueue(_ context.Context, d Task) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.down {
 		b.refuses++
-		return errBellDown
+		return errQueueDown
 	}
-	if b.states[d] != BellAbsent {
+	if b.states[d] != TaskAbsent {
 		return nil
 	}
-	b.rung = append(b.rung, d)
-	b.states[d] = BellWaiting
+	b.enqueued = append(b.enqueued, d)
+	b.states[d] = TaskPending
 	if e := b.engine; e != nil {
-		b.states[d] = BellTaken
+		b.states[d] = TaskTaken
 		b.handled.Go(func() {
-			_ = e.Handle(context.Background(), d.UUID, d.Attempt) // a bell has nobody to tell
-			b.set(d, BellAbsent)
+			_ = e.Handle(context.Background(), d.UUID, d.Attempt) // the reconciler tries again
+			b.set(d, TaskAbsent)
 		})
 	}
 	return nil
 }
 
-func (b *testBell) State(_ context.Context, d Doorbell) (BellState, error) {
+func (b *testQueue) State(_ context.Context, d Task) (TaskState, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.down {
 		b.refuses++
-		return BellAbsent, errBellDown
+		return TaskAbsent, errQueueDown
 	}
 	return b.states[d], nil
 }
 
-func (b *testBell) set(d Doorbell, s BellState) {
+func (b *testQueue) set(d Task, s TaskState) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if s == BellAbsent {
+	if s == TaskAbsent {
 		delete(b.states, d)
 		return
 	}
 	b.states[d] = s
 }
 
-func (b *testBell) setDown(down bool) {
+func (b *testQueue) setDown(down bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.down = down
 }
 
-func (b *testBell) rings() []Doorbell {
+func (b *testQueue) tasks() []Task {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return append([]Doorbell(nil), b.rung...)
+	return append([]Task(nil), b.enqueued...)
 }
 
 // testBus remembers what was published.
@@ -281,10 +348,10 @@ type testBus struct {
 	mu     sync.Mutex
 	down   bool
 	tries  int
-	events []Event
+	events []event.Event
 }
 
-func (b *testBus) Publish(_ context.Context, e Event) error {
+func (b *testBus) Publish(_ context.Context, e event.Event) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.tries++
@@ -314,10 +381,10 @@ func (b *testBus) told(uuid string) []string {
 	return told
 }
 
-func (b *testBus) of(uuid string) []Event {
+func (b *testBus) of(uuid string) []event.Event {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	var events []Event
+	var events []event.Event
 	for _, e := range b.events {
 		if e.Key == uuid {
 			events = append(events, e)

@@ -6,114 +6,122 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"exporthub/pkg/event"
 )
 
 const (
-	outboxLanes = 4    // jobs are spread over them, so that one slow call holds up a quarter of the others
-	outboxSize  = 1024 // parcels in a lane; then the oldest progress is dropped, then the oldest event
-	outboxPause = 100 * time.Millisecond
-	outboxRest  = time.Second // the longest pause between tries while the bus is away
+	outboxShards = 4    // jobs are spread over them, so that one slow call delays a quarter of the others
+	outboxSize   = 1024 // messages in a shard; then the oldest progress is dropped, then the oldest event
+	outboxPause  = 100 * time.Millisecond
+	outboxRest   = time.Second // the longest pause between tries while the bus is away
 )
 
-// parcel is an event on its way out, and the doorbell that is rung after it.
-type parcel struct {
-	event    Event
+// message is an event on its way out, and the task that is enqueued after it.
+type message struct {
+	event    event.Event
 	progress bool        // a later event of the job makes it worthless
 	live     func() bool // asked right before it is published: does its run still hold the job? Nil is always
-	ring     *Doorbell
+	task     *Task
 	born     time.Time
 }
 
-// outbox delivers what was committed. A job's events leave in order, one lane each; while the bus is away only the
-// latest of each job is kept, and tried again until EventTTL. A doorbell is tried once: the reconciler rings again.
+// outbox delivers what was committed, so that neither requests nor runs wait for the bus or the
+// queue. A job's events leave in order, within one shard; while the bus is away only the latest of
+// each job is kept, and tried again until EventTTL. A task is tried once: the reconciler enqueues
+// it again.
 type outbox struct {
-	e     *Engine
-	lanes [outboxLanes]*lane
+	e      *Engine
+	shards [outboxShards]*shard
 }
 
-type lane struct {
+// shard is a queue with one goroutine.
+type shard struct {
 	e    *Engine
 	wake chan struct{} // holds one: something was put
 
 	mu      sync.Mutex
-	queue   []parcel
+	queue   []message
 	failing bool
 }
 
 func newOutbox(e *Engine) *outbox {
 	o := &outbox{e: e}
-	for i := range o.lanes {
-		o.lanes[i] = &lane{e: e, wake: make(chan struct{}, 1)}
+	for i := range o.shards {
+		o.shards[i] = &shard{e: e, wake: make(chan struct{}, 1)}
 	}
 	return o
 }
 
-// start runs the lanes until stop is closed; then each delivers what it still holds, once and within CallTimeout.
+// start runs the shards until stop is closed; then each delivers what it still holds, once and
+// within CallTimeout.
 func (o *outbox) start(wg *sync.WaitGroup, stop <-chan struct{}) {
-	for _, l := range o.lanes {
-		wg.Go(func() { l.run(stop) })
+	for _, s := range o.shards {
+		wg.Go(func() { s.run(stop) })
 	}
 }
 
 // put never blocks.
-func (o *outbox) put(p parcel) {
-	if o.e.o.Publisher == nil && p.ring == nil {
+func (o *outbox) put(m message) {
+	if o.e.opts.Publisher == nil && m.task == nil {
 		return
 	}
-	p.born = o.e.o.Now()
+	m.born = o.e.opts.Now()
 	h := fnv.New32a()
-	h.Write([]byte(p.event.Key))
-	o.lanes[h.Sum32()%outboxLanes].put(p)
+	h.Write([]byte(m.event.Key))
+	o.shards[h.Sum32()%outboxShards].put(m)
 }
 
-func (l *lane) put(p parcel) {
-	l.mu.Lock()
-	l.queue = slices.DeleteFunc(l.queue, func(q parcel) bool {
-		return q.event.Key == p.event.Key && q.ring == nil && (q.progress || l.failing)
+func (s *shard) put(m message) {
+	s.mu.Lock()
+	// What the new event makes worthless leaves first, so that a bus that is slow carries the
+	// newest percentage and not a backlog of old ones. A message with a task stays for the task.
+	s.queue = slices.DeleteFunc(s.queue, func(q message) bool {
+		return q.event.Key == m.event.Key && q.task == nil && (q.progress || s.failing)
 	})
-	if len(l.queue) >= outboxSize {
-		drop := max(0, slices.IndexFunc(l.queue, func(q parcel) bool { return q.progress }))
-		l.queue = slices.Delete(l.queue, drop, drop+1)
+	if len(s.queue) >= outboxSize {
+		drop := max(0, slices.IndexFunc(s.queue, func(q message) bool { return q.progress }))
+		s.queue = slices.Delete(s.queue, drop, drop+1)
 	}
-	l.queue = append(l.queue, p)
-	l.mu.Unlock()
+	s.queue = append(s.queue, m)
+	s.mu.Unlock()
 	select {
-	case l.wake <- struct{}{}:
+	case s.wake <- struct{}{}:
 	default: // it is awake already
 	}
 }
 
-func (l *lane) take() (parcel, bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if len(l.queue) == 0 {
-		return parcel{}, false
+func (s *shard) take() (message, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.queue) == 0 {
+		return message{}, false
 	}
-	p := l.queue[0]
-	l.queue = slices.Delete(l.queue, 0, 1)
-	return p, true
+	m := s.queue[0]
+	s.queue = slices.Delete(s.queue, 0, 1)
+	return m, true
 }
 
-func (l *lane) run(stop <-chan struct{}) {
+func (s *shard) run(stop <-chan struct{}) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	pause := outboxPause
 	for {
 		select {
 		case <-stop:
-			l.flush()
+			s.flush()
 			return
 		default:
 		}
-		p, ok := l.take()
+		m, ok := s.take()
 		if !ok {
 			select {
-			case <-l.wake:
+			case <-s.wake:
 			case <-stop:
 			}
 			continue
 		}
-		if l.deliver(context.Background(), p) {
+		if s.deliver(context.Background(), m) {
 			pause = outboxPause
 			continue
 		}
@@ -126,63 +134,66 @@ func (l *lane) run(stop <-chan struct{}) {
 	}
 }
 
-func (l *lane) flush() {
-	ctx, cancel := context.WithTimeout(context.Background(), l.e.o.CallTimeout)
+func (s *shard) flush() {
+	ctx, cancel := context.WithTimeout(context.Background(), s.e.opts.CallTimeout)
 	defer cancel()
 	for ctx.Err() == nil {
-		p, ok := l.take()
-		if !ok || !l.deliver(ctx, p) {
+		m, ok := s.take()
+		if !ok || !s.deliver(ctx, m) {
 			return
 		}
 	}
 }
 
-// deliver publishes a parcel's event, rings its bell, and reports whether it needs no other try now.
-func (l *lane) deliver(ctx context.Context, p parcel) bool {
-	err := l.publish(ctx, p)
-	if p.ring != nil {
-		l.ring(ctx, p)
-		p.ring = nil
+// deliver publishes a message's event, enqueues its task, and reports whether it needs no other try
+// now. The task leaves whatever becomes of the event.
+func (s *shard) deliver(ctx context.Context, m message) bool {
+	err := s.publish(ctx, m)
+	if m.task != nil {
+		s.enqueue(ctx, m)
+		m.task = nil
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	switch {
-	case err == nil && l.failing:
-		l.failing = false
-		l.e.log.Info("events are published again")
-	case err != nil && !l.failing:
-		l.failing = true
-		l.e.log.Warn("events can't be published; the latest of each job is kept and tried again", "error", err)
+	case err == nil && s.failing:
+		s.failing = false
+		s.e.log.Info("events are published again")
+	case err != nil && !s.failing:
+		s.failing = true
+		s.e.log.Warn("events can't be published; the latest of each job is kept and tried again", "error", err)
 	}
 	if err == nil {
 		return true
 	}
-	newer := slices.ContainsFunc(l.queue, func(q parcel) bool { return q.event.Key == p.event.Key })
-	if !newer && l.e.o.Now().Sub(p.born) < l.e.o.EventTTL {
-		// To the end, so that an event the bus will never take does not stand in the way of the others.
-		l.queue = append(l.queue, p)
+	newer := slices.ContainsFunc(s.queue, func(q message) bool { return q.event.Key == m.event.Key })
+	if !newer && s.e.opts.Now().Sub(m.born) < s.e.opts.EventTTL {
+		// To the end, so that an event the bus will never take does not block the others.
+		s.queue = append(s.queue, m)
 	}
 	return false
 }
 
-func (l *lane) publish(ctx context.Context, p parcel) error {
-	if l.e.o.Publisher == nil || len(p.event.Streams) == 0 || (p.live != nil && !p.live()) {
+func (s *shard) publish(ctx context.Context, m message) error {
+	if s.e.opts.Publisher == nil || len(m.event.Streams) == 0 || (m.live != nil && !m.live()) {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, l.e.o.CallTimeout)
+	ctx, cancel := context.WithTimeout(ctx, s.e.opts.CallTimeout)
 	defer cancel()
-	return l.e.o.Publisher.Publish(ctx, p.event)
+	return s.e.opts.Publisher.Publish(ctx, m.event)
 }
 
-// ring is not tried again here: a bell that hangs must not hold up the lane, and the reconciler finds the row.
-func (l *lane) ring(ctx context.Context, p parcel) {
-	d := *p.ring
-	if l.e.o.Now().Sub(p.born) > l.e.o.BellAge {
-		return // it stood behind calls that hung; by now it is the reconciler's
+// enqueue is not tried again here: a queue that hangs must not delay the shard, and the reconciler
+// finds the row.
+func (s *shard) enqueue(ctx context.Context, m message) {
+	t := *m.task
+	if s.e.opts.Now().Sub(m.born) > s.e.opts.TaskAge {
+		return // it waited behind calls that hung; by now the reconciler has it
 	}
-	ctx, cancel := context.WithTimeout(ctx, l.e.o.CallTimeout)
+	ctx, cancel := context.WithTimeout(ctx, s.e.opts.CallTimeout)
 	defer cancel()
-	if err := l.e.o.Bell.Ring(ctx, d); err != nil {
-		l.e.log.Warn("doorbell not rung; the reconciler will", "job", d.UUID, "attempt", d.Attempt, "error", err)
+	if err := s.e.opts.Queue.Enqueue(ctx, t); err != nil {
+		s.e.log.Warn("task not enqueued; the reconciler will enqueue it",
+			"job", t.UUID, "attempt", t.Attempt, "error", err)
 	}
 }

@@ -2,6 +2,7 @@ package job
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"slices"
 	"sync/atomic"
@@ -27,7 +28,7 @@ func TestTakeoverAndZombie(t *testing.T) {
 		row := w.takeSilently(zombie, j)
 		// The living one has the job run through.
 		living := w.engine(testKind(succeed), short)
-		w.bell.deliverTo(living)
+		w.queue.deliverTo(living)
 		got := w.awaitState(j.UUID, StateSuccess)
 		if got.Attempt != 2 || got.Takeovers != 1 || got.Failures != 0 {
 			t.Errorf("taken over: %+v", got)
@@ -40,17 +41,17 @@ func TestTakeoverAndZombie(t *testing.T) {
 		row.mu.Lock()
 		row.heldFrom = time.Now() // as if it had been stopped between looking at its clock and acting
 		row.mu.Unlock()
-		if err := row.Advance(ctx, StateStart, 50, map[string]bool{"zombie": true}); !errors.Is(err, ErrLost) {
+		if err := row.advance(ctx, stageStart, 50, map[string]bool{"zombie": true}); !errors.Is(err, ErrLost) {
 			t.Errorf("Advance of a zombie = %v, want ErrLost", err)
 		}
 		if !errors.Is(context.Cause(ctx), ErrLost) {
 			t.Errorf("its context ended with %v, want ErrLost", context.Cause(ctx))
 		}
-		row.Progress(ctx, 99, nil)
+		row.progress(99, map[string]bool{"zombie": true})
 		row.beat(ctx)
-		row.finish(context.Background(), nil, map[string]bool{"zombie": true}, nil)
+		row.finish(context.Background(), nil, json.RawMessage(`{"zombie":true}`), nil)
 		row.finish(context.Background(), nil, nil, errors.New("boom"))
-		if now := w.job(j.UUID); now.UpdatedAt != got.UpdatedAt || now.State != StateSuccess || string(now.Detail) != `{"file":"a.xlsx"}` {
+		if now := w.job(j.UUID); now.UpdatedAt != got.UpdatedAt || now.State != StateSuccess || string(now.end) != `{"file":"a.xlsx"}` {
 			t.Errorf("a zombie changed the row: %+v", now)
 		}
 		w.start(zombie)() // lets it deliver whatever it holds
@@ -64,7 +65,7 @@ func TestTakeoverAndZombie(t *testing.T) {
 }
 
 // takeSilently takes a job for an engine and does nothing more, as a worker that was stopped right then.
-func (w *world) takeSilently(e *Engine, j Job) *Run {
+func (w *world) takeSilently(e *testEngine, j Job) *attempt {
 	w.t.Helper()
 	r, err := e.take(w.t.Context(), j.UUID, j.Attempt)
 	if err != nil || r == nil {
@@ -104,51 +105,51 @@ func TestTakeoverEndsWhatMustNotRunAgain(t *testing.T) {
 	}
 }
 
-func TestLostDoorbellIsRungAgain(t *testing.T) {
+func TestLostTaskIsEnqueuedAgain(t *testing.T) {
 	engines(t, func(t *testing.T, w *world) {
 		e := w.engine(testKind(succeed), nil)
-		w.bell.setDown(true)
+		w.queue.setDown(true)
 		j := w.accept(e)
 		testkit.Eventually(t, 5*time.Second, func() bool {
-			w.bell.mu.Lock()
-			defer w.bell.mu.Unlock()
-			return w.bell.refuses > 1 // once by the outbox, and asked by the reconciler
+			w.queue.mu.Lock()
+			defer w.queue.mu.Unlock()
+			return w.queue.refuses > 1 // once by the outbox, and asked by the reconciler
 		})
-		w.bell.deliverTo(e)
-		w.bell.setDown(false)
+		w.queue.deliverTo(e)
+		w.queue.setDown(false)
 		w.awaitState(j.UUID, StateSuccess)
 	})
 }
 
-func TestDoorbellTakenByTheDeadIsRungAnew(t *testing.T) {
+func TestTaskTakenByTheDeadIsReplaced(t *testing.T) {
 	engines(t, func(t *testing.T, w *world) {
 		e := w.engine(testKind(succeed), nil)
 		j := w.accept(e)
-		first := Doorbell{UUID: j.UUID, Attempt: 1}
-		testkit.Eventually(t, 5*time.Second, func() bool { return slices.Contains(w.bell.rings(), first) })
-		w.bell.set(first, BellTaken)
-		second := Doorbell{UUID: j.UUID, Attempt: 1, N: 1}
-		testkit.Eventually(t, 5*time.Second, func() bool { return slices.Contains(w.bell.rings(), second) })
-		w.bell.deliverTo(e)
-		w.bell.set(second, BellTaken) // this worker dies as well
+		first := Task{UUID: j.UUID, Attempt: 1}
+		testkit.Eventually(t, 5*time.Second, func() bool { return slices.Contains(w.queue.tasks(), first) })
+		w.queue.set(first, TaskTaken)
+		second := Task{UUID: j.UUID, Attempt: 1, N: 1}
+		testkit.Eventually(t, 5*time.Second, func() bool { return slices.Contains(w.queue.tasks(), second) })
+		w.queue.deliverTo(e)
+		w.queue.set(second, TaskTaken) // this worker dies as well
 		w.awaitState(j.UUID, StateSuccess)
-		third := Doorbell{UUID: j.UUID, Attempt: 1, N: 2}
-		if rings := w.bell.rings(); !slices.Equal(rings, []Doorbell{first, second, third}) {
-			t.Errorf("rung %v", rings)
+		third := Task{UUID: j.UUID, Attempt: 1, N: 2}
+		if tasks := w.queue.tasks(); !slices.Equal(tasks, []Task{first, second, third}) {
+			t.Errorf("enqueued %v", tasks)
 		}
 	})
 }
 
-func TestWaitingDoorbellIsLeftAlone(t *testing.T) {
+func TestWaitingTaskIsLeftAlone(t *testing.T) {
 	engines(t, func(t *testing.T, w *world) {
 		e := w.engine(testKind(succeed), nil)
 		waits := w.accept(e)
 		// A later job whose doorbell is lost shows that the reconciler has been round, more than once.
 		for range 3 {
 			j := w.accept(e)
-			d := Doorbell{UUID: j.UUID, Attempt: 1}
+			d := Task{UUID: j.UUID, Attempt: 1}
 			count := func() (n int) {
-				for _, r := range w.bell.rings() {
+				for _, r := range w.queue.tasks() {
 					if r == d {
 						n++
 					}
@@ -156,35 +157,35 @@ func TestWaitingDoorbellIsLeftAlone(t *testing.T) {
 				return n
 			}
 			testkit.Eventually(t, 5*time.Second, func() bool { return count() == 1 })
-			w.bell.set(d, BellAbsent)
+			w.queue.set(d, TaskAbsent)
 			testkit.Eventually(t, 5*time.Second, func() bool { return count() == 2 })
 		}
-		for _, r := range w.bell.rings() {
-			if r.UUID == waits.UUID && r != (Doorbell{UUID: waits.UUID, Attempt: 1}) {
+		for _, r := range w.queue.tasks() {
+			if r.UUID == waits.UUID && r != (Task{UUID: waits.UUID, Attempt: 1}) {
 				t.Errorf("rung %+v beside the waiting doorbell", r)
 			}
 		}
 	})
 }
 
-func TestBootRingsTheWholeBacklog(t *testing.T) {
+func TestBootEnqueuesTheWholeBacklog(t *testing.T) {
 	engines(t, func(t *testing.T, w *world) {
 		var jobs []Job
-		for range bellBatch + 5 {
+		for range taskBatch + 5 {
 			jobs = append(jobs, insert(t, w.db, 7))
 		}
 		// Nothing would be old enough to be looked at otherwise.
-		w.engine(testKind(succeed), func(o *Options) { o.BellAge = time.Hour })
-		testkit.Eventually(t, 10*time.Second, func() bool { return len(w.bell.rings()) == len(jobs) }, "a ring for each of %d", len(jobs))
+		w.engine(testKind(succeed), func(o *Options) { o.TaskAge = time.Hour })
+		testkit.Eventually(t, 10*time.Second, func() bool { return len(w.queue.tasks()) == len(jobs) }, "a ring for each of %d", len(jobs))
 	})
 }
 
 func TestOneLeads(t *testing.T) {
 	engines(t, func(t *testing.T, w *world) {
-		lead := func(e *Engine) (*reconciler, context.CancelFunc) {
-			r := newReconciler(e)
+		lead := func(e *testEngine) (*reconciler, context.CancelFunc) {
+			r := newReconciler(e.Engine)
 			ctx, cancel := context.WithCancel(context.Background())
-			w.bell.handled.Go(func() { r.lead(ctx) })
+			w.queue.handled.Go(func() { r.lead(ctx) })
 			t.Cleanup(cancel)
 			return r, cancel
 		}
@@ -224,7 +225,7 @@ func TestOutageIsNotTheDeathOfEverybody(t *testing.T) {
 		}
 	}
 	finish := make(chan struct{})
-	kind := testKind(func(ctx context.Context, _ *Run) (any, error) {
+	kind := testKind(func(ctx context.Context, _ *testRun) (testEnd, error) {
 		select {
 		case <-finish:
 			return nil, nil
@@ -235,11 +236,11 @@ func TestOutageIsNotTheDeathOfEverybody(t *testing.T) {
 	first, second := cut.engine(kind, count), cut.engine(kind, count)
 	var jobs []Job
 	for i := range 6 {
-		e := []*Engine{first, second}[i%2]
+		e := []*testEngine{first, second}[i%2]
 		j := w.accept(e)
 		jobs = append(jobs, j)
-		w.bell.handled.Go(func() { _ = e.Handle(context.Background(), j.UUID, 1) })
-		w.awaitState(j.UUID, StateStarting)
+		w.queue.handled.Go(func() { _ = e.Handle(context.Background(), j.UUID, 1) })
+		w.awaitStage(j.UUID, stageStarting)
 	}
 	dead := w.accept(first)
 	w.takeSilently(first, dead)
@@ -251,7 +252,7 @@ func TestOutageIsNotTheDeathOfEverybody(t *testing.T) {
 	proxy.Restore()
 	w.awaitState(dead.UUID, StateQueued) // a whole lease after the return
 	for _, j := range jobs {
-		if got := w.job(j.UUID); got.Attempt != 1 || got.State != StateStarting {
+		if got := w.job(j.UUID); got.Attempt != 1 || got.Stage != stageStarting {
 			t.Errorf("a living worker's job is %s in attempt %d, want starting in 1", got.State, got.Attempt)
 		}
 	}
@@ -289,10 +290,10 @@ func TestShortOutage(t *testing.T) {
 	t.Cleanup(func() { behind.Close() })
 	cut := *w
 	cut.db = behind
-	e := cut.engine(testKind(func(ctx context.Context, r *Run) (any, error) {
+	e := cut.engine(testKind(func(ctx context.Context, r *testRun) (testEnd, error) {
 		proxy.Cut()
 		time.AfterFunc(300*time.Millisecond, proxy.Restore)
-		return nil, r.Advance(ctx, StateStart, 3, nil)
+		return nil, r.Advance(ctx, stageStart, 3, nil)
 	}), func(o *Options) { o.Lease, o.RenewEvery = 20*time.Second, 50*time.Millisecond })
 	j := w.accept(e)
 	if err := e.Handle(t.Context(), j.UUID, 1); err != nil {
@@ -311,13 +312,13 @@ func TestShortOutage(t *testing.T) {
 	proxy.Restore()
 }
 
-// TestAShortLeaseIsLookedAtOftenEnough: looks set further apart than a lease would never see that one has ended.
-func TestAShortLeaseIsLookedAtOftenEnough(t *testing.T) {
+// TestAShortLeaseIsPolledOftenEnough: looks set further apart than a lease would never see that one has ended.
+func TestAShortLeaseIsPolledOftenEnough(t *testing.T) {
 	engines(t, func(t *testing.T, w *world) {
-		worker := w.idleEngine(testKind(untilTold), nil)
+		worker := w.idleEngine(testKind(untilStopped), nil)
 		j := w.accept(worker)
 		w.exec("UPDATE jobs SET state = 'start', lease_owner = 'dead', lease_until = 1000 WHERE uuid = ?", j.UUID)
-		w.engine(testKind(untilTold), func(o *Options) { o.Lease, o.RenewEvery, o.ReconcileEvery = 400*time.Millisecond, 0, 10*time.Second })
+		w.engine(testKind(untilStopped), func(o *Options) { o.Lease, o.RenewEvery, o.ReconcileEvery = 400*time.Millisecond, 0, 10*time.Second })
 		w.awaitState(j.UUID, StateQueued)
 	})
 }

@@ -12,11 +12,11 @@ import (
 	"exporthub/pkg/testkit"
 )
 
-// step lets a test drive a run: what it sends is done inside Kind.Run, one after another.
-type step func(ctx context.Context, r *Run) error
+// step lets a test drive a run: what it sends is done inside Spec.Run, one after another.
+type step func(ctx context.Context, r *testRun) error
 
-func driven(steps <-chan step, done chan<- error) Kind {
-	return testKind(func(ctx context.Context, r *Run) (any, error) {
+func driven(steps <-chan step, done chan<- error) testSpec {
+	return testKind(func(ctx context.Context, r *testRun) (testEnd, error) {
 		for s := range steps {
 			done <- s(ctx, r)
 		}
@@ -36,7 +36,7 @@ func (w *world) drive(change func(*Options)) *driver {
 	d := &driver{steps: make(chan step), done: make(chan error)}
 	e := w.engine(driven(d.steps, d.done), change)
 	d.job = w.accept(e)
-	w.bell.handled.Go(func() { _ = e.Handle(context.Background(), d.job.UUID, 1) })
+	w.queue.handled.Go(func() { _ = e.Handle(context.Background(), d.job.UUID, 1) })
 	return d
 }
 
@@ -46,14 +46,14 @@ func (d *driver) do(s step) error {
 }
 
 func (d *driver) progress(percent int) {
-	_ = d.do(func(ctx context.Context, r *Run) error {
-		r.Progress(ctx, percent, map[string]int{"rows": percent})
+	_ = d.do(func(ctx context.Context, r *testRun) error {
+		r.Progress(percent, testDetail{"rows": percent})
 		return nil
 	})
 }
 
-func (d *driver) advance(to State, percent int) error {
-	return d.do(func(ctx context.Context, r *Run) error { return r.Advance(ctx, to, percent, nil) })
+func (d *driver) advance(to Stage, percent int) error {
+	return d.do(func(ctx context.Context, r *testRun) error { return r.Advance(ctx, to, percent, nil) })
 }
 
 func TestProgressIsThrottledAndNeverGoesBack(t *testing.T) {
@@ -73,7 +73,7 @@ func TestProgressIsThrottledAndNeverGoesBack(t *testing.T) {
 		d.progress(11)
 		w.awaitTold(d.job.UUID, "starting 11")
 		d.progress(12) // too soon; the next state takes it along
-		if err := d.advance(StateStart, 3); err != nil {
+		if err := d.advance(stageStart, 3); err != nil {
 			t.Fatal(err)
 		}
 		clock.Advance(time.Second)
@@ -90,19 +90,19 @@ func TestProgressIsThrottledAndNeverGoesBack(t *testing.T) {
 				t.Errorf("event %d has seq %d", i, event.Seq)
 			}
 		}
-		if j := w.job(d.job.UUID); string(j.Detail) != `{"rows":1000}` || j.Step != 7 {
-			t.Errorf("the row: step %d, detail %s", j.Step, j.Detail)
+		if j := w.job(d.job.UUID); string(j.detail) != `{"rows":1000}` || j.Step != 7 {
+			t.Errorf("the row: step %d, detail %s", j.Step, j.detail)
 		}
 	})
 }
 
-func TestHeartbeatStoresProgressAndTellsWhatWasHeldBack(t *testing.T) {
+func TestHeartbeatStoresProgressAndPublishesWhatWasHeldBack(t *testing.T) {
 	engines(t, func(t *testing.T, w *world) {
 		d := w.drive(func(o *Options) { o.ProgressEvery = 50 * time.Millisecond })
 		d.progress(10)
 		w.awaitTold(d.job.UUID, "starting 10")
 		j := w.await(d.job.UUID, "progress in the row", func(j Job) bool { return j.Progress == 10 && j.Step == 3 })
-		if string(j.Detail) != `{"rows":10}` || j.State != StateStarting {
+		if string(j.detail) != `{"rows":10}` || j.Stage != stageStarting {
 			t.Errorf("the row: %+v", j)
 		}
 		w.await(d.job.UUID, "a renewed lease", func(now Job) bool { return now.LeaseUntil.After(j.LeaseUntil) })
@@ -121,15 +121,15 @@ func TestSilentWhileTheLeaseIsUncertain(t *testing.T) {
 		clock.Advance(31 * time.Second) // as after a long SIGSTOP; no heartbeat has come since
 		d.progress(10)
 		d.progress(20)
-		var run *Run
-		_ = d.do(func(_ context.Context, r *Run) error { run = r; return nil })
+		var run *attempt
+		_ = d.do(func(_ context.Context, r *testRun) error { run = r.a; return nil })
 		if run.holds() {
 			t.Fatal("the run is sure of a lease that may have ended")
 		}
 		if told := w.bus.told(d.job.UUID); told[len(told)-1] != "starting 1" {
 			t.Errorf("told %q by a run whose lease may have ended", told)
 		}
-		run.beat(t.Context()) // nobody has taken it: it is ours again
+		run.beat(t.Context()) // no worker has taken it: it is this run's again
 		if !run.holds() {
 			t.Error("a renewed lease does not hold")
 		}
@@ -145,7 +145,7 @@ func TestAdvanceInItsOwnState(t *testing.T) {
 	engines(t, func(t *testing.T, w *world) {
 		d := w.drive(nil)
 		for i := range 2 {
-			if err := d.advance(StateStart, 10*i); err != nil {
+			if err := d.advance(stageStart, 10*i); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -160,9 +160,9 @@ func TestAdvanceInItsOwnState(t *testing.T) {
 func TestAdvanceInsideALongRead(t *testing.T) {
 	engines(t, func(t *testing.T, w *world) {
 		kind := testKind(nil)
-		kind.Run = func(ctx context.Context, r *Run) (any, error) {
-			return nil, r.e.o.DB.Read(ctx, func(ctx context.Context, _ *database.Tx) error {
-				return r.Advance(ctx, StateStart, 3, nil)
+		kind.Run = func(ctx context.Context, r *testRun) (testEnd, error) {
+			return nil, r.a.e.opts.DB.Read(ctx, func(ctx context.Context, _ *database.Tx) error {
+				return r.Advance(ctx, stageStart, 3, nil)
 			})
 		}
 		e := w.engine(kind, nil)

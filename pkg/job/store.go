@@ -69,8 +69,9 @@ func (s *Store) List(ctx context.Context, q ListQuery) ([]Job, error) {
 	return jobs, nil
 }
 
-// Recent returns a person's jobs that are queued or running, and those that ended within the given time by the
-// database's clock, oldest first: what somebody who begins to follow them has to be told. More than 1,000 are cut.
+// Recent returns a person's jobs that are queued or running, and those that ended within the given
+// time by the database's clock, oldest first: what a new subscriber has to receive. More than 1,000
+// are cut.
 func (s *Store) Recent(ctx context.Context, ownerID int64, endedWithin time.Duration) ([]Job, error) {
 	var jobs []Job
 	err := s.db.Read(ctx, func(ctx context.Context, tx *database.Tx) (err error) {
@@ -85,14 +86,17 @@ func (s *Store) Recent(ctx context.Context, ownerID int64, endedWithin time.Dura
 	return jobs, nil
 }
 
-const jobColumns = "uuid, kind, owner_id, state, attempt, failures, takeovers, step, progress, payload, detail, failure," +
-	" cancel_requested, run_at, lease_owner, lease_until, created_at, started_at, finished_at, updated_at"
+// The end is the newest column, and empty in rows that a process of the release before has ended.
+const jobColumns = "uuid, kind, owner_id, state, stage, attempt, failures, takeovers, step, progress, payload, detail," +
+	" COALESCE(job_end, ''), failure, wait_reason, cancel_requested, run_at, lease_owner, lease_until, created_at," +
+	" started_at, finished_at, updated_at"
 
 func getJob(ctx context.Context, tx *database.Tx, uuid string) (Job, error) {
 	return loadJob(ctx, tx, uuid, "")
 }
 
-// lockJob keeps the row as it is until the transaction ends. Whoever locks others too locks the job first.
+// lockJob keeps the row from changing until the transaction ends. A transaction that locks other
+// rows too locks the job first, so that no two wait for each other.
 func lockJob(ctx context.Context, tx *database.Tx, uuid string) (Job, error) {
 	return loadJob(ctx, tx, uuid, tx.ForUpdate())
 }
@@ -111,24 +115,33 @@ func loadJob(ctx context.Context, tx *database.Tx, uuid, lock string) (Job, erro
 func scanJob(row database.Scanner) (Job, error) {
 	var (
 		j                           Job
-		payload, detail, failure    string
+		state, stage, end           string
+		args, detail, failure       string
 		runAt, created, updated     int64
 		leaseUntil, started, finish database.NullTime
 	)
-	err := row.Scan(&j.UUID, &j.Kind, &j.OwnerID, &j.State, &j.Attempt, &j.Failures, &j.Takeovers, &j.Step, &j.Progress,
-		&payload, &detail, &failure, &j.CancelRequested, &runAt, &j.LeaseOwner, &leaseUntil, &created, &started, &finish,
-		&updated)
+	err := row.Scan(&j.UUID, &j.Kind, &j.OwnerID, &state, &stage, &j.Attempt, &j.Failures, &j.Takeovers, &j.Step,
+		&j.Progress, &args, &detail, &end, &failure, &j.Waiting, &j.CancelRequested, &runAt, &j.LeaseOwner, &leaseUntil,
+		&created, &started, &finish, &updated)
 	if err != nil {
 		return Job{}, err
 	}
-	j.Payload, j.Detail = rawJSON(payload), rawJSON(detail)
+	j.column = state
+	j.State, j.Stage = readState(state, stage)
+	j.args = rawJSON(args)
+	j.detail = rawJSON(detail)
+	j.end = rawJSON(end)
 	if failure != "" {
 		if err := json.Unmarshal([]byte(failure), &j.Failure); err != nil {
 			return Job{}, fmt.Errorf("failure of job %s: %w", j.UUID, err)
 		}
 	}
-	j.RunAt, j.CreatedAt, j.UpdatedAt = database.Time(runAt), database.Time(created), database.Time(updated)
-	j.LeaseUntil, j.StartedAt, j.FinishedAt = leaseUntil.Time, started.Time, finish.Time
+	j.RunAt = database.Time(runAt)
+	j.CreatedAt = database.Time(created)
+	j.UpdatedAt = database.Time(updated)
+	j.LeaseUntil = leaseUntil.Time
+	j.StartedAt = started.Time
+	j.FinishedAt = finish.Time
 	return j, nil
 }
 

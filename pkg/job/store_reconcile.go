@@ -10,10 +10,10 @@ import (
 
 // expired narrows to held jobs whose lease is over by the database's clock.
 func expired(tx *database.Tx) string {
-	return "lease_until < " + tx.NowMicros() + " AND state IN " + activeStates
+	return "lease_until < " + tx.NowMicros() + " AND state IN " + runningStates
 }
 
-// expiredJobs returns jobs whose workers have not been heard of for a lease, the longest silent first.
+// expiredJobs returns jobs whose workers have been silent for a lease, the longest silent first.
 func expiredJobs(ctx context.Context, tx *database.Tx, limit int) ([]Job, error) {
 	jobs, err := database.All(ctx, tx, scanJob, "SELECT "+jobColumns+" FROM jobs WHERE "+expired(tx)+
 		" ORDER BY lease_until LIMIT ?", limit)
@@ -59,7 +59,7 @@ func takeLead(ctx context.Context, tx *database.Tx, name, owner string, lease ti
 	return n > 0, nil
 }
 
-// dropLead gives a lead up: nobody has it for rest, then whoever comes first.
+// dropLead gives a lead up: no process has it for rest, then the first that comes.
 func dropLead(ctx context.Context, tx *database.Tx, name, owner string, rest time.Duration) error {
 	_, err := tx.Exec(ctx, "UPDATE leases SET owner = '', until = "+tx.NowMicros()+" + ? - 1 WHERE name = ? AND owner = ?",
 		rest.Microseconds(), name, owner)

@@ -12,11 +12,11 @@ import (
 	"exporthub/pkg/testkit"
 )
 
-// TestOneDoesADuty: of several processes one at a time, and all of them together no more often than it is due.
-func TestOneDoesADuty(t *testing.T) {
+// TestOneDoesAPeriodicTask: of several processes one at a time, and all of them together no more often than it is due.
+func TestOneDoesAPeriodicTask(t *testing.T) {
 	engines(t, func(t *testing.T, w *world) {
 		var inside, rounds, most atomic.Int32
-		d := Duty{Name: "sweep", Every: 20 * time.Millisecond, Do: func(context.Context) error {
+		d := PeriodicTask{Name: "sweep", Every: 20 * time.Millisecond, Do: func(context.Context) error {
 			if n := inside.Add(1); n > most.Load() {
 				most.Store(n)
 			}
@@ -29,7 +29,7 @@ func TestOneDoesADuty(t *testing.T) {
 		for range 3 {
 			e := w.idleEngine(testKind(succeed), nil)
 			all.Go(func() {
-				if err := e.RunDuty(ctx, d); err != nil {
+				if err := e.RunPeriodic(ctx, d); err != nil {
 					t.Error(err)
 				}
 			})
@@ -43,8 +43,8 @@ func TestOneDoesADuty(t *testing.T) {
 	})
 }
 
-// TestADutyOutlivesItsProcess: a dead one's lease ends; the round of one that lost its lead is ended.
-func TestADutyOutlivesItsProcess(t *testing.T) {
+// TestAPeriodicTaskOutlivesItsProcess: a dead one's lease ends; the round of one that lost its lead is ended.
+func TestAPeriodicTaskOutlivesItsProcess(t *testing.T) {
 	engines(t, func(t *testing.T, w *world) {
 		lease := func(o *Options) { o.Lease = 300 * time.Millisecond }
 		w.exec("INSERT INTO leases (name, owner, until) VALUES ('sweep', 'dead', 1000)")
@@ -53,7 +53,7 @@ func TestADutyOutlivesItsProcess(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
 		go func() {
-			done <- e.RunDuty(ctx, Duty{Name: "sweep", Every: 50 * time.Millisecond, Do: func(ctx context.Context) error {
+			done <- e.RunPeriodic(ctx, PeriodicTask{Name: "sweep", Every: 50 * time.Millisecond, Do: func(ctx context.Context) error {
 				select {
 				case <-begun:
 					return nil
@@ -62,7 +62,7 @@ func TestADutyOutlivesItsProcess(t *testing.T) {
 				close(begun)
 				<-ctx.Done()
 				ended <- context.Cause(ctx)
-				return errors.New("broken off")
+				return errors.New("interrupted")
 			}})
 		}()
 		<-begun
@@ -77,40 +77,40 @@ func TestADutyOutlivesItsProcess(t *testing.T) {
 	})
 }
 
-func TestDutiesThatCantBe(t *testing.T) {
-	e := &Engine{}
+func TestPeriodicTasksThatCantBe(t *testing.T) {
+	e := &Runner{}
 	do := func(context.Context) error { return nil }
-	for name, d := range map[string]Duty{
+	for name, d := range map[string]PeriodicTask{
 		"no name":          {Every: time.Second, Do: do},
 		"the reconciler's": {Name: leadName, Every: time.Second, Do: do},
 		"no time":          {Name: "x", Do: do},
 		"nothing to do":    {Name: "x", Every: time.Second},
 	} {
-		if err := e.RunDuty(t.Context(), d); err == nil {
+		if err := e.RunPeriodic(t.Context(), d); err == nil {
 			t.Errorf("%s: no error", name)
 		}
 	}
 }
 
-func TestForget(t *testing.T) {
+func TestPurge(t *testing.T) {
 	engines(t, func(t *testing.T, w *world) {
 		kind := testKind(succeed)
-		kind.Forget = func(ctx context.Context, tx *database.Tx, j Job) (bool, error) {
+		kind.Purge = func(ctx context.Context, tx *database.Tx, j testRecord) (bool, error) {
 			_, err := tx.Exec(ctx, "DELETE FROM ends WHERE uuid = ?", j.UUID)
-			return string(j.Payload) != `{"keep":true}`, err
+			return j.Args["keep"] == 0, err
 		}
 		e := w.idleEngine(kind, nil)
 		var old []string
-		for range forgetBatch + 5 { // more than one batch
+		for range purgeBatch + 5 { // more than one batch
 			old = append(old, w.accept(e).UUID)
 		}
 		w.exec("UPDATE jobs SET state = 'success', finished_at = 1000")
-		w.exec(`UPDATE jobs SET payload = '{"keep":true}' WHERE uuid = ?`, old[0])
+		w.exec(`UPDATE jobs SET payload = '{"keep":1}' WHERE uuid = ?`, old[0])
 		waiting, fresh := w.accept(e), w.accept(e)
 		w.exec("UPDATE jobs SET state = 'failure', finished_at = updated_at WHERE uuid = ?", fresh.UUID)
 		for _, want := range []int{len(old) - 1, 0} {
-			if n, err := e.Forget(t.Context(), time.Hour); n != want || err != nil {
-				t.Fatalf("Forget = %d, %v; want %d", n, err, want)
+			if n, err := e.Purge(t.Context(), time.Hour); n != want || err != nil {
+				t.Fatalf("Purge = %d, %v; want %d", n, err, want)
 			}
 		}
 		for _, uuid := range []string{old[0], waiting.UUID, fresh.UUID} {

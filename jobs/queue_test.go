@@ -19,7 +19,7 @@ func TestGoldenTaskTypes(t *testing.T) {
 	for _, tt := range TaskTypes {
 		fmt.Fprintf(&b, "%s\n  payload  %s\n  id       %s\n  retries  %d\n  timeout  %s\n", tt.Name, tt.Payload, tt.ID, tt.MaxRetry, tt.Timeout)
 		task := asynq.NewTask(tt.Name, []byte(tt.Payload))
-		if d, err := parseTask(task); err != nil || d != (doorbell{someUUID, 1}) {
+		if d, err := parseTask(task); err != nil || d != (runPayload{someUUID, 1}) {
 			t.Errorf("the example of %s reads as %+v, %v", tt.Name, d, err)
 		}
 		if tt.MaxRetry < 1 || tt.Timeout < 1 {
@@ -43,20 +43,20 @@ func TestParseTaskRefuses(t *testing.T) {
 	}
 }
 
-func TestBell(t *testing.T) {
+func TestQueue(t *testing.T) {
 	redises(t, func(t *testing.T, client redis.UniversalClient) {
-		bell := NewBell(client, DefaultQueue)
+		queue := NewQueue(client, DefaultQueue)
 		inspect := asynq.NewInspectorFromRedisClient(client)
-		state := func(d job.Doorbell, want job.BellState) {
+		state := func(d job.Task, want job.TaskState) {
 			t.Helper()
-			if got, err := bell.State(t.Context(), d); err != nil || got != want {
+			if got, err := queue.State(t.Context(), d); err != nil || got != want {
 				t.Errorf("State(%v) = %v, %v; want %v", d, got, err, want)
 			}
 		}
-		ring := func(d job.Doorbell) {
+		enqueue := func(d job.Task) {
 			t.Helper()
-			if err := bell.Ring(t.Context(), d); err != nil {
-				t.Errorf("Ring(%v): %v", d, err)
+			if err := queue.Enqueue(t.Context(), d); err != nil {
+				t.Errorf("Enqueue(%v): %v", d, err)
 			}
 		}
 		pending := func(want int) {
@@ -65,14 +65,14 @@ func TestBell(t *testing.T) {
 				t.Errorf("queue: %+v, %v; want %d pending", info, err, want)
 			}
 		}
-		first, anew := job.Doorbell{UUID: someUUID, Attempt: 1}, job.Doorbell{UUID: someUUID, Attempt: 1, N: 1}
-		state(first, job.BellAbsent)
-		ring(first)
-		state(first, job.BellWaiting)
-		ring(first)
+		first, anew := job.Task{UUID: someUUID, Attempt: 1}, job.Task{UUID: someUUID, Attempt: 1, N: 1}
+		state(first, job.TaskAbsent)
+		enqueue(first)
+		state(first, job.TaskPending)
+		enqueue(first)
 		pending(1)
-		state(anew, job.BellAbsent)
-		ring(anew)
+		state(anew, job.TaskAbsent)
+		enqueue(anew)
 		pending(2)
 
 		info, err := inspect.GetTaskInfo(DefaultQueue, someUUID+":1")
@@ -81,21 +81,21 @@ func TestBell(t *testing.T) {
 			t.Errorf("the task: %+v, %v", info, err)
 		}
 
-		// What asynq has put aside is as good as gone, and is rung anew.
+		// What asynq has put aside is as good as gone, and is enqueued again.
 		if err := inspect.ArchiveTask(DefaultQueue, someUUID+":1"); err != nil {
 			t.Fatal(err)
 		}
-		state(first, job.BellAbsent)
-		ring(first)
-		state(first, job.BellWaiting)
+		state(first, job.TaskAbsent)
+		enqueue(first)
+		state(first, job.TaskPending)
 
-		// An emptied Redis: the queue is known again after one ring (hibiken/asynq#1036).
+		// An emptied Redis: the queue is known again after one task (hibiken/asynq#1036).
 		if err := client.FlushDB(t.Context()).Err(); err != nil {
 			t.Fatal(err)
 		}
-		state(first, job.BellAbsent)
-		ring(first)
-		state(first, job.BellWaiting)
+		state(first, job.TaskAbsent)
+		enqueue(first)
+		state(first, job.TaskPending)
 		pending(1)
 		if queues, err := inspect.Queues(); err != nil || len(queues) != 1 {
 			t.Errorf("queues: %v, %v", queues, err)
@@ -103,13 +103,13 @@ func TestBell(t *testing.T) {
 	})
 }
 
-func TestBellTellsOfARedisThatIsAway(t *testing.T) {
-	bell := NewBell(connect(t, "redis://127.0.0.1:1"), DefaultQueue)
-	d := job.Doorbell{UUID: someUUID, Attempt: 1}
-	if err := bell.Ring(t.Context(), d); err == nil {
-		t.Error("Ring without a Redis = nil")
+func TestQueueReportsARedisThatIsAway(t *testing.T) {
+	queue := NewQueue(connect(t, "redis://127.0.0.1:1"), DefaultQueue)
+	d := job.Task{UUID: someUUID, Attempt: 1}
+	if err := queue.Enqueue(t.Context(), d); err == nil {
+		t.Error("Enqueue without a Redis = nil")
 	}
-	if _, err := bell.State(t.Context(), d); err == nil {
+	if _, err := queue.State(t.Context(), d); err == nil {
 		t.Error("State without a Redis = nil")
 	}
 }
