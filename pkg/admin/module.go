@@ -40,12 +40,11 @@ type Exports interface {
 	WaitLink(uuid, filename string) string
 }
 
-// Jobs accepts durable work of the kinds that modules declare.
+// Jobs accepts durable work of the kinds that modules declare; *job.Engine does.
 type Jobs interface {
-	// Enqueue stores a job of the caller of ctx in the given transaction and returns its uuid. A
-	// worker is woken after the commit. payload is the job's arguments, stored as JSON. A ctx
-	// without a caller is Unauthenticated.
-	Enqueue(ctx context.Context, tx *database.Tx, kind string, payload any) (uuid string, err error)
+	// Enqueue stores a job in the caller's transaction; once that has committed a worker is woken.
+	// job.Definition.New makes what it takes. A kind that Module.Jobs does not declare is an error.
+	Enqueue(ctx context.Context, tx *database.Tx, n job.New) (job.Job, error)
 }
 
 // Events reports what happens: to pages after the fact, and to other modules within it.

@@ -44,6 +44,9 @@ type Spec[Args, Detail, End any] struct {
 	Retry RetryPolicy
 }
 
+// None is for a kind that stores no arguments, no detail or no end.
+type None struct{}
+
 // Record is a job with what its kind stores of it, decoded.
 type Record[Args, Detail, End any] struct {
 	Job

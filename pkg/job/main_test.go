@@ -36,10 +36,10 @@ func engines(t *testing.T, fn func(t *testing.T, w *world)) {
 
 // world is a database with what tests hold in their hands around it.
 type world struct {
-	t    *testing.T
-	db   *database.DB
+	t     *testing.T
+	db    *database.DB
 	queue *testQueue
-	bus  *testBus
+	bus   *testBus
 }
 
 func newWorld(t *testing.T, db *database.DB) *world {
@@ -275,12 +275,12 @@ var errQueueDown = errors.New("queue is down")
 type testQueue struct {
 	handled sync.WaitGroup
 
-	mu      sync.Mutex
-	engine  *testEngine
-	down    bool
-	enqueued    []Task
-	states  map[Task]TaskState
-	refuses int
+	mu       sync.Mutex
+	engine   *testEngine
+	down     bool
+	enqueued []Task
+	states   map[Task]TaskState
+	refuses  int
 }
 
 func (b *testQueue) deliverTo(e *testEngine) {

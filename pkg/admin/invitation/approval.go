@@ -14,8 +14,8 @@ const (
 	// systemName names this module in events and in the plugin field of messages. It is stored in
 	// message rows and in their event keys, so it can't be renamed without a migration.
 	systemName = "invitation"
-	// approvalKind names the kind of job that applies decisions. Job rows store it.
-	approvalKind = "approval"
+	// approvalName names the kind of job that applies decisions. Job rows store it.
+	approvalName = "approval"
 	// approvalPrefix begins the channel on which a person receives the outcome of decisions.
 	approvalPrefix = "/approval/"
 )
@@ -67,11 +67,11 @@ func (s *service) decide(ctx context.Context, id int64, d decision) (v Invitatio
 	err = s.DB.Write(ctx, func(ctx context.Context, tx *database.Tx) error {
 		// The job comes first because its uuid is what the claim writes. A claim that fails rolls
 		// the job back with it.
-		job, err := s.Jobs.Enqueue(ctx, tx, approvalKind, order{decision: d, IDs: []int64{id}})
+		uuid, err := s.enqueue(ctx, tx, me, order{decision: d, IDs: []int64{id}})
 		if err != nil {
 			return err
 		}
-		claimed, err := claim(ctx, tx, []int64{id}, d, me, job, s.Now())
+		claimed, err := claim(ctx, tx, []int64{id}, d, me, uuid, s.Now())
 		if err != nil {
 			return err
 		}
@@ -85,6 +85,16 @@ func (s *service) decide(ctx context.Context, id int64, d decision) (v Invitatio
 		return s.Events.Raise(ctx, tx, admin.ApprovalClaimed, admin.Claimed{System: systemName, IDs: []int64{id}, ActorID: me})
 	})
 	return v, err
+}
+
+// enqueue adds the job that applies an order to the transaction and returns its uuid.
+func (s *service) enqueue(ctx context.Context, tx *database.Tx, decider int64, o order) (string, error) {
+	n, err := s.approvals.New(decider, o)
+	if err != nil {
+		return "", err
+	}
+	j, err := s.Jobs.Enqueue(ctx, tx, n)
+	return j.UUID, err
 }
 
 // bulk is an accepted decision about several invitations.
@@ -112,7 +122,7 @@ func (s *service) decideAll(ctx context.Context, ids []int64, d decision) (b bul
 		}
 		b.Claimed = free
 		b.NotClaimed = slices.DeleteFunc(slices.Clone(ids), func(id int64) bool { return slices.Contains(free, id) })
-		if b.UUID, err = s.Jobs.Enqueue(ctx, tx, approvalKind, order{decision: d, IDs: free, Bulk: true}); err != nil {
+		if b.UUID, err = s.enqueue(ctx, tx, me, order{decision: d, IDs: free, Bulk: true}); err != nil {
 			return err
 		}
 		claimed, err := claim(ctx, tx, free, d, me, b.UUID, s.Now())

@@ -2,7 +2,6 @@ package invitation
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 
@@ -26,40 +25,54 @@ type applied struct {
 	InviterID int64 `json:"inviter_id,omitempty"`
 }
 
-// approval is the kind of job that applies decisions.
-func (s *service) approval() job.Kind {
-	return job.Kind{Name: approvalKind, Run: s.runApproval, Ended: s.approvalEnded, Render: renderApproval}
-}
+// The types of approval jobs. They leave nothing beside their detail.
+type (
+	approvalRun    = job.Run[order, applied]
+	approvalRecord = job.Record[order, applied, job.None]
+	approvalSpec   = job.Spec[order, applied, job.None]
+	approvalKind   = job.Definition[order, applied, job.None]
+)
 
-// readOrder decodes a job's arguments. Arguments that can't be read come from a newer release
-// or from a damaged row: no retry helps, so the error is Invalid, which ends the job.
-func readOrder(j job.Job) (o order, err error) {
-	if err := json.Unmarshal(j.Payload, &o); err != nil {
-		return o, errs.Wrap(errs.Invalid, "审批任务的参数无法读取，请重新审批", err)
+// The stages of an approval job.
+const (
+	stageStarting job.Stage = "starting" // the claimed invitations are read
+	stageApplying job.Stage = "applying" // a bulk decision is applied, group by group
+)
+
+// approval declares the kind of job that applies decisions.
+func (s *service) approval() approvalSpec {
+	return approvalSpec{
+		Name: approvalName,
+		Stages: []job.StageSpec{
+			{Name: stageStarting, Next: []job.Stage{stageApplying}, Succeeds: true},
+			{Name: stageApplying, Succeeds: true},
+		},
+		Run:    s.runApproval,
+		Ended:  s.approvalEnded,
+		Render: renderApproval,
+		Retry: job.RetryPolicy{Codes: map[string]job.Rule{
+			job.CodeDamaged: {Message: "审批任务的参数无法读取，请重新审批"},
+		}},
 	}
-	return o, nil
 }
 
 // runApproval applies the invitations that are claimed for the job and not applied yet. What an
 // earlier attempt has applied is left alone and notifies no one a second time.
-func (s *service) runApproval(ctx context.Context, r *job.Run) (any, error) {
-	o, err := readOrder(r.Job())
-	if err != nil {
-		return nil, err
-	}
+func (s *service) runApproval(ctx context.Context, r *approvalRun) (job.None, error) {
+	o := r.Args()
 	var claimed []Invitation
-	err = s.DB.Read(ctx, func(ctx context.Context, tx *database.Tx) (err error) {
+	err := s.DB.Read(ctx, func(ctx context.Context, tx *database.Tx) (err error) {
 		claimed, err = claimedFor(ctx, tx, r.Job().UUID)
 		return err
 	})
 	if err != nil {
-		return nil, err
+		return job.None{}, err
 	}
 	if o.Bulk {
-		return s.applyAll(ctx, r, o, claimed)
+		return job.None{}, s.applyAll(ctx, r, claimed)
 	}
 	if len(claimed) == 0 {
-		return nil, errs.New(errs.NotFound, "这条邀请已不存在")
+		return job.None{}, errs.New(errs.NotFound, "这条邀请已不存在")
 	}
 	// The decider gets a message of a single decision too. Someone who is both decider and inviter
 	// gets one message, not two.
@@ -69,25 +82,26 @@ func (s *service) runApproval(ctx context.Context, r *job.Run) (any, error) {
 		notices = append(notices, o.notice(inviter, "您的邀请", v))
 	}
 	if err := s.apply(ctx, r.Job(), o, claimed, notices, nil); err != nil {
-		return nil, err
+		return job.None{}, err
 	}
-	return applied{Done: 1, InviterID: v.RecommendUser.PersonID}, nil
+	r.SetDetail(applied{Done: 1, InviterID: v.RecommendUser.PersonID})
+	return job.None{}, nil
 }
 
 // applyAll applies a bulk decision group by group and publishes its progress after each. A group
 // is one inviter's invitations, or a batch of invitations that notify no one.
-func (s *service) applyAll(ctx context.Context, r *job.Run, o order, claimed []Invitation) (any, error) {
-	owner := r.Job().OwnerID
+func (s *service) applyAll(ctx context.Context, r *approvalRun, claimed []Invitation) error {
+	o, owner := r.Args(), r.Job().OwnerID
 	left := slices.DeleteFunc(slices.Clone(claimed), func(v Invitation) bool { return v.Status != Applying })
 	// What an earlier attempt applied counts as done from the start: progress never goes back.
 	at := applied{Done: len(o.IDs) - len(left), Failed: len(o.IDs) - len(claimed)}
-	if err := r.Advance(ctx, job.StateStart, percent(at.Done, len(o.IDs)), at); err != nil {
-		return nil, err
+	if err := r.Advance(ctx, stageApplying, percent(at.Done, len(o.IDs)), at); err != nil {
+		return err
 	}
 	for _, group := range groups(left, owner) {
 		// The cause says why the engine stopped the run: cancelled, lease lost or shutting down.
 		if ctx.Err() != nil {
-			return nil, context.Cause(ctx)
+			return context.Cause(ctx)
 		}
 		var notices []admin.Notice
 		var afterCommit func(context.Context)
@@ -96,14 +110,14 @@ func (s *service) applyAll(ctx context.Context, r *job.Run, o order, claimed []I
 			afterCommit = func(ctx context.Context) { s.publishToInviter(ctx, o, inviter, group) }
 		}
 		if err := s.apply(ctx, r.Job(), o, group, notices, afterCommit); err != nil {
-			return nil, err
+			return err
 		}
 		at.Done += len(group)
-		if err := r.Advance(ctx, job.StateStart, percent(at.Done, len(o.IDs)), at); err != nil {
-			return nil, err
+		if err := r.Advance(ctx, stageApplying, percent(at.Done, len(o.IDs)), at); err != nil {
+			return err
 		}
 	}
-	return at, nil
+	return nil
 }
 
 // apply gives claimed invitations their new state and raises ApprovalDecided, in one transaction.
@@ -173,19 +187,15 @@ func percent(done, total int) int { return min(done*100/max(total, 1), 99) }
 
 // approvalEnded runs in the transaction that ends the job. The decider of a bulk decision gets a
 // message with its result. Invitations that a failed job has claimed and not applied are released:
-// they wait for a decision again.
-func (s *service) approvalEnded(ctx context.Context, tx *database.Tx, j job.Job) error {
-	o, err := readOrder(j)
-	if err != nil {
-		// A job with unreadable arguments has claimed nothing that could be released. An error
-		// here would keep it from ending, and the engine would try for ever.
-		return nil
-	}
+// they wait for a decision again. That holds for a damaged record too, whose order is empty: the
+// claim names the job, not the other way round.
+func (s *service) approvalEnded(ctx context.Context, tx *database.Tx, j approvalRecord) error {
+	o := j.Args
 	if j.State == job.StateSuccess {
 		if !o.Bulk {
 			return nil
 		}
-		return s.notifyDecider(ctx, tx, j, o.summary(j))
+		return s.notifyDecider(ctx, tx, j.Job, o.summary(j.OwnerID, j.Detail))
 	}
 	released, err := release(ctx, tx, j.UUID)
 	if err != nil {
@@ -201,7 +211,7 @@ func (s *service) approvalEnded(ctx context.Context, tx *database.Tx, j job.Job)
 	if j.Failure != nil {
 		notice.Content = j.Failure.Message
 	}
-	return s.notifyDecider(ctx, tx, j, notice)
+	return s.notifyDecider(ctx, tx, j.Job, notice)
 }
 
 // notifyDecider raises ApprovalDecided with one message to the job's owner.

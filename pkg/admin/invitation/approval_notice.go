@@ -3,7 +3,6 @@ package invitation
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -45,14 +44,10 @@ const statusProgress = "progress"
 
 // renderApproval is the kind's Render. A bulk decision publishes every step, a single decision
 // only its end. It must be a pure function of the row: the engine calls it again for replays.
-func renderApproval(j job.Job) (json.RawMessage, []string) {
-	o, err := readOrder(j)
-	if err != nil {
-		return nil, nil // there is no list to report on; pages see the invitation unchanged
-	}
-	var at applied
-	if len(j.Detail) > 0 && json.Unmarshal(j.Detail, &at) != nil {
-		at = applied{} // the next step publishes the progress again
+func renderApproval(j approvalRecord) (any, []string) {
+	o, at := j.Args, j.Detail
+	if len(o.IDs) == 0 {
+		return nil, nil // a damaged record: there is nothing to report on, and pages see the list unchanged
 	}
 	failed := j.State == job.StateFailure || j.State == job.StateCancelled
 	var why *problem
@@ -67,14 +62,14 @@ func renderApproval(j job.Job) (json.RawMessage, []string) {
 	}
 	streams := []string{admin.PersonChannel(approvalPrefix, j.OwnerID)}
 	if o.Bulk {
-		return encoded(progressEvent{
+		return progressEvent{
 			Status: status(statusProgress),
 			UUID:   j.UUID,
 			Done:   at.Done,
 			Total:  len(o.IDs),
 			Failed: at.Failed,
 			Error:  why,
-		}), streams
+		}, streams
 	}
 	if !j.State.Ended() || j.State == job.StateCancelled {
 		// A cancelled job may have been applied before it was cancelled. Saying either would be a
@@ -84,21 +79,12 @@ func renderApproval(j job.Job) (json.RawMessage, []string) {
 	if !failed && at.InviterID != 0 && at.InviterID != j.OwnerID {
 		streams = append(streams, admin.PersonChannel(approvalPrefix, at.InviterID))
 	}
-	return encoded(decidedEvent{
+	return decidedEvent{
 		Status:             status(string(o.Status)),
 		ID:                 o.IDs[0],
 		ApproveDescription: orNull(o.Reason),
 		Error:              why,
-	}), streams
-}
-
-// encoded is an event as JSON.
-func encoded(event any) json.RawMessage {
-	data, err := json.Marshal(event)
-	if err != nil {
-		panic(err) // a struct of plain fields always marshals
-	}
-	return data
+	}, streams
 }
 
 // publishToInviter publishes each decision of a bulk decision to the person linked to the inviter.
@@ -157,10 +143,8 @@ func (o order) outcome() string {
 }
 
 // summary is the message to the decider about the result of a bulk decision.
-func (o order) summary(j job.Job) admin.Notice {
-	var at applied
-	_ = json.Unmarshal(j.Detail, &at) // an unreadable detail counts nothing as failed
-	n := admin.Notice{To: j.OwnerID, Head: "批量审批已完成", Title: fmt.Sprintf("%d 条邀请%s", len(o.IDs)-at.Failed, o.outcome())}
+func (o order) summary(decider int64, at applied) admin.Notice {
+	n := admin.Notice{To: decider, Head: "批量审批已完成", Title: fmt.Sprintf("%d 条邀请%s", len(o.IDs)-at.Failed, o.outcome())}
 	var content []string
 	if at.Failed > 0 {
 		content = append(content, fmt.Sprintf("%d 条已不存在，未能审批", at.Failed))

@@ -183,22 +183,22 @@ func TestOnceWhateverHappensToTheWorker(t *testing.T) {
 	lose := func(o *office, uuid string) {
 		o.exec("UPDATE jobs SET state = 'queued', attempt = attempt + 1, step = 1, lease_owner = '' WHERE uuid = ?", uuid)
 	}
-	for name, unlucky := range map[string]func(o *office) func(ctx context.Context, r *job.Run) (any, error){
-		"lost before the decision is applied": func(o *office) func(context.Context, *job.Run) (any, error) {
-			return func(_ context.Context, r *job.Run) (any, error) {
+	for name, unlucky := range map[string]func(o *office) func(ctx context.Context, r *approvalRun) (job.None, error){
+		"lost before the decision is applied": func(o *office) func(context.Context, *approvalRun) (job.None, error) {
+			return func(_ context.Context, r *approvalRun) (job.None, error) {
 				lose(o, r.Job().UUID)
-				return nil, job.ErrLost
+				return job.None{}, job.ErrLost
 			}
 		},
-		"lost after the decision is applied": func(o *office) func(context.Context, *job.Run) (any, error) {
-			return func(ctx context.Context, r *job.Run) (any, error) {
-				detail, err := o.runApproval(ctx, r)
+		"lost after the decision is applied": func(o *office) func(context.Context, *approvalRun) (job.None, error) {
+			return func(ctx context.Context, r *approvalRun) (job.None, error) {
+				end, err := o.runApproval(ctx, r)
 				lose(o, r.Job().UUID)
-				return detail, err
+				return end, err
 			}
 		},
-		"back from the dead": func(o *office) func(context.Context, *job.Run) (any, error) {
-			return func(ctx context.Context, r *job.Run) (any, error) {
+		"back from the dead": func(o *office) func(context.Context, *approvalRun) (job.None, error) {
+			return func(ctx context.Context, r *approvalRun) (job.None, error) {
 				lose(o, r.Job().UUID)
 				o.work(o.queue.engine, 2)
 				return o.runApproval(ctx, r)
@@ -211,9 +211,9 @@ func TestOnceWhateverHappensToTheWorker(t *testing.T) {
 				if _, err := o.decide(o.as(o.admin), id, decision{Status: Approved, Reason: "好"}); err != nil {
 					t.Fatal(err)
 				}
-				kind := o.kind
-				kind.Run = unlucky(o)
-				o.work(o.newEngine(kind), 1)
+				spec := o.spec
+				spec.Run = unlucky(o)
+				o.work(o.newEngine(spec), 1)
 				o.work(o.queue.engine, 2)
 				o.work(o.queue.engine, 2)
 				o.work(o.queue.engine, 1)
@@ -244,13 +244,13 @@ func TestABulkDecisionIsReportedOnceWhateverHappensToTheWorker(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		kind := o.kind
-		kind.Run = func(ctx context.Context, r *job.Run) (any, error) {
-			detail, err := o.runApproval(ctx, r)
+		spec := o.spec
+		spec.Run = func(ctx context.Context, r *approvalRun) (job.None, error) {
+			end, err := o.runApproval(ctx, r)
 			o.exec("UPDATE jobs SET state = 'queued', attempt = attempt + 1, step = 1, lease_owner = '' WHERE uuid = ?", r.Job().UUID)
-			return detail, err
+			return end, err
 		}
-		o.work(o.newEngine(kind), 1)
+		o.work(o.newEngine(spec), 1)
 		if n := len(o.messages(o.admin, message.ApprovalDecided)); n != 0 {
 			t.Errorf("the decider has %d messages of a job that has not ended", n)
 		}
@@ -281,9 +281,11 @@ func TestADecisionThatFailsIsGivenBack(t *testing.T) {
 		if _, err := o.decide(o.as(o.admin), id, decision{Status: Approved, Reason: "好"}); err != nil {
 			t.Fatal(err)
 		}
-		kind := o.kind
-		kind.Run = func(context.Context, *job.Run) (any, error) { return nil, errs.New(errs.Conflict, "现在不行") }
-		o.work(o.newEngine(kind), 1)
+		spec := o.spec
+		spec.Run = func(context.Context, *approvalRun) (job.None, error) {
+			return job.None{}, errs.New(errs.Conflict, "现在不行")
+		}
+		o.work(o.newEngine(spec), 1)
 		v := o.invitation(id)
 		if v.Status != Applying || v.Decision != "" || v.DecidedBy.ID != 0 || !v.DecidedAt.IsZero() || v.ApproveDescription != "" {
 			t.Errorf("given back: %+v", v)
@@ -332,26 +334,26 @@ func TestBulkDecision(t *testing.T) {
 		}
 		// One is gone before the job comes to it.
 		o.exec("DELETE FROM invitations WHERE id = ?", nobodys[5])
-		kind := o.kind
+		spec := o.spec
 		steps := 0
-		kind.Run = func(ctx context.Context, r *job.Run) (any, error) {
+		spec.Run = func(ctx context.Context, r *approvalRun) (job.None, error) {
 			ctx, stop := context.WithCancelCause(ctx)
 			defer stop(nil)
 			events := o.happens
 			o.Events = stopAfter{events, func() {
 				if steps++; steps == 1 {
-					stop(job.ErrHandBack)
+					stop(job.ErrReleased)
 				}
 			}}
 			defer func() { o.Events = events }()
-			detail, err := o.runApproval(ctx, r)
+			end, err := o.runApproval(ctx, r)
 			if err == nil {
 				t.Error("the first attempt was not interrupted")
 			}
 			o.exec("UPDATE jobs SET state = 'queued', attempt = attempt + 1, step = 1, lease_owner = '' WHERE uuid = ?", r.Job().UUID)
-			return detail, err
+			return end, err
 		}
-		if err := o.newEngine(kind).Handle(t.Context(), b.UUID, 1); err != nil {
+		if err := o.newEngine(spec).Handle(t.Context(), b.UUID, 1); err != nil {
 			t.Fatal(err)
 		}
 		if err := o.queue.engine.Handle(t.Context(), b.UUID, 2); err != nil {

@@ -16,13 +16,14 @@ import (
 	"exporthub/pkg/auth"
 	"exporthub/pkg/database"
 	"exporthub/pkg/database/dbtest"
+	"exporthub/pkg/event"
 	"exporthub/pkg/job"
 )
 
 // bus brings the engine's events to those of the test.
 type bus struct{ h *admintest.Events }
 
-func (b bus) Publish(_ context.Context, e job.Event) error {
+func (b bus) Publish(_ context.Context, e event.Event) error {
 	for _, stream := range e.Streams {
 		b.h.Note(stream, string(e.Data))
 	}
@@ -32,20 +33,26 @@ func (b bus) Publish(_ context.Context, e job.Event) error {
 // silence is a task queue that enqueues nothing: tests deliver jobs by hand.
 type silence struct{}
 
-func (silence) Ring(context.Context, job.Doorbell) error { return nil }
-func (silence) State(context.Context, job.Doorbell) (job.BellState, error) {
-	return job.BellTaken, nil
+func (silence) Enqueue(context.Context, job.Task) error { return nil }
+func (silence) State(context.Context, job.Task) (job.TaskState, error) {
+	return job.TaskTaken, nil
 }
 
-// queue accepts jobs for the caller in ctx.
+// worker is an engine that knows the kind of approvals, and runs what it is given.
+type worker struct {
+	*job.Engine
+	*job.Runner
+}
+
+// queue accepts jobs and notes which.
 type queue struct {
-	engine *job.Engine
+	engine *worker
 	mu     sync.Mutex
 	uuids  []string
 }
 
-func (q *queue) Enqueue(ctx context.Context, tx *database.Tx, kind string, payload any) (string, error) {
-	j, err := q.engine.Enqueue(ctx, tx, job.New{Kind: kind, OwnerID: auth.From(ctx).UserID, Payload: payload})
+func (q *queue) Enqueue(ctx context.Context, tx *database.Tx, n job.New) (job.Job, error) {
+	j, err := q.engine.Enqueue(ctx, tx, n)
 	if err == nil {
 		tx.AfterCommit(func(context.Context) {
 			q.mu.Lock()
@@ -53,7 +60,7 @@ func (q *queue) Enqueue(ctx context.Context, tx *database.Tx, kind string, paylo
 			q.uuids = append(q.uuids, j.UUID)
 		})
 	}
-	return j.UUID, err
+	return j, err
 }
 
 // accepted are the jobs whose transactions were committed.
@@ -73,7 +80,7 @@ type office struct {
 	admin     int64
 	colleague int64
 	inviter   int64 // linked to the inviter of what invite makes
-	kind      job.Kind
+	spec      approvalSpec
 }
 
 func inOffice(t *testing.T, fn func(t *testing.T, o *office)) {
@@ -88,12 +95,12 @@ func openOffice(t testing.TB, db *database.DB) *office {
 	t.Helper()
 	happens := &admintest.Events{}
 	o := &office{t: t, happens: happens, queue: &queue{}}
-	o.service = &service{Deps: admin.Deps{
+	o.service = newService(admin.Deps{
 		DB: db, Events: happens, Jobs: o.queue, Location: admintest.Shanghai, Now: time.Now, Logger: slog.New(slog.DiscardHandler),
-	}}
+	})
 	happens.Reactions = message.Module(o.Deps).On
-	o.kind = o.approval()
-	o.queue.engine = o.newEngine(o.kind)
+	o.spec = o.approval()
+	o.queue.engine = o.newEngine(o.spec)
 	for name, person := range map[string]*int64{"admin": &o.admin, "colleague": &o.colleague, "inviter": &o.inviter} {
 		role := auth.Administrator
 		if name == "inviter" {
@@ -108,22 +115,29 @@ func openOffice(t testing.TB, db *database.DB) *office {
 
 // newEngine makes an engine that runs what it is handed; its outbox and reconciler run until the
 // test ends.
-func (o *office) newEngine(kind job.Kind) *job.Engine {
+func (o *office) newEngine(spec approvalSpec) *worker {
 	o.t.Helper()
 	heartbeat, err := o.DB.Sibling(o.t.Context(), 2)
 	if err != nil {
 		o.t.Fatal(err)
 	}
 	e, err := job.NewEngine(job.Options{
-		DB: o.DB, HeartbeatDB: heartbeat, Bell: silence{}, Publisher: bus{o.happens}, Kinds: []job.Kind{kind},
+		DB: o.DB, HeartbeatDB: heartbeat, Queue: silence{}, Publisher: bus{o.happens},
 		Logger: slog.New(slog.DiscardHandler), DrainTimeout: time.Second,
 	})
 	if err != nil {
 		o.t.Fatal(err)
 	}
+	if err := e.Register(job.Define(spec)); err != nil {
+		o.t.Fatal(err)
+	}
+	runner, err := e.Runner(approvalName)
+	if err != nil {
+		o.t.Fatal(err)
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- e.Run(ctx) }()
+	go func() { done <- runner.Run(ctx) }()
 	o.t.Cleanup(func() {
 		cancel()
 		if err := <-done; err != nil {
@@ -131,7 +145,7 @@ func (o *office) newEngine(kind job.Kind) *job.Engine {
 		}
 		_ = heartbeat.Close()
 	})
-	return e
+	return &worker{Engine: e, Runner: runner}
 }
 
 func (o *office) exec(query string, args ...any) {
@@ -183,7 +197,7 @@ func (o *office) invite(n int, inviterPhone string, person int64) []int64 {
 }
 
 // work runs every accepted job's given attempt on an engine.
-func (o *office) work(e *job.Engine, attempt int) {
+func (o *office) work(e *worker, attempt int) {
 	o.t.Helper()
 	for _, uuid := range o.queue.accepted() {
 		if err := e.Handle(o.t.Context(), uuid, attempt); err != nil {

@@ -10,6 +10,7 @@ import (
 	"exporthub/pkg/dataset"
 	"exporthub/pkg/errs"
 	"exporthub/pkg/httpapi"
+	"exporthub/pkg/job"
 	"exporthub/pkg/page"
 )
 
@@ -94,6 +95,13 @@ type Filter struct {
 // service holds the use cases of this module. It has no state of its own.
 type service struct {
 	admin.Deps
+	approvals *approvalKind
+}
+
+func newService(d admin.Deps) *service {
+	s := &service{Deps: d}
+	s.approvals = job.Define(s.approval())
+	return s
 }
 
 // list returns a page of the invitations that match, newest first.

@@ -24,7 +24,7 @@ const (
 // Module is the module of invitations. message must be among the modules too: it turns the events
 // raised here into messages.
 func Module(d admin.Deps) admin.Module {
-	s := &service{Deps: d}
+	s := newService(d)
 	return admin.Module{
 		Name: systemName,
 		Permissions: []auth.Permission{
@@ -38,7 +38,7 @@ func Module(d admin.Deps) admin.Module {
 		Datasets:     []dataset.Dataset{s.dataset(), exhibitions()},
 		Dictionaries: []dataset.Dictionary{statuses},
 		Migrations:   migrations,
-		Jobs:         []job.Kind{s.approval()},
+		Jobs:         []job.Kind{s.approvals},
 		Channels:     []auth.ChannelRule{admin.PersonChannels(approvalPrefix)},
 		Demo:         s.seedDemo,
 	}
