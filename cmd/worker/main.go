@@ -57,7 +57,7 @@ func run(ctx context.Context, args, environ []string, dotenv string, logs io.Wri
 	// What ends first ends the others: a worker without its metrics or its queue is restarted
 	// whole.
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return parts.Engine.Run(ctx) })
+	g.Go(func() error { return parts.Runner.Run(ctx) })
 	g.Go(func() error { return parts.RunWorker(ctx) })
 	if cfg.MetricsAddr != "" {
 		g.Go(func() error { return parts.ServeMetrics(ctx) })

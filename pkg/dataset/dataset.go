@@ -101,23 +101,33 @@ func (d Dataset) PickFor(f Format, keys []string, can func(permission string) bo
 	return picked, nil
 }
 
-// Registry holds the datasets of a program by name.
+// Registry holds the datasets of a program by name. It is made empty, so that what needs it can be
+// made before the systems that declare the datasets; Register fills it before the program serves.
+// It is not safe to register while others read.
 type Registry struct{ byName map[string]Dataset }
 
-// NewRegistry checks the datasets and returns their registry. A dataset without a name, permission,
-// columns or query, one that Excel can't hold, and a name or column key used twice, are refused.
+// NewRegistry returns the registry of the given datasets; see Register.
 func NewRegistry(datasets ...Dataset) (*Registry, error) {
 	r := &Registry{byName: make(map[string]Dataset, len(datasets))}
+	if err := r.Register(datasets...); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// Register checks datasets and adds them. A dataset without a name, permission, columns or query,
+// one that Excel can't hold, and a name or column key used twice, are refused.
+func (r *Registry) Register(datasets ...Dataset) error {
 	for _, d := range datasets {
 		if err := d.check(); err != nil {
-			return nil, fmt.Errorf("dataset %q: %w", d.Name, err)
+			return fmt.Errorf("dataset %q: %w", d.Name, err)
 		}
 		if _, taken := r.byName[d.Name]; taken {
-			return nil, fmt.Errorf("dataset %q: declared twice", d.Name)
+			return fmt.Errorf("dataset %q: declared twice", d.Name)
 		}
 		r.byName[d.Name] = d
 	}
-	return r, nil
+	return nil
 }
 
 // Get returns the dataset of that name.

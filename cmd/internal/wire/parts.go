@@ -2,6 +2,7 @@ package wire
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
@@ -18,6 +19,7 @@ import (
 	"exporthub/pkg/config"
 	"exporthub/pkg/database"
 	"exporthub/pkg/dataset"
+	"exporthub/pkg/event"
 	"exporthub/pkg/export"
 	"exporthub/pkg/export/csv"
 	"exporthub/pkg/export/xlsx"
@@ -40,6 +42,7 @@ type Parts struct {
 	Store    storage.Store
 	Exports  *export.Service
 	Engine   *job.Engine
+	Runner   *job.Runner
 	Bus      *redisbus.Bus
 
 	now   func() time.Time
@@ -69,7 +72,7 @@ func Build(ctx context.Context, cfg config.Config, log *slog.Logger, o Options) 
 		}
 	}()
 	for _, step := range []func(context.Context) error{
-		p.openDatabase, p.openRedis, p.openStore, p.openAuth, p.buildSystems, p.checkSpool, p.migrate, p.seed,
+		p.openDatabase, p.openRedis, p.openStore, p.openAuth, p.openEngine, p.buildSystems, p.checkSpool, p.migrate, p.seed,
 	} {
 		if err := step(ctx); err != nil {
 			return nil, err
@@ -135,47 +138,64 @@ func (p *Parts) previousSecrets() []string {
 	return []string{string(p.Config.AuthSecretPrevious)}
 }
 
-// buildSystems makes the systems, the export service and the job engine, which know each other by interfaces.
-func (p *Parts) buildSystems(ctx context.Context) error {
-	queue, work, happens := &exportQueue{}, &jobQueue{}, &events{bus: p.Bus}
-	p.Modules = all.Modules(admin.Deps{
-		DB: p.DB, Exports: queue, Jobs: work, Events: happens,
-		PublicURL: p.Config.PublicURL, Location: p.Config.Location, Now: p.now, Logger: p.Log,
-	})
-	happens.listen(p.Modules)
-	var sets []dataset.Dataset
-	kinds := []job.Kind{}
-	for _, m := range p.Modules {
-		sets = append(sets, m.Datasets...)
-		kinds = append(kinds, m.Jobs...)
-	}
-	var err error
-	if p.Registry, err = dataset.NewRegistry(sets...); err != nil {
-		return err
-	}
-	if p.Exports, err = p.exportService(); err != nil {
-		return err
-	}
-	queue.Service = p.Exports
-
+// openEngine makes the job engine, without kinds.
+func (p *Parts) openEngine(ctx context.Context) error {
 	heartbeat, err := p.DB.Sibling(ctx, heartbeatConns)
 	if err != nil {
 		return fmt.Errorf("open the heartbeats' pool: %w", err)
 	}
 	p.close = append(p.close, func() { _ = heartbeat.Close() })
 	p.Engine, err = job.NewEngine(job.Options{
-		DB: p.DB, HeartbeatDB: heartbeat, Bell: jobs.NewBell(p.Redis, jobs.DefaultQueue), Publisher: publisher{p.Bus},
-		Kinds: append(kinds, tellingEnds(p.Exports.Kind(), p.Registry, happens)), Concurrency: p.Config.WorkerConcurrency,
-		Lease: p.Config.Lease, LeaderLease: p.Config.LeaderLease, ReconcileEvery: p.Config.ReconcileEvery,
-		ProgressEvery: p.Config.ProgressEvery, DrainTimeout: p.Config.DrainTimeout, RetryDelay: p.Config.RetryDelay,
-		Logger: p.Log, Attempt: p.Metrics.Attempt,
+		DB:             p.DB,
+		HeartbeatDB:    heartbeat,
+		Queue:          jobs.NewQueue(p.Redis, jobs.DefaultQueue),
+		Publisher:      publisher{p.Bus},
+		Concurrency:    p.Config.WorkerConcurrency,
+		Lease:          p.Config.Lease,
+		LeaderLease:    p.Config.LeaderLease,
+		ReconcileEvery: p.Config.ReconcileEvery,
+		ProgressEvery:  p.Config.ProgressEvery,
+		DrainTimeout:   p.Config.DrainTimeout,
+		RetryDelay:     p.Config.RetryDelay,
+		Logger:         p.Log,
+		Attempt:        p.Metrics.Attempt,
 	})
-	if err != nil {
+	return err
+}
+
+// buildSystems makes the export service and the systems, and registers what the systems declare:
+// datasets, reactions, kinds of jobs. The registries exist before what uses them, so nothing is
+// wired late; the runner, which comes last, refuses when a kind is missing.
+func (p *Parts) buildSystems(context.Context) error {
+	var err error
+	if p.Registry, err = dataset.NewRegistry(); err != nil {
 		return err
 	}
-	p.Exports.Attach(p.Engine)
-	work.engine = p.Engine
-	return nil
+	happens := newEvents(publisher{p.Bus})
+	if p.Exports, err = p.exportService(happens); err != nil {
+		return err
+	}
+	if err := p.Engine.Register(p.Exports.Kind()); err != nil {
+		return err
+	}
+	p.Modules = all.Modules(admin.Deps{
+		DB:        p.DB,
+		Exports:   p.Exports,
+		Jobs:      p.Engine,
+		Events:    happens,
+		PublicURL: p.Config.PublicURL,
+		Location:  p.Config.Location,
+		Now:       p.now,
+		Logger:    p.Log,
+	})
+	for _, m := range p.Modules {
+		happens.register(m)
+		if err := errors.Join(p.Registry.Register(m.Datasets...), p.Engine.Register(m.Jobs...)); err != nil {
+			return err
+		}
+	}
+	p.Runner, err = p.Engine.Runner(jobs.KindNames()...)
+	return err
 }
 
 // checkSpool refuses a start that every export would fail after.
@@ -186,7 +206,7 @@ func (p *Parts) checkSpool(ctx context.Context) error {
 	return nil
 }
 
-func (p *Parts) exportService() (*export.Service, error) {
+func (p *Parts) exportService(happens *events) (*export.Service, error) {
 	rate := ratelimit.NewShared(p.Redis, ratelimit.Options{PerMinute: p.Config.ExportRate, Name: "export"})
 	p.close = append(p.close, rate.Close)
 	keys := auth.DeriveKeys(string(p.Config.AuthSecret), p.previousSecrets(), auth.PurposeFiles)
@@ -202,6 +222,7 @@ func (p *Parts) exportService() (*export.Service, error) {
 		Location: p.Config.Location, Now: p.now, Logger: p.Log, UploadDelay: p.Config.UploadRetryDelay,
 		Wait:         p.Config.ExportWait,
 		CleanupGrace: p.Config.CleanupGrace, Observe: p.Metrics.ExportRequest,
+		Jobs: p.Engine, Ended: happens.exportEnded(p.Registry),
 	})
 }
 
@@ -232,13 +253,10 @@ func (p *Parts) seed(ctx context.Context) error {
 	return p.seedDemo(ctx)
 }
 
-// exportQueue is the export service as systems see it; they are made before it.
-type exportQueue struct{ *export.Service }
-
-// publisher puts the engine's events on the bus.
+// publisher puts events on the bus.
 type publisher struct{ bus *redisbus.Bus }
 
-// Publish implements job.Publisher.
-func (p publisher) Publish(ctx context.Context, e job.Event) error {
+// Publish implements event.Publisher.
+func (p publisher) Publish(ctx context.Context, e event.Event) error {
 	return p.bus.Publish(ctx, realtimeEvent(e))
 }

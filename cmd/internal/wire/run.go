@@ -31,11 +31,16 @@ func Logger(cfg config.Config, w io.Writer) (*slog.Logger, error) {
 	return telemetry.NewLogger(w, level), nil
 }
 
-// RunWorker takes doorbells from the queue and has the engine answer them, and takes part in the clean-up, until ctx ends.
+// RunWorker takes tasks from the queue and has the engine answer them, and takes part in the
+// clean-up, until ctx ends.
 func (p *Parts) RunWorker(ctx context.Context) error {
 	server, err := jobs.NewServer(jobs.Options{
-		Redis: p.Redis, Engine: p.Engine, Concurrency: p.Config.WorkerConcurrency,
-		TaskCheckInterval: p.Config.TaskCheckEvery, DrainTimeout: p.Config.DrainTimeout, Logger: p.Log,
+		Redis:             p.Redis,
+		Engine:            p.Runner,
+		Concurrency:       p.Config.WorkerConcurrency,
+		TaskCheckInterval: p.Config.TaskCheckEvery,
+		DrainTimeout:      p.Config.DrainTimeout,
+		Logger:            p.Log,
 	})
 	if err != nil {
 		return err
@@ -49,11 +54,16 @@ func (p *Parts) RunWorker(ctx context.Context) error {
 
 // cleanUp takes part in what one worker at a time does.
 func (p *Parts) cleanUp(ctx context.Context) error {
-	return p.Engine.RunDuty(ctx, job.Duty{Name: "cleanup", Every: p.Config.CleanupEvery, Do: func(ctx context.Context) error {
-		err := p.Exports.Clean(ctx)
-		_, forgetErr := p.Engine.Forget(ctx, max(p.Config.JobRetention, p.Config.ExportRetention))
-		return errors.Join(err, forgetErr)
-	}})
+	return p.Runner.RunPeriodic(ctx, job.PeriodicTask{
+		Name:  "cleanup",
+		Every: p.Config.CleanupEvery,
+		Do: func(ctx context.Context) error {
+			err := p.Exports.Clean(ctx)
+			// A job is kept at least as long as its file: the file's link is checked against the row.
+			_, purgeErr := p.Runner.Purge(ctx, max(p.Config.JobRetention, p.Config.ExportRetention))
+			return errors.Join(err, purgeErr)
+		},
+	})
 }
 
 // cleanLocal cleans up after this process and on its machine, which no other worker may see.
@@ -66,7 +76,7 @@ func (p *Parts) cleanLocal(ctx context.Context) error {
 		case err != nil && ctx.Err() == nil:
 			p.Log.Warn("not all that was left behind here was removed", "error", err)
 		case removed > 0:
-			p.Log.Info("cleaned up", "what", "spool files and broken-off uploads", "removed", removed)
+			p.Log.Info("cleaned up", "what", "spool files and aborted uploads", "removed", removed)
 		}
 		select {
 		case <-tick.C:
