@@ -17,8 +17,8 @@ import (
 
 // Engine is what answers tasks; *job.Runner is one.
 type Engine interface {
-	// Handle runs the attempt that a task names, if it is still to be run. An error asks for another
-	// delivery.
+	// Handle runs the attempt that a task names, if it is still to be run. An error asks for
+	// another delivery.
 	Handle(ctx context.Context, uuid string, attempt int) error
 	// Drain takes no more, lets what runs finish until ctx ends, then has it released.
 	Drain(ctx context.Context) error
@@ -31,8 +31,8 @@ type Options struct {
 	Queue  string // default DefaultQueue
 	// Concurrency is how many tasks are answered at once; default 4.
 	Concurrency int
-	// TaskCheckInterval is the time between an idle server's polls, and so most of the wait of a job
-	// on an idle worker; default 15 ms. The in-process Redis deserves 100 ms.
+	// TaskCheckInterval is the time between an idle server's polls, and so most of the wait of a
+	// job on an idle worker; default 15 ms. The in-process Redis deserves 100 ms.
 	TaskCheckInterval time.Duration
 	// RetryDelay is about how long a task waits that could not be answered because the database was
 	// away; default 1 s, which is also how often asynq polls for such tasks.
@@ -77,9 +77,9 @@ func NewServer(opts Options) (*Server, error) {
 	return &Server{opts: opts}, nil
 }
 
-// Run answers tasks until ctx ends; then it takes no more, drains the engine, and returns when asynq
-// has stopped. A Redis that can't be reached, now or later, is no error: the server keeps trying. It
-// runs once.
+// Run answers tasks until ctx ends; then it takes no more, drains the engine, and returns when
+// asynq has stopped. A Redis that can't be reached, now or later, is no error: the server keeps
+// trying. It runs once.
 func (s *Server) Run(ctx context.Context) error {
 	if s.running.Swap(true) {
 		return errors.New("job server: Run called twice")
@@ -135,7 +135,8 @@ func (s *Server) handle(ctx context.Context, t *asynq.Task) error {
 	return nil
 }
 
-// retryDelay is 0 for a task whose worker is gone, and RetryDelay, give or take a half, for one that found no database.
+// retryDelay is 0 for a task whose worker is gone, and RetryDelay, give or take a half, for one
+// that found no database.
 func (s *Server) retryDelay(_ int, err error, _ *asynq.Task) time.Duration {
 	if errors.Is(err, asynq.ErrLeaseExpired) {
 		return 0

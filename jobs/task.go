@@ -26,8 +26,8 @@ type TaskType struct {
 	// MaxRetry is at least 1: asynq archives a task without retries when its worker crashes, and
 	// what is archived never runs.
 	MaxRetry int
-	// Timeout is how long asynq lets a handler run. It is explicit, since none means 30 minutes, and
-	// long, since the row's lease is what ends an attempt.
+	// Timeout is how long asynq lets a handler run. It is explicit, since none means 30 minutes,
+	// and long, since the row's lease is what ends an attempt.
 	Timeout time.Duration
 }
 

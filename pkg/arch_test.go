@@ -13,8 +13,9 @@ import (
 	"testing"
 )
 
-// arrows is what each package may import of ours. A package that is not listed may not exist. "admin/*" stands for every
-// system. Names are relative to pkg; a leading slash makes them relative to the module.
+// arrows is what each package may import of ours. A package that is not listed may not exist.
+// "admin/*" stands for every system. Names are relative to pkg; a leading slash makes them relative
+// to the module.
 var arrows = map[string][]string{
 	"errs": {}, "event": {}, "page": {}, "telemetry": {}, "config": {}, "backoff": {}, "localserver": {}, "/web": {},
 	"bayeux": {

@@ -9,8 +9,9 @@ import (
 // bodySilence is how long a client may send nothing of a body it has announced.
 const bodySilence = 30 * time.Second
 
-// boundBodies cuts clients that announce a body and do not send it. The deadline moves with what arrives, so that a long
-// upload may take its time, and ends with the body, so that a held poll is not cut.
+// boundBodies cuts clients that announce a body and do not send it. The deadline moves with what
+// arrives, so that a long upload may take its time, and ends with the body, so that a held poll is
+// not cut.
 func boundBodies(silence time.Duration) func(next http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -1,4 +1,5 @@
-// Command api serves Exporthub's page, API and realtime endpoint. With -embedded it is the whole system in one process.
+// Command api serves Exporthub's page, API and realtime endpoint. With -embedded it is the whole
+// system in one process.
 package main
 
 import (

@@ -73,7 +73,8 @@ func person(ctx context.Context) string {
 	return ""
 }
 
-// securityHeaders go on every answer but the realtime endpoint's, which pages of other sites have to be able to load.
+// securityHeaders go on every answer but the realtime endpoint's, which pages of other sites have
+// to be able to load.
 func securityHeaders(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()

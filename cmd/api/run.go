@@ -45,7 +45,8 @@ func parseFlags(args []string, out io.Writer) (flags, error) {
 	return f, nil
 }
 
-// run is the program: it returns when ctx has ended and everything it started has, or with what kept it from starting.
+// run is the program: it returns when ctx has ended and everything it started has, or with what
+// kept it from starting.
 func run(ctx context.Context, args, environ []string, w world) error {
 	f, err := parseFlags(args, w.Err)
 	if errors.Is(err, flag.ErrHelp) {

@@ -15,8 +15,8 @@ import (
 	"exporthub/cmd/internal/wire"
 )
 
-// closeTimeout bounds how long answers may take to end once the program is asked to stop: below the 30 s that
-// orchestrators wait, and above what a running job may take to be handed back.
+// closeTimeout bounds how long answers may take to end once the program is asked to stop: below the
+// 30 s that orchestrators wait, and above what a running job may take to be handed back.
 const closeTimeout = 28 * time.Second
 
 // serve runs every part until ctx ends. What ends first ends the others.

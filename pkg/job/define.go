@@ -13,7 +13,7 @@ import (
 
 // Spec declares a kind of job. Three types of its own go with it, all stored as JSON:
 //
-//   - Args is what an attempt needs to run; it is written once, by whoever enqueues the job.
+//   - Args is what an attempt needs to run; it is written once, with the row.
 //   - Detail is what is known of the job so far; it is replaced as the job goes.
 //   - End is what a successful run leaves.
 type Spec[Args, Detail, End any] struct {
@@ -147,7 +147,7 @@ func (d *Definition[Args, Detail, End]) Name() string { return d.k.name }
 func (d *Definition[Args, Detail, End]) kind() *kind { return d.k }
 
 // Decode reads what the kind stores of a job. This is the only place where that is decoded; what
-// can't be is told by Damaged.
+// can't be is named by Damaged.
 func (d *Definition[Args, Detail, End]) Decode(j Job) Record[Args, Detail, End] {
 	r := Record[Args, Detail, End]{Job: j}
 	err := decode("arguments", j.args, &r.Args)

@@ -183,7 +183,8 @@ func TestADamagedRecordFails(t *testing.T) {
 	}
 }
 
-// Rows that the release before wrote are read as they were meant, and what is written is what it reads.
+// Rows that the release before wrote are read as they were meant, and what is written is what it
+// reads.
 func TestColumnsOfTheReleaseBefore(t *testing.T) {
 	for _, c := range []struct {
 		state, stage string
@@ -193,7 +194,8 @@ func TestColumnsOfTheReleaseBefore(t *testing.T) {
 		{"queued", "", StateQueued, ""},
 		{"queued", "writing_file", StateQueued, ""}, // released by the release before
 		{"writing_file", "", StateRunning, "writing_file"},
-		{"writing_file", "starting", StateRunning, "writing_file"}, // moved on by the release before
+		// Moved on by the release before.
+		{"writing_file", "starting", StateRunning, "writing_file"},
 		{"start", "applying", StateRunning, "applying"},
 		{"success", "uploading", StateSuccess, ""},
 		{"running", "applying", StateRunning, "applying"}, // written by the release after

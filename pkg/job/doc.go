@@ -16,7 +16,7 @@
 // The engine is made first, kinds are registered on it, and the runner comes last, when none is
 // missing:
 //
-//	engine, err := job.NewEngine(job.Options{DB: db, HeartbeatDB: sibling, Queue: queue, Publisher: bus})
+//	engine, err := job.NewEngine(job.Options{DB: db, HeartbeatDB: sibling, Queue: queue, ...})
 //	err = engine.Register(reports, ...)
 //	runner, err := engine.Runner("report", ...)
 //	go runner.Run(ctx) // owns everything that is started, and drains it when ctx ends

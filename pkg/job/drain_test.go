@@ -26,7 +26,7 @@ func TestDrainReleases(t *testing.T) {
 		}
 		got := w.job(j.UUID)
 		if got.State != StateQueued || got.Attempt != 2 || got.Failures != 0 || got.Failure != nil || got.Seq() != 2_000_001 {
-			t.Errorf("handed back: %+v", got)
+			t.Errorf("released: %+v", got)
 		}
 		if err := e.Handle(t.Context(), j.UUID, 2); err != nil || w.job(j.UUID).State != StateQueued {
 			t.Errorf("a drained engine took a job: %v", err)
@@ -36,7 +36,7 @@ func TestDrainReleases(t *testing.T) {
 			t.Errorf("told %q, want queued at the end", told)
 		}
 		if !slices.Contains(w.queue.tasks(), Task{UUID: j.UUID, Attempt: 2}) {
-			t.Errorf("rung %v, want attempt 2 too", w.queue.tasks())
+			t.Errorf("enqueued %v, want attempt 2 too", w.queue.tasks())
 		}
 		if got := w.ends(j.UUID); len(got) != 0 {
 			t.Errorf("ended as %v", got)
@@ -56,7 +56,8 @@ func TestDrainLetsFinish(t *testing.T) {
 		defer handled.Wait()
 		handled.Go(func() { _ = e.Handle(context.Background(), first.UUID, 1) })
 		w.awaitStage(first.UUID, stageStarting)
-		handled.Go(func() { _ = e.Handle(context.Background(), second.UUID, 1) }) // waits for the slot
+		// It waits for the slot.
+		handled.Go(func() { _ = e.Handle(context.Background(), second.UUID, 1) })
 		drained := make(chan error, 1)
 		go func() { drained <- e.Drain(t.Context()) }()
 		<-e.running.draining

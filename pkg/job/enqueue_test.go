@@ -28,7 +28,7 @@ func TestCancel(t *testing.T) {
 			t.Errorf("Cancel again: %v", err)
 		}
 		if err := e.Handle(t.Context(), queued.UUID, 1); err != nil {
-			t.Errorf("its doorbell: %v", err)
+			t.Errorf("its task: %v", err)
 		}
 		if _, err := e.Cancel(t.Context(), uuid.NewString()); !errs.Is(err, errs.NotFound) {
 			t.Errorf("Cancel of an unknown job: %v", err)
@@ -44,7 +44,7 @@ func TestCancel(t *testing.T) {
 	})
 }
 
-// TestCancelWinsOverSuccess: who asked has been told that the end will come.
+// TestCancelWinsOverSuccess: the request to cancel was answered with yes.
 func TestCancelWinsOverSuccess(t *testing.T) {
 	engines(t, func(t *testing.T, w *world) {
 		api := w.idleEngine(testKind(untilStopped), nil)
@@ -118,7 +118,7 @@ func TestEnqueueRefuses(t *testing.T) {
 			return slices.Contains(w.queue.tasks(), Task{UUID: after.UUID, Attempt: 1})
 		})
 		if slices.Contains(w.queue.tasks(), Task{UUID: j.UUID, Attempt: 1}) || len(w.bus.told(j.UUID)) != 0 {
-			t.Error("a job that was rolled back was told of")
+			t.Error("a job that was rolled back was published")
 		}
 	})
 }
@@ -136,7 +136,7 @@ func TestWait(t *testing.T) {
 		short, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 		defer cancel()
 		if got, err := e.Wait(short, j.UUID, j.Seq()); err != nil || got.Seq() != j.Seq() {
-			t.Errorf("Wait in vain = %+v, %v; want the job as it stands", got, err)
+			t.Errorf("Wait in vain = %+v, %v; want the current record", got, err)
 		}
 		type answer struct {
 			j   Job

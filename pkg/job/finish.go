@@ -81,7 +81,8 @@ func (a *attempt) finish(ctx context.Context, cause error, end json.RawMessage, 
 	}
 	o := a.decide(from, cause, end, err)
 	row, writeErr := a.write(ctx, a.e.opts.DB, &o.next, func(ctx context.Context, tx *database.Tx) (Job, bool, error) {
-		// A request to cancel was answered with yes, so it wins over whatever was reached meanwhile.
+		// A request to cancel was answered with yes, so it wins over whatever was reached
+		// meanwhile.
 		if a.kind.stages.fails(from.Stage) == nil && o.next.State != StateCancelled {
 			now, err := lockJob(ctx, tx, from.UUID)
 			if err != nil {
@@ -108,8 +109,8 @@ func (a *attempt) finish(ctx context.Context, cause error, end json.RawMessage, 
 	a.logEnd(o, row, err)
 }
 
-// decide is the table of outcomes. The order matters: an end that was published already is not taken
-// back, and a cancellation counts before the error it has caused.
+// decide is the table of outcomes. The order matters: an end that was published already is not
+// taken back, and a cancellation counts before the error it has caused.
 func (a *attempt) decide(from Job, cause error, end json.RawMessage, err error) outcome {
 	if err == nil && !a.kind.stages.succeeds(from.Stage) {
 		err = &faultError{fmt.Errorf("run of job %s returned success in stage %s, where it can't", from.UUID, from.Stage)}

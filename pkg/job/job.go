@@ -18,8 +18,8 @@ type Job struct {
 	// Attempt counts from 1. Every write names its attempt, so that a worker that was thought dead
 	// changes nothing when it comes back.
 	Attempt int
-	// Failures counts the attempts that ended in a failure worth another try. Releases and takeovers
-	// don't count: they say nothing about the job.
+	// Failures counts the attempts that ended in a failure worth another try. Releases and
+	// takeovers don't count: they say nothing about the job.
 	Failures int
 	// Takeovers counts the attempts whose worker was lost, so that a job that kills its workers
 	// comes to an end.

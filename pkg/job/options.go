@@ -52,7 +52,8 @@ type Options struct {
 	CallTimeout time.Duration
 	// EventTTL is how long an unpublished event is worth another try; default 2 min.
 	EventTTL time.Duration
-	// DrainTimeout is how long jobs may finish once Run ends, before they are released; default 20 s.
+	// DrainTimeout is how long jobs may finish once Run ends, before they are released; default 20
+	// s.
 	DrainTimeout time.Duration
 	// ReleaseWait is how long the kinds may take to return from a released run; default 5 s.
 	ReleaseWait time.Duration

@@ -11,19 +11,24 @@ import (
 )
 
 const (
-	outboxShards = 4    // jobs are spread over them, so that one slow call delays a quarter of the others
-	outboxSize   = 1024 // messages in a shard; then the oldest progress is dropped, then the oldest event
-	outboxPause  = 100 * time.Millisecond
-	outboxRest   = time.Second // the longest pause between tries while the bus is away
+	// outboxShards is over how many shards jobs are spread. One slow call delays the jobs of its own
+	// shard, a quarter of all.
+	outboxShards = 4
+	// outboxSize is how many messages a shard holds. When it is full the oldest progress is dropped,
+	// and without any progress the oldest event: subscribers read the current state again.
+	outboxSize  = 1024
+	outboxPause = 100 * time.Millisecond
+	outboxRest  = time.Second // the longest pause between tries while the bus is away
 )
 
 // message is an event on its way out, and the task that is enqueued after it.
 type message struct {
 	event    event.Event
-	progress bool        // a later event of the job makes it worthless
-	live     func() bool // asked right before it is published: does its run still hold the job? Nil is always
-	task     *Task
-	born     time.Time
+	progress bool // a later event of the job makes it worthless
+	// live is asked right before it is published: does its run still hold the job? Nil is always.
+	live func() bool
+	task *Task
+	born time.Time
 }
 
 // outbox delivers what was committed, so that neither requests nor runs wait for the bus or the

@@ -52,7 +52,7 @@ func TestOutboxIsBounded(t *testing.T) {
 		shard.put(p)
 	}
 	if len(shard.queue) != outboxSize {
-		t.Errorf("%d parcels, want %d", len(shard.queue), outboxSize)
+		t.Errorf("%d messages, want %d", len(shard.queue), outboxSize)
 	}
 	w.start(e)()
 	if got := w.bus.told("a"); len(got) != 0 {
@@ -129,7 +129,7 @@ func (stuckBus) Publish(ctx context.Context, _ event.Event) error {
 func TestStuckBusHoldsUpNobody(t *testing.T) {
 	engines(t, func(t *testing.T, w *world) {
 		e := w.engine(testKind(succeed), func(o *Options) {
-			// The reconciler rings, since the doorbell stands behind the bus.
+			// The reconciler enqueues it, since the task waits behind the bus.
 			o.Publisher, o.CallTimeout, o.TaskAge = stuckBus{}, time.Second, 50*time.Millisecond
 		})
 		w.queue.deliverTo(e)

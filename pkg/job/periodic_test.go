@@ -12,7 +12,8 @@ import (
 	"exporthub/pkg/testkit"
 )
 
-// TestOneDoesAPeriodicTask: of several processes one at a time, and all of them together no more often than it is due.
+// TestOneDoesAPeriodicTask: of several processes one at a time, and all of them together no more
+// often than it is due.
 func TestOneDoesAPeriodicTask(t *testing.T) {
 	engines(t, func(t *testing.T, w *world) {
 		var inside, rounds, most atomic.Int32
@@ -43,7 +44,8 @@ func TestOneDoesAPeriodicTask(t *testing.T) {
 	})
 }
 
-// TestAPeriodicTaskOutlivesItsProcess: a dead one's lease ends; the round of one that lost its lead is ended.
+// TestAPeriodicTaskOutlivesItsProcess: a dead one's lease ends; the round of one that lost its lead
+// is ended.
 func TestAPeriodicTaskOutlivesItsProcess(t *testing.T) {
 	engines(t, func(t *testing.T, w *world) {
 		lease := func(o *Options) { o.Lease = 300 * time.Millisecond }

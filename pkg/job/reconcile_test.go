@@ -14,7 +14,8 @@ import (
 	"exporthub/pkg/testkit"
 )
 
-// short makes a lease end soon by the database's clock; takeovers wait one such lease after the first good tick.
+// short makes a lease end soon by the database's clock; takeovers wait one such lease after the
+// first good tick.
 func short(o *Options) { o.Lease, o.RenewEvery = 400*time.Millisecond, 50*time.Millisecond }
 
 func TestTakeoverAndZombie(t *testing.T) {
@@ -39,7 +40,8 @@ func TestTakeoverAndZombie(t *testing.T) {
 		ctx, cancel := context.WithCancelCause(context.Background())
 		row.cancel = cancel
 		row.mu.Lock()
-		row.heldFrom = time.Now() // as if it had been stopped between looking at its clock and acting
+		// As if it had been stopped between reading its clock and acting.
+		row.heldFrom = time.Now()
 		row.mu.Unlock()
 		if err := row.advance(ctx, stageStart, 50, map[string]bool{"zombie": true}); !errors.Is(err, ErrLost) {
 			t.Errorf("Advance of a zombie = %v, want ErrLost", err)
@@ -64,7 +66,8 @@ func TestTakeoverAndZombie(t *testing.T) {
 	})
 }
 
-// takeSilently takes a job for an engine and does nothing more, as a worker that was stopped right then.
+// takeSilently takes a job for an engine and does nothing more, as a worker that was stopped right
+// then.
 func (w *world) takeSilently(e *testEngine, j Job) *attempt {
 	w.t.Helper()
 	r, err := e.take(w.t.Context(), j.UUID, j.Attempt)
@@ -144,7 +147,8 @@ func TestWaitingTaskIsLeftAlone(t *testing.T) {
 	engines(t, func(t *testing.T, w *world) {
 		e := w.engine(testKind(succeed), nil)
 		waits := w.accept(e)
-		// A later job whose doorbell is lost shows that the reconciler has been round, more than once.
+		// A later job whose task is lost shows that the reconciler has been round, more than
+		// once.
 		for range 3 {
 			j := w.accept(e)
 			d := Task{UUID: j.UUID, Attempt: 1}
@@ -162,7 +166,7 @@ func TestWaitingTaskIsLeftAlone(t *testing.T) {
 		}
 		for _, r := range w.queue.tasks() {
 			if r.UUID == waits.UUID && r != (Task{UUID: waits.UUID, Attempt: 1}) {
-				t.Errorf("rung %+v beside the waiting doorbell", r)
+				t.Errorf("enqueued %+v beside the pending task", r)
 			}
 		}
 	})
@@ -174,9 +178,9 @@ func TestBootEnqueuesTheWholeBacklog(t *testing.T) {
 		for range taskBatch + 5 {
 			jobs = append(jobs, insert(t, w.db, 7))
 		}
-		// Nothing would be old enough to be looked at otherwise.
+		// Nothing would be old enough to be checked otherwise.
 		w.engine(testKind(succeed), func(o *Options) { o.TaskAge = time.Hour })
-		testkit.Eventually(t, 10*time.Second, func() bool { return len(w.queue.tasks()) == len(jobs) }, "a ring for each of %d", len(jobs))
+		testkit.Eventually(t, 10*time.Second, func() bool { return len(w.queue.tasks()) == len(jobs) }, "a task for each of %d", len(jobs))
 	})
 }
 
@@ -192,7 +196,8 @@ func TestOneLeads(t *testing.T) {
 		a, stopA := lead(w.idleEngine(testKind(succeed), nil))
 		testkit.Eventually(t, 5*time.Second, a.leading.Load)
 		b, _ := lead(w.idleEngine(testKind(succeed), func(o *Options) { o.LeaderLease = time.Hour }))
-		w.exec("UPDATE leases SET until = until + 3600000000") // long: only giving it up frees it soon
+		// Long, so that only giving it up frees it soon.
+		w.exec("UPDATE leases SET until = until + 3600000000")
 		stopA()
 		testkit.Eventually(t, 5*time.Second, b.leading.Load)
 		if a.leading.Load() {
@@ -201,8 +206,8 @@ func TestOneLeads(t *testing.T) {
 	})
 }
 
-// A cut between the workers and the database makes every lease run out; once it is back, those who live renew, and
-// only what is really dead is taken over.
+// A cut between the workers and the database makes every lease run out; once it is back, those who
+// live renew, and only what is really dead is taken over.
 func TestOutageIsNotTheDeathOfEverybody(t *testing.T) {
 	dsn := dbtest.PostgresURL(t)
 	w := newWorld(t, dbtest.Open(t, dsn, schema...))
@@ -277,8 +282,8 @@ func databaseNow(w *world) (now time.Time) {
 	return now
 }
 
-// The end of an attempt that falls into an outage shorter than the lease is written when the database is back; Handle
-// tells of a database that is away before the job was taken.
+// The end of an attempt that falls into an outage shorter than the lease is written when the
+// database is back; Handle tells of a database that is away before the job was taken.
 func TestShortOutage(t *testing.T) {
 	dsn := dbtest.PostgresURL(t)
 	w := newWorld(t, dbtest.Open(t, dsn, schema...))
@@ -312,7 +317,8 @@ func TestShortOutage(t *testing.T) {
 	proxy.Restore()
 }
 
-// TestAShortLeaseIsPolledOftenEnough: looks set further apart than a lease would never see that one has ended.
+// TestAShortLeaseIsPolledOftenEnough: looks set further apart than a lease would never see that one
+// has ended.
 func TestAShortLeaseIsPolledOftenEnough(t *testing.T) {
 	engines(t, func(t *testing.T, w *world) {
 		worker := w.idleEngine(testKind(untilStopped), nil)

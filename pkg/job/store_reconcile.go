@@ -30,8 +30,8 @@ type waiting struct {
 	runAt   int64
 }
 
-// waitingJobs returns queued jobs that are due and have not been touched for age, after the given one, in the order
-// in which they are due.
+// waitingJobs returns queued jobs that are due and have not been touched for age, after the given
+// one, in the order in which they are due.
 func waitingJobs(ctx context.Context, tx *database.Tx, after waiting, age time.Duration, limit int) ([]waiting, error) {
 	now := tx.NowMicros()
 	rows, err := database.All(ctx, tx, func(row database.Scanner) (w waiting, err error) {

@@ -189,7 +189,7 @@ func TestStoreLists(t *testing.T) {
 			newest = append([]string{insert(t, db, 7).UUID}, newest...)
 		}
 		insert(t, db, 8)
-		// Equal times are told apart by uuid; make all of them equal.
+		// Equal times are ordered by uuid; make all of them equal.
 		write(t, db, func(ctx context.Context, tx *database.Tx) error {
 			_, err := tx.Exec(ctx, "UPDATE jobs SET created_at = 5 WHERE owner_id = 7")
 			return err

@@ -22,7 +22,8 @@ func insertJob(ctx context.Context, tx *database.Tx, j Job) error {
 	return err
 }
 
-// move says how a transition meets the clock; everything else it writes stands in the job it leads to.
+// move says how a transition meets the clock; everything else it writes stands in the job it leads
+// to.
 type move struct {
 	delay time.Duration // to queued: how long until it is due
 	lease time.Duration // to running: how long it is held from now on

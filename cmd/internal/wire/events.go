@@ -57,7 +57,8 @@ func (e *events) Raise(ctx context.Context, tx *database.Tx, name admin.Event, d
 	return nil
 }
 
-// exportEnded raises the end of an export to the systems, by the title that people know its list by.
+// exportEnded raises the end of an export to the systems, by the title that people know its list
+// by.
 func (e *events) exportEnded(registry *dataset.Registry) func(context.Context, *database.Tx, export.Ended) error {
 	return func(ctx context.Context, tx *database.Tx, end export.Ended) error {
 		title := end.Service

@@ -29,7 +29,8 @@ import (
 	"exporthub/pkg/telemetry"
 )
 
-// Parts are the program's parts, built and connected. Close them when everything that uses them has ended.
+// Parts are the program's parts, built and connected. Close them when everything that uses them has
+// ended.
 type Parts struct {
 	Config   config.Config
 	Log      *slog.Logger
@@ -37,16 +38,16 @@ type Parts struct {
 	DB       *database.DB
 	Redis    redis.UniversalClient
 	Auth     *auth.Service
-	Modules  []admin.Module
-	Registry *dataset.Registry
-	Store    storage.Store
+	Modules  []admin.Module    // in the order in which their reactions run
+	Registry *dataset.Registry // of every module's datasets
+	Store    storage.Store     // of finished files
 	Exports  *export.Service
-	Engine   *job.Engine
-	Runner   *job.Runner
+	Engine   *job.Engine // accepts jobs
+	Runner   *job.Runner // runs them; made last, when every kind is registered
 	Bus      *redisbus.Bus
 
 	now   func() time.Time
-	close []func()
+	close []func() // what Close calls, the last first
 }
 
 // Options change what Build makes, for tests.
@@ -54,18 +55,30 @@ type Options struct {
 	Now func() time.Time // the clock of everything that is not a lease; default time.Now
 }
 
-// heartbeatConns is the size of the pool that busy exports can't starve.
+// heartbeatConns is the size of the pool for leases and transitions. It is a pool of its own because
+// every connection of the other one can be held by an export's long read at the same time. Four are
+// enough: its statements take milliseconds.
 const heartbeatConns = 4
 
-// busPrefix names the bus's channels in Redis, with the number of the database.
+// busPrefix names the bus's channels in Redis, with the number of the database. Processes of the
+// release before and after meet on it, so it can't be renamed.
 const busPrefix = "exporthub:%d:events"
 
 // Build makes every part. On an error nothing is left open.
-func Build(ctx context.Context, cfg config.Config, log *slog.Logger, o Options) (_ *Parts, err error) {
-	if o.Now == nil {
-		o.Now = time.Now
+//
+// The steps are in the order of what needs what. The spool is checked before the schema is touched,
+// so that a start that can't succeed changes nothing; migrations come before the seeds that use
+// their tables.
+func Build(ctx context.Context, cfg config.Config, log *slog.Logger, opts Options) (_ *Parts, err error) {
+	if opts.Now == nil {
+		opts.Now = time.Now
 	}
-	p := &Parts{Config: cfg, Log: log, Metrics: telemetry.NewMetrics(), now: o.Now}
+	p := &Parts{
+		Config:  cfg,
+		Log:     log,
+		Metrics: telemetry.NewMetrics(),
+		now:     opts.Now,
+	}
 	defer func() {
 		if err != nil {
 			p.Close()
@@ -113,6 +126,7 @@ func (p *Parts) openRedis(context.Context) error {
 func (p *Parts) openAuth(context.Context) error {
 	secret := string(p.Config.AuthSecret)
 	if secret == "" {
+		// Only embedded mode gets here: config refuses an empty secret elsewhere.
 		var err error
 		if secret, err = embeddedSecret(filepath.Join(filepath.Dir(p.Config.StorageDir), "secret")); err != nil {
 			return err
@@ -120,9 +134,16 @@ func (p *Parts) openAuth(context.Context) error {
 		p.Config.AuthSecret = config.Secret(secret)
 	}
 	service, err := auth.New(auth.Options{
-		DB: p.DB, Secret: secret, PreviousSecrets: p.previousSecrets(), Env: p.Config.Env,
-		PublicURL: p.Config.PublicURL, AllowedOrigins: p.Config.AllowedOrigins, TrustedProxies: p.Config.Proxies,
-		AllowDemoPasswords: p.Config.Embedded, Now: p.now, Logger: p.Log,
+		DB:                 p.DB,
+		Secret:             secret,
+		PreviousSecrets:    p.previousSecrets(),
+		Env:                p.Config.Env,
+		PublicURL:          p.Config.PublicURL,
+		AllowedOrigins:     p.Config.AllowedOrigins,
+		TrustedProxies:     p.Config.Proxies,
+		AllowDemoPasswords: p.Config.Embedded,
+		Now:                p.now,
+		Logger:             p.Log,
 	})
 	if err != nil {
 		return err
@@ -209,20 +230,36 @@ func (p *Parts) checkSpool(ctx context.Context) error {
 func (p *Parts) exportService(happens *events) (*export.Service, error) {
 	rate := ratelimit.NewShared(p.Redis, ratelimit.Options{PerMinute: p.Config.ExportRate, Name: "export"})
 	p.close = append(p.close, rate.Close)
+	// Files are signed with a key of their own, so that a link tells nothing about tokens.
 	keys := auth.DeriveKeys(string(p.Config.AuthSecret), p.previousSecrets(), auth.PurposeFiles)
 	signer, err := storage.NewSigner(keys)
 	if err != nil {
 		return nil, err
 	}
 	return export.New(export.Options{
-		DB: p.DB, People: p.Auth, Registry: p.Registry, Store: p.Store, Signer: signer, Rate: rate,
-		Formats:   append([]dataset.Format{xlsx.Format(xlsx.Options{})}, csv.Formats()...),
-		Limits:    export.Limits{Active: p.Config.ExportQueueLimit, Daily: p.Config.ExportDailyLimit},
-		Retention: p.Config.ExportRetention, PublicURL: p.Config.PublicURL, SpoolDir: p.Config.SpoolDir,
-		Location: p.Config.Location, Now: p.now, Logger: p.Log, UploadDelay: p.Config.UploadRetryDelay,
+		DB:       p.DB,
+		Jobs:     p.Engine,
+		People:   p.Auth,
+		Registry: p.Registry,
+		Store:    p.Store,
+		Signer:   signer,
+		Rate:     rate,
+		Formats:  append([]dataset.Format{xlsx.Format(xlsx.Options{})}, csv.Formats()...),
+		Limits: export.Limits{
+			Active: p.Config.ExportQueueLimit,
+			Daily:  p.Config.ExportDailyLimit,
+		},
+		Retention:    p.Config.ExportRetention,
+		PublicURL:    p.Config.PublicURL,
+		SpoolDir:     p.Config.SpoolDir,
+		Location:     p.Config.Location,
+		Now:          p.now,
+		Logger:       p.Log,
+		UploadDelay:  p.Config.UploadRetryDelay,
 		Wait:         p.Config.ExportWait,
-		CleanupGrace: p.Config.CleanupGrace, Observe: p.Metrics.ExportRequest,
-		Jobs: p.Engine, Ended: happens.exportEnded(p.Registry),
+		CleanupGrace: p.Config.CleanupGrace,
+		Observe:      p.Metrics.ExportRequest,
+		Ended:        happens.exportEnded(p.Registry),
 	})
 }
 

@@ -21,9 +21,14 @@ func (p *Parts) Realtime() (*bayeux.Server, error) {
 		rules = append(rules, m.Channels...)
 	}
 	return bayeux.New(authorizer{auth: p.Auth, rules: rules}, p.Bus, bayeux.Options{
-		Client: web.FayeClient(), AllowedOrigins: p.Config.AllowedOrigins, AnonymousFromAnyOrigin: true,
-		Address: func(r *http.Request) string { return bayeux.Network(p.Auth.ClientIP(r)) },
-		Timeout: p.Config.FayeTimeout, PingEvery: p.Config.FayePing, Logger: p.Log,
+		Client:         web.FayeClient(),
+		AllowedOrigins: p.Config.AllowedOrigins,
+		// Old pages of any site subscribe to capability channels, which are secret by themselves.
+		AnonymousFromAnyOrigin: true,
+		Address:                func(r *http.Request) string { return bayeux.Network(p.Auth.ClientIP(r)) },
+		Timeout:                p.Config.FayeTimeout,
+		PingEvery:              p.Config.FayePing,
+		Logger:                 p.Log,
 	})
 }
 
@@ -38,10 +43,11 @@ var _ interface {
 	bayeux.Matcher
 } = authorizer{}
 
-// retryAway is what clients are told to wait while the database can't be asked.
+// retryAway is how long clients are asked to wait while the database can't be asked.
 const retryAway = 5 * time.Second
 
-// token returns what a message brings to identify its sender: ext.access_token (explicit), else a cookie that counts.
+// token returns what a message brings to identify its sender: ext.access_token (explicit), else a
+// cookie that counts.
 func token(r bayeux.Request) (text string, explicit bool, err error) {
 	if len(r.Ext) > 0 {
 		var ext map[string]json.RawMessage // by exact key, which a struct would not be
@@ -60,8 +66,8 @@ func token(r bayeux.Request) (text string, explicit bool, err error) {
 	return "", false, nil
 }
 
-// Handshake identifies the sender. No token makes an anonymous session, which may follow capabilities only; a bad token in
-// ext is refused, a dead cookie is no token.
+// Handshake identifies the sender. No token makes an anonymous session, which may follow
+// capabilities only; a bad token in ext is refused, a dead cookie is no token.
 func (a authorizer) Handshake(ctx context.Context, r bayeux.Request) (bayeux.Principal, error) {
 	t, explicit, err := token(r)
 	if err != nil || t == "" {
@@ -72,6 +78,8 @@ func (a authorizer) Handshake(ctx context.Context, r bayeux.Request) (bayeux.Pri
 	case errs.Is(err, errs.Unavailable):
 		return bayeux.Principal{}, &bayeux.Refusal{RetryAfter: retryAway, Text: "try again later"}
 	case err != nil && !explicit:
+		// A browser sends a cookie whether the page means it or not. A page that subscribes to a
+		// capability must not break because somebody's login has ended.
 		return bayeux.Principal{}, nil
 	case err != nil:
 		return bayeux.Principal{}, &bayeux.Refusal{Code: 403, Text: "access_token is not valid"}
@@ -79,10 +87,10 @@ func (a authorizer) Handshake(ctx context.Context, r bayeux.Request) (bayeux.Pri
 	return bayeux.Principal{ID: strconv.FormatInt(p.UserID, 10), Expires: p.Expires, Data: p}, nil
 }
 
-// Subscribe asks the rule of the channel's first segment. Roles may have changed since the handshake, so it decides on
-// the person as they stand now.
+// Subscribe asks the rule of the channel's first segment. Roles may have changed since the
+// handshake, so it decides by the person's present rights.
 func (a authorizer) Subscribe(ctx context.Context, bp bayeux.Principal, channel string) (bayeux.Grant, error) {
-	p, err := a.standing(ctx, bp)
+	p, err := a.present(ctx, bp)
 	if err != nil {
 		return bayeux.Grant{}, refusal(err)
 	}
@@ -99,8 +107,8 @@ func (a authorizer) Subscribe(ctx context.Context, bp bayeux.Principal, channel 
 	return bayeux.Grant{}, &bayeux.Refusal{Code: 403}
 }
 
-// standing returns the person of a session as they stand now, nil for an anonymous one.
-func (a authorizer) standing(ctx context.Context, bp bayeux.Principal) (*auth.Principal, error) {
+// present returns the person of a session with present rights, nil for an anonymous session.
+func (a authorizer) present(ctx context.Context, bp bayeux.Principal) (*auth.Principal, error) {
 	p, ok := bp.Data.(*auth.Principal)
 	if !ok {
 		return nil, nil
@@ -116,6 +124,7 @@ func grant(sub auth.Subscription) bayeux.Grant {
 	g := bayeux.Grant{Stream: sub.Stream}
 	if sub.StillAllowed != nil {
 		g.Valid = func() bool {
+			// The server asks outside any request, so the question has a bound of its own.
 			ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 			defer cancel()
 			return sub.StillAllowed(ctx)
@@ -147,7 +156,8 @@ func (a authorizer) Alive(ctx context.Context, bp bayeux.Principal) bool {
 	return !ok || a.auth.Alive(ctx, p.UserID, p.TokenID, p.Epoch)
 }
 
-// Matches holds a session to the person who opened it: another person's token does not reach into it.
+// Matches holds a session to the person who opened it: another person's token does not reach into
+// it.
 func (a authorizer) Matches(ctx context.Context, r bayeux.Request, bp bayeux.Principal) bool {
 	t, _, err := token(r)
 	if err != nil {
@@ -158,7 +168,7 @@ func (a authorizer) Matches(ctx context.Context, r bayeux.Request, bp bayeux.Pri
 	}
 	p, err := a.auth.Identify(ctx, t)
 	if err != nil {
-		// A token that ended is Alive's to notice; it is nobody else's either.
+		// A token that has ended belongs to no other person. Alive notices that it has.
 		return true
 	}
 	return strconv.FormatInt(p.UserID, 10) == bp.ID

@@ -59,7 +59,8 @@ func (p *Parts) cleanUp(ctx context.Context) error {
 		Every: p.Config.CleanupEvery,
 		Do: func(ctx context.Context) error {
 			err := p.Exports.Clean(ctx)
-			// A job is kept at least as long as its file: the file's link is checked against the row.
+			// A job is kept at least as long as its file: the file's link is checked against the
+			// row.
 			_, purgeErr := p.Runner.Purge(ctx, max(p.Config.JobRetention, p.Config.ExportRetention))
 			return errors.Join(err, purgeErr)
 		},
@@ -86,7 +87,8 @@ func (p *Parts) cleanLocal(ctx context.Context) error {
 	}
 }
 
-// Health tells of the parts: without the database nothing works; without the others exports are still accepted.
+// Health checks the parts: without the database nothing works; without the others exports are
+// still accepted.
 func (p *Parts) Health() *telemetry.Health {
 	return &telemetry.Health{Checks: []telemetry.Check{
 		{Name: "database", Required: true, Ping: p.DB.Ping},
