@@ -38,6 +38,7 @@ const (
 type admission struct {
 	db       *database.DB
 	jobs     Jobs
+	kind     *job.Definition[record.Args, record.Detail, record.File]
 	people   People
 	registry *dataset.Registry
 	formats  record.Formats
@@ -49,10 +50,12 @@ type admission struct {
 	observe  func(answer string)
 }
 
-func newAdmission(o Options, formats record.Formats, jobs Jobs) *admission {
+func newAdmission(o Options, formats record.Formats,
+	kind *job.Definition[record.Args, record.Detail, record.File]) *admission {
 	return &admission{
 		db:       o.DB,
-		jobs:     jobs,
+		jobs:     o.Jobs,
+		kind:     kind,
 		people:   o.People,
 		registry: o.Registry,
 		formats:  formats,
@@ -174,8 +177,13 @@ func (a *admission) admit(ctx context.Context, who *auth.Principal, args record.
 	now := a.now()
 	day := record.QuotaDay(now, a.location)
 	id := uuid.NewString()
+	n, err := a.kind.New(who.UserID, args)
+	if err != nil {
+		return dataset.Ticket{}, err
+	}
+	n.UUID = id // the row beside the job is stored first
 	var left, limit int
-	err := a.db.Write(ctx, func(ctx context.Context, tx *database.Tx) error {
+	err = a.db.Write(ctx, func(ctx context.Context, tx *database.Tx) error {
 		limits, err := a.limitsOf(ctx, tx, who)
 		if err != nil {
 			return err
@@ -196,13 +204,7 @@ func (a *admission) admit(ctx context.Context, who *auth.Principal, args record.
 		}); err != nil {
 			return err
 		}
-		_, err = a.jobs.Enqueue(ctx, tx, job.New{
-			UUID:    id,
-			Kind:    record.Kind,
-			OwnerID: who.UserID,
-			Payload: args,
-			Detail:  record.Detail{},
-		})
+		_, err = a.jobs.Enqueue(ctx, tx, n)
 		return err
 	})
 	if limit > 0 {

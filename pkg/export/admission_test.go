@@ -245,13 +245,18 @@ func TestRateIsRefusedWithItsWait(t *testing.T) {
 	}
 }
 
-// A job that nobody admitted is not run, whoever rings for it.
+// A job that was not admitted is not run, even with a task for it.
 func TestWorkersRunOnlyWhatWasAdmitted(t *testing.T) {
 	h := exporttest.New(t, dbtest.Postgres(t, exporttest.Sources(t)...), exporttest.Options{Work: true})
 	_, p := h.Person("forger", auth.Staff)
+	kind := h.Exports.Kind().(*job.Definition[record.Args, record.Detail, record.File])
+	n, err := kind.New(p.UserID, record.Args{Dataset: "thing"})
+	if err != nil {
+		t.Fatal(err)
+	}
 	var forged job.Job
-	err := h.DB.Write(t.Context(), func(ctx context.Context, tx *database.Tx) (err error) {
-		forged, err = h.Engine.Enqueue(ctx, tx, job.New{Kind: record.Kind, OwnerID: p.UserID, Payload: map[string]any{"dataset": "thing"}})
+	err = h.DB.Write(t.Context(), func(ctx context.Context, tx *database.Tx) (err error) {
+		forged, err = h.Engine.Enqueue(ctx, tx, n)
 		return err
 	})
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 	"exporthub/pkg/database/dbtest"
 	"exporthub/pkg/errs"
 	"exporthub/pkg/export/exporttest"
+	"exporthub/pkg/export/record"
 	"exporthub/pkg/job"
 )
 
@@ -74,7 +75,7 @@ func TestCancelOfARunningExport(t *testing.T) {
 		t.Fatalf("ended %s: %+v", j.State, j.Failure)
 	}
 	events := h.Settled(ticket.UUID)
-	if last := events[len(events)-1]; last.Status != job.StateCancelled || last.FileURL != nil || last.Error != nil {
+	if last := events[len(events)-1]; last.Status != record.StatusCancelled || last.FileURL != nil || last.Error != nil {
 		t.Errorf("told %+v", last)
 	}
 	h.Stored(0)

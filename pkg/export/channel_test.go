@@ -10,7 +10,7 @@ import (
 	"exporthub/pkg/database/dbtest"
 	"exporthub/pkg/errs"
 	"exporthub/pkg/export/exporttest"
-	"exporthub/pkg/job"
+	"exporthub/pkg/export/record"
 )
 
 func TestWhoMayFollow(t *testing.T) {
@@ -70,7 +70,7 @@ func TestWhoMayFollow(t *testing.T) {
 				t.Fatalf("latest = %+v, %v; want the end of the job", events, err)
 			}
 			var v exporttest.Event
-			if err := json.Unmarshal(events[0].Data, &v); err != nil || !v.Replayed || v.Status != job.StateSuccess {
+			if err := json.Unmarshal(events[0].Data, &v); err != nil || !v.Replayed || v.Status != record.StatusSuccess {
 				t.Errorf("told %s", events[0].Data)
 			}
 		})

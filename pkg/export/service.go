@@ -59,6 +59,7 @@ type Limits struct {
 // Options is what a Service is made of. Everything without a stated default is required.
 type Options struct {
 	DB       *database.DB
+	Jobs     Jobs // the engine on which Kind is registered
 	People   People
 	Registry *dataset.Registry
 	Formats  []dataset.Format
@@ -83,6 +84,9 @@ type Options struct {
 	UploadTries int           // tries to store a file within an attempt; 0 is 4
 	UploadDelay time.Duration // before the second try, doubling; 0 is 2 s
 
+	// Ended, when set, is called in the transaction that ends an export, once.
+	Ended func(ctx context.Context, tx *database.Tx, e Ended) error
+
 	// Observe, when set, is called with how each request was answered: accepted, or the refusal's code.
 	Observe func(answer string)
 }
@@ -90,7 +94,8 @@ type Options struct {
 // Service is the export engine. What it does is in its parts; the methods below are what the rest of
 // the program calls.
 type Service struct {
-	jobs      *lateJobs
+	jobs      Jobs
+	kind      *job.Definition[record.Args, record.Detail, record.File]
 	rows      *job.Store
 	now       func() time.Time
 	admission *admission
@@ -101,14 +106,14 @@ type Service struct {
 	cleaner   *retention.Cleaner
 }
 
-// lateJobs is the job engine, which is made with the Service's Kind and so after it.
-type lateJobs struct{ Jobs }
-
-// New returns a Service. It can run jobs and render their events; to queue and wait it must be
-// attached to the job engine, which in turn is made with its Kind.
+// New returns a Service. Its Kind is registered on the job engine that it was given before the
+// first request.
 func New(o Options) (*Service, error) {
 	if o.Observe == nil {
 		o.Observe = func(string) {}
+	}
+	if o.Ended == nil {
+		o.Ended = func(context.Context, *database.Tx, Ended) error { return nil }
 	}
 	o.PublicURL = strings.TrimRight(o.PublicURL, "/")
 	formats := record.Formats(o.Formats)
@@ -116,11 +121,10 @@ func New(o Options) (*Service, error) {
 		return nil, err
 	}
 	s := &Service{
-		jobs: &lateJobs{},
+		jobs: o.Jobs,
 		rows: job.NewStore(o.DB),
 		now:  o.Now,
 	}
-	s.admission = newAdmission(o, formats, s.jobs)
 	s.channels = &channels{
 		jobs:   s.rows,
 		people: o.People,
@@ -129,7 +133,7 @@ func New(o Options) (*Service, error) {
 	}
 	s.links = delivery.NewLinks(delivery.Deps{
 		DB:        o.DB,
-		Jobs:      s.jobs,
+		Jobs:      o.Jobs,
 		People:    o.People,
 		Registry:  o.Registry,
 		Store:     o.Store,
@@ -170,13 +174,12 @@ func New(o Options) (*Service, error) {
 	s.lifecycle = &lifecycle{
 		cleaner: s.cleaner,
 		now:     o.Now,
-		log:     o.Logger,
+		raise:   o.Ended,
 	}
+	s.kind = s.lifecycle.kind(s.attempts)
+	s.admission = newAdmission(o, formats, s.kind)
 	return s, nil
 }
-
-// Attach gives the service the engine its jobs go to. Call it once, before the first request.
-func (s *Service) Attach(jobs Jobs) { s.jobs.Jobs = jobs }
 
 // Queue admits an export for the caller whom ctx carries, or says in the documented words why not.
 func (s *Service) Queue(ctx context.Context, r dataset.Request) (dataset.Ticket, error) {
@@ -198,16 +201,7 @@ func (s *Service) Channels() []auth.ChannelRule {
 }
 
 // Kind is how the job engine runs exports.
-func (s *Service) Kind() job.Kind {
-	return job.Kind{
-		Name:   record.Kind,
-		Run:    s.attempts.Run,
-		Render: s.lifecycle.render,
-		Admit:  s.lifecycle.admit,
-		Ended:  s.lifecycle.ended,
-		Forget: s.cleaner.Purge,
-	}
-}
+func (s *Service) Kind() job.Kind { return s.kind }
 
 // Drain ends every wait with what is known, for the end of the process.
 func (s *Service) Drain() { s.links.Drain() }

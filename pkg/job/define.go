@@ -146,17 +146,21 @@ func (d *Definition[Args, Detail, End]) Name() string { return d.k.name }
 
 func (d *Definition[Args, Detail, End]) kind() *kind { return d.k }
 
-// Decode reads what the kind stores of a job. This is the only place where that is decoded; what
-// can't be is named by Damaged.
+// Decode reads what the kind stores of a job.
 func (d *Definition[Args, Detail, End]) Decode(j Job) Record[Args, Detail, End] {
+	return Decode[Args, Detail, End](j)
+}
+
+// Decode reads what a kind with these types stores of a job. This is the only place where that is
+// decoded; what can't be is named by Damaged.
+func Decode[Args, Detail, End any](j Job) Record[Args, Detail, End] {
 	r := Record[Args, Detail, End]{Job: j}
 	err := decode("arguments", j.args, &r.Args)
 	err = errors.Join(err, decode("detail", j.detail, &r.Detail))
 	if len(j.end) > 0 {
 		var end End
-		if endErr := decode("end", j.end, &end); endErr != nil {
-			err = errors.Join(err, endErr)
-		} else {
+		endErr := decode("end", j.end, &end)
+		if err = errors.Join(err, endErr); endErr == nil {
 			r.End = &end
 		}
 	}

@@ -47,6 +47,13 @@ func readState(state, stage string) (State, Stage) {
 	return StateRunning, Stage(state)
 }
 
+// ColumnState is the state that a value of the column state means, for packages that join their own
+// rows with jobs.
+func ColumnState(column string) State {
+	state, _ := readState(column, "")
+	return state
+}
+
 // runningStates are the values of the column state of a job that a worker holds, as a list for SQL.
 var runningStates = func() string {
 	quoted := []string{"'" + string(StateRunning) + "'"}

@@ -35,6 +35,12 @@ type Parts struct {
 // test's to start. Variables in more win.
 func StartParts(t testing.TB, rows int, more ...string) *Parts {
 	t.Helper()
+	return StartPartsFrom(t, Build(t), rows, more...)
+}
+
+// StartPartsFrom is StartParts with the programs of another release, by the folder that they are in.
+func StartPartsFrom(t testing.TB, dir string, rows int, more ...string) *Parts {
+	t.Helper()
 	address := FreeAddress(t)
 	shared := t.TempDir()
 	p := &Parts{
@@ -53,7 +59,7 @@ func StartParts(t testing.TB, rows int, more ...string) *Parts {
 		"PATH=/usr/bin:/bin",
 	}, more...)
 	// As an operator does it, and it makes the tables for the demo rows below.
-	create := exec.Command(filepath.Join(Build(t), "api"), "-create-admin", adminAccount)
+	create := exec.Command(filepath.Join(dir, "api"), "-create-admin", adminAccount)
 	create.Env = p.Environ
 	create.Dir = t.TempDir()
 	create.Stdin = strings.NewReader(adminPassword + "\n")
@@ -68,7 +74,7 @@ func StartParts(t testing.TB, rows int, more ...string) *Parts {
 	if err := invitation.Module(admin.Deps{DB: db}).Demo(t.Context(), db, rows); err != nil {
 		t.Fatal(err)
 	}
-	p.API = Spawn(t, "api", p.Environ)
+	p.API = SpawnFrom(t, dir, "api", p.Environ)
 	Ready(t, p.URL, p.API)
 	return p
 }

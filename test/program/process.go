@@ -52,8 +52,14 @@ type Process struct {
 // Spawn starts a program with just these variables. It is ended with the test.
 func Spawn(t testing.TB, name string, environ []string, args ...string) *Process {
 	t.Helper()
+	return SpawnFrom(t, Build(t), name, environ, args...)
+}
+
+// SpawnFrom is Spawn for the programs of another release, by the folder that they are in.
+func SpawnFrom(t testing.TB, dir, name string, environ []string, args ...string) *Process {
+	t.Helper()
 	p := &Process{
-		Cmd:  exec.Command(filepath.Join(Build(t), name), args...),
+		Cmd:  exec.Command(filepath.Join(dir, name), args...),
 		Out:  &Output{},
 		Logs: &Output{},
 		t:    t,

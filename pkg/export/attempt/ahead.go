@@ -53,7 +53,7 @@ func (a *attempt) uploadAhead(ctx context.Context, spool *os.File, key string) *
 			err := store.Ahead(ctx, key, spool, size, storage.PutOptions{ContentType: a.format.ContentType})
 			if err != nil {
 				// No more than a debug line: nothing is lost, and Put reports what is wrong with the store.
-				a.deps.Logger.Debug("a file could not be sent ahead", "job", a.export.UUID, "size", size, "error", err)
+				a.deps.Logger.Debug("a file could not be sent ahead", "job", a.job.UUID, "size", size, "error", err)
 			}
 			return err
 		})

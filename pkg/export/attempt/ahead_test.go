@@ -16,6 +16,7 @@ import (
 	"exporthub/pkg/dataset"
 	"exporthub/pkg/errs"
 	"exporthub/pkg/export/exporttest"
+	"exporthub/pkg/export/record"
 	"exporthub/pkg/job"
 	"exporthub/pkg/storage"
 )
@@ -172,7 +173,7 @@ func TestAFileIsSentWhileItIsWritten(t *testing.T) {
 			return err
 		}
 		for _, e := range h.Published(uuid) {
-			if e.Status == job.StateBeforeUpload || e.FileSize != nil {
+			if e.Status == record.StatusBeforeUpload || e.FileSize != nil {
 				t.Errorf("told %+v while rows were still to come", e)
 			}
 		}
@@ -191,7 +192,7 @@ func TestAFileIsSentWhileItIsWritten(t *testing.T) {
 		t.Errorf("%d lines, want %d", n, longRows+1)
 	}
 	for _, e := range events {
-		if e.Status == job.StateBeforeUpload && (e.FileSize == nil || *e.FileSize != int64(len(file)) || *e.Count != longRows) {
+		if e.Status == record.StatusBeforeUpload && (e.FileSize == nil || *e.FileSize != int64(len(file)) || *e.Count != longRows) {
 			t.Errorf("before_upload told %+v of %d bytes", e, len(file))
 		}
 	}

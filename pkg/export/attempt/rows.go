@@ -11,7 +11,6 @@ import (
 	"exporthub/pkg/dataset"
 	"exporthub/pkg/errs"
 	"exporthub/pkg/export/record"
-	"exporthub/pkg/job"
 )
 
 // The progress at which each stage begins, in percent of the whole export. They are documented.
@@ -36,7 +35,7 @@ func (a *attempt) write(ctx context.Context, spool io.Writer) error {
 	if err != nil {
 		return err
 	}
-	a.deps.Logger.Info("counting takes too long, going by an estimate", "job", a.export.UUID, "rows", about)
+	a.deps.Logger.Info("counting takes too long, going by an estimate", "job", a.job.UUID, "rows", about)
 	return a.writeSnapshot(ctx, spool, func(context.Context, *database.Tx) (expected, error) {
 		return expected{rows: about, estimated: true}, nil
 	})
@@ -104,13 +103,13 @@ func (a *attempt) writeSnapshot(ctx context.Context, spool io.Writer, count coun
 		}
 		a.detail.Count = &about.rows
 		a.detail.Estimated = about.estimated
-		if err := a.run.Advance(ctx, job.StateStart, progressStart, a.detail); err != nil {
+		if err := a.run.Advance(ctx, record.StageStart, progressStart, a.detail); err != nil {
 			return err
 		}
 		if w, err = a.format.New(spool, a.sheet(about, snapshot)); err != nil {
 			return err
 		}
-		if err := a.run.Advance(ctx, job.StateWritingFile, progressStart, a.detail); err != nil {
+		if err := a.run.Advance(ctx, record.StageWritingFile, progressStart, a.detail); err != nil {
 			return err
 		}
 		return a.copyRows(ctx, tx, w, about)
@@ -137,7 +136,7 @@ func (a *attempt) writeSnapshot(ctx context.Context, spool io.Writer, count coun
 	// A step, which is always published: progress may be throttled, and a short export would go from
 	// 3 to 90 percent unseen.
 	d.ETASeconds = nil
-	return a.run.Advance(ctx, job.StateWritingFile, progressWritten, *d)
+	return a.run.Advance(ctx, record.StageWritingFile, progressWritten, *d)
 }
 
 // stride is after how many rows the progress and the context are checked. Both are cheap, but not
@@ -185,7 +184,7 @@ func (a *attempt) showRows(ctx context.Context, percent int, written, total int6
 	a.detail.Count = &total
 	a.detail.Rows = &written
 	a.detail.ETASeconds = &left
-	a.run.Progress(ctx, percent, a.detail)
+	a.run.Progress(percent, a.detail)
 }
 
 // unreadable is the error of a read that failed after n rows. When a stored row is at fault the
@@ -194,7 +193,7 @@ func (a *attempt) unreadable(n int64, cause error) error {
 	err := fmt.Errorf("read %s after row %d: %w", a.set.Name, n, cause)
 	if row := (*database.RowError)(nil); errors.As(cause, &row) {
 		e := errs.Newf(errs.Internal, "第 %d 行的数据无法读取，任务已停止；请联系管理员并提供任务编号", n+int64(row.N))
-		e.Code = job.CodeUnreadable
+		e.Code = record.CodeUnreadable
 		e.Cause = err
 		return e
 	}
@@ -220,11 +219,11 @@ func (a *attempt) sheet(about expected, snapshot time.Time) dataset.Sheet {
 	sheet.Info = []dataset.InfoLine{
 		{Label: "列表", Text: a.set.Title},
 		{Label: "导出人", Text: a.person},
-		{Label: "提交时间", Text: local(a.export.CreatedAt)},
+		{Label: "提交时间", Text: local(a.job.CreatedAt)},
 		{Label: "数据时间", Text: local(snapshot)},
-		{Label: "筛选条件", Text: record.DescribeFilter(a.set, a.export.Args)},
+		{Label: "筛选条件", Text: record.DescribeFilter(a.set, a.args)},
 		{Label: "行数", Rows: true},
-		{Label: "任务", Text: a.export.UUID},
+		{Label: "任务", Text: a.job.UUID},
 	}
 	return sheet
 }

@@ -18,20 +18,21 @@ import (
 	"exporthub/pkg/database/dbtest"
 	"exporthub/pkg/dataset"
 	"exporthub/pkg/export/exporttest"
+	"exporthub/pkg/export/record"
 	"exporthub/pkg/job"
 )
 
 // toldOurs is what of an event is ours and the source's.
 type toldOurs struct {
-	Status    job.State `json:"status"`
-	Progress  int       `json:"progress"`
-	Count     *int64    `json:"count"`
-	Rows      *int64    `json:"rows"`
-	Estimated bool      `json:"count_estimated"`
-	Cut       int64     `json:"cut"`
-	Replaced  int64     `json:"replaced"`
-	OutOfSpan int64     `json:"out_of_span"`
-	Changed   string    `json:"changed"`
+	Status    record.Status `json:"status"`
+	Progress  int           `json:"progress"`
+	Count     *int64        `json:"count"`
+	Rows      *int64        `json:"rows"`
+	Estimated bool          `json:"count_estimated"`
+	Cut       int64         `json:"cut"`
+	Replaced  int64         `json:"replaced"`
+	OutOfSpan int64         `json:"out_of_span"`
+	Changed   string        `json:"changed"`
 }
 
 func (h *hub) toldOurs(uuid string) []toldOurs {
@@ -82,8 +83,8 @@ func TestCountingTooLongGoesByAnEstimate(t *testing.T) {
 				}
 				progress = e.Progress
 				switch e.Status {
-				case job.StateStart, job.StateWritingFile:
-					if e.Status == job.StateWritingFile && !e.Estimated {
+				case record.StatusStart, record.StatusWritingFile:
+					if e.Status == record.StatusWritingFile && !e.Estimated {
 						// The rows are all there, and so is their number.
 						if e.Progress != 90 || e.Count == nil || *e.Count != rows || *e.Rows != rows {
 							t.Errorf("%s: %+v, want exactly %d rows at 90 %%", e.Status, e, rows)
@@ -93,7 +94,7 @@ func TestCountingTooLongGoesByAnEstimate(t *testing.T) {
 					if !e.Estimated || e.Count == nil || e.Progress > c.most {
 						t.Errorf("%s: %+v, want an estimate and at most %d %%", e.Status, e, c.most)
 					}
-				case job.StateBeforeUpload, job.StateSuccess:
+				case record.StatusBeforeUpload, record.StatusSuccess:
 					if e.Estimated || e.Count == nil || *e.Count != rows || *e.Rows != rows {
 						t.Errorf("%s: %+v, want exactly %d rows", e.Status, e, rows)
 					}
@@ -154,7 +155,7 @@ func TestWhatWasChangedIsTold(t *testing.T) {
 	uuid, file := h.Succeeded(ctx, dataset.Request{Dataset: "thing"})
 	const words = "1 处文字超过单元格的长度上限，已截断;3 处文字含有无效字符，已替换为 \uFFFD"
 	for _, e := range h.toldOurs(uuid) {
-		if e.Status != job.StateBeforeUpload && e.Status != job.StateSuccess {
+		if e.Status != record.StatusBeforeUpload && e.Status != record.StatusSuccess {
 			continue
 		}
 		if e.Cut != 1 || e.Replaced != 3 || e.OutOfSpan != 0 || e.Changed != words {

@@ -16,8 +16,9 @@ import (
 // Progress, which happen inside Put.
 type attempt struct {
 	*Runner
-	run     *job.Run
-	export  record.Export
+	run     *record.Run
+	job     job.Job
+	args    record.Args
 	set     dataset.Dataset
 	sel     dataset.Selection
 	columns []dataset.Column
@@ -27,17 +28,16 @@ type attempt struct {
 	putting bool          // the store was asked to take the file
 }
 
-// Run does one attempt: rows to a spool file, the file to the store. It returns the job's last
-// detail, a record.Detail, or an error whose kind says whether another attempt may succeed. It returns
-// soon after ctx is done.
-func (r *Runner) Run(ctx context.Context, run *job.Run) (any, error) {
+// Run does one attempt: rows to a spool file, the file to the store. It returns the file, or an
+// error about which the kind's retry policy decides. It returns soon after ctx is done.
+func (r *Runner) Run(ctx context.Context, run *record.Run) (record.File, error) {
 	a, err := r.prepare(ctx, run)
 	if err != nil {
-		return nil, err
+		return record.File{}, err
 	}
 	spool, err := r.createSpool(run.Job())
 	if err != nil {
-		return nil, err
+		return record.File{}, err
 	}
 	defer func() {
 		_ = spool.Close() // only read by now; the writes were checked
@@ -46,33 +46,32 @@ func (r *Runner) Run(ctx context.Context, run *job.Run) (any, error) {
 	}()
 	file, err := a.produce(ctx, spool)
 	if err != nil {
-		return nil, err
+		return record.File{}, err
 	}
+	// The release before reads the file from the detail.
 	a.detail.File = &file
 	a.detail.ETASeconds = nil
-	return a.detail, nil
+	run.SetDetail(a.detail)
+	return file, nil
 }
 
 // prepare reads the request again in the light of what its owner may do now. Hours can lie between
 // the admission and the attempt, and permissions, columns and formats change with releases.
-func (r *Runner) prepare(ctx context.Context, run *job.Run) (*attempt, error) {
-	e, err := record.Read(run.Job())
-	if err != nil {
-		return nil, errs.Wrap(errs.Invalid, "导出任务的参数无法读取，请重新提交", err)
-	}
+func (r *Runner) prepare(ctx context.Context, run *record.Run) (*attempt, error) {
 	a := &attempt{
 		Runner: r,
 		run:    run,
-		export: e,
+		job:    run.Job(),
+		args:   run.Args(),
 	}
 	var ok bool
-	if a.set, ok = r.deps.Registry.Get(e.Args.Dataset); !ok {
+	if a.set, ok = r.deps.Registry.Get(a.args.Dataset); !ok {
 		return nil, errs.New(errs.NotFound, "该列表已不能导出")
 	}
-	if a.format, ok = r.deps.Formats.Get(e.Args.Format); !ok {
+	if a.format, ok = r.deps.Formats.Get(a.args.Format); !ok {
 		return nil, errs.New(errs.Unsupported, "该导出格式已不再支持")
 	}
-	owner, err := r.deps.People.Person(ctx, e.OwnerID)
+	owner, err := r.deps.People.Person(ctx, a.job.OwnerID)
 	if err != nil {
 		return nil, err
 	}
@@ -80,21 +79,21 @@ func (r *Runner) prepare(ctx context.Context, run *job.Run) (*attempt, error) {
 		return nil, record.Forbidden()
 	}
 	a.person = owner.Name
-	if a.columns, err = a.set.PickFor(a.format, e.Args.Columns, owner.Can); err != nil {
+	if a.columns, err = a.set.PickFor(a.format, a.args.Columns, owner.Can); err != nil {
 		return nil, err
 	}
-	filter, err := record.DecodeFilter(a.set, e.Args.Filter)
+	filter, err := record.DecodeFilter(a.set, a.args.Filter)
 	if err != nil {
 		return nil, errs.Wrap(errs.Invalid, "筛选条件无法读取，请重新提交", err)
 	}
 	a.sel = dataset.Selection{
 		Viewer: dataset.Viewer{
-			UserID: e.OwnerID,
+			UserID: a.job.OwnerID,
 			Can:    owner.Can,
 		},
 		Filter:  filter,
-		Columns: e.Args.Columns,
-		IDs:     e.Args.IDs,
+		Columns: a.args.Columns,
+		IDs:     a.args.IDs,
 	}
 	return a, nil
 }
@@ -131,11 +130,11 @@ func (a *attempt) produce(ctx context.Context, spool *os.File) (file record.File
 func (a *attempt) key(ctx context.Context) (string, error) {
 	var unix int64
 	err := a.deps.DB.Read(ctx, func(ctx context.Context, tx *database.Tx) (err error) {
-		unix, err = record.AttemptUnix(ctx, tx, a.export.UUID)
+		unix, err = record.AttemptUnix(ctx, tx, a.job.UUID)
 		return err
 	})
 	if err != nil {
 		return "", err
 	}
-	return storage.ObjectKey(unix, a.export.UUID, a.format.Extension)
+	return storage.ObjectKey(unix, a.job.UUID, a.format.Extension)
 }

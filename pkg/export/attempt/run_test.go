@@ -19,6 +19,7 @@ import (
 	"exporthub/pkg/dataset"
 	"exporthub/pkg/errs"
 	"exporthub/pkg/export/exporttest"
+	"exporthub/pkg/export/record"
 	"exporthub/pkg/job"
 )
 
@@ -113,19 +114,19 @@ func checkOrder(t *testing.T, events []exporttest.Event, rows int64) {
 			t.Errorf("service = %q", e.Service)
 		}
 		switch e.Status {
-		case job.StateQueued, job.StateStarting:
+		case record.StatusQueued, record.StatusStarting:
 			if e.Count != nil || e.FileSize != nil || e.FileURL != nil {
 				t.Errorf("%s tells too much: %+v", e.Status, e)
 			}
-		case job.StateStart, job.StateWritingFile:
+		case record.StatusStart, record.StatusWritingFile:
 			if e.Count == nil || *e.Count != rows || e.FileSize != nil || e.FileURL != nil {
 				t.Errorf("%s: %+v", e.Status, e)
 			}
-		case job.StateBeforeUpload:
+		case record.StatusBeforeUpload:
 			if e.Count == nil || *e.Count != rows || e.FileSize == nil || e.Progress != 90 {
 				t.Errorf("%s: %+v", e.Status, e)
 			}
-		case job.StateSuccess:
+		case record.StatusSuccess:
 			if e.Count == nil || e.FileSize == nil || e.FileURL == nil || e.Progress != 100 {
 				t.Errorf("%s: %+v", e.Status, e)
 			}
@@ -133,7 +134,7 @@ func checkOrder(t *testing.T, events []exporttest.Event, rows int64) {
 	}
 	written := -1
 	for _, e := range events {
-		if e.Status == job.StateWritingFile {
+		if e.Status == record.StatusWritingFile {
 			written = e.Progress
 		}
 	}
@@ -226,7 +227,7 @@ func TestUploadIsTriedAgain(t *testing.T) {
 	}
 	var uploads []int
 	for _, e := range h.Settled(ticket.UUID) {
-		if e.Status == job.StateBeforeUpload {
+		if e.Status == record.StatusBeforeUpload {
 			uploads = append(uploads, e.Upload)
 		}
 	}
@@ -247,12 +248,12 @@ func TestUploadThatFailsForGoodGivesThePlaceBack(t *testing.T) {
 	}
 	h.Ended(ticket.UUID)
 	events := h.Settled(ticket.UUID)
-	var stages []job.State
+	var stages []record.Status
 	for _, e := range events {
 		stages = append(stages, e.Status)
 	}
 	n := len(events)
-	if stages[n-2] != job.StateUploadFailure || stages[n-1] != job.StateFailure {
+	if stages[n-2] != record.StatusUploadFailure || stages[n-1] != record.StatusFailure {
 		t.Fatalf("stages = %v, want upload_failure and failure at the end", stages)
 	}
 	last := events[n-1]
@@ -281,7 +282,7 @@ func TestPermissionTakenAwayWhileQueued(t *testing.T) {
 	if err := h.Auth.SetPermissions(t.Context(), auth.Staff, nil); err != nil {
 		t.Fatal(err)
 	}
-	if err := h.Engine.Handle(t.Context(), ticket.UUID, 1); err != nil {
+	if err := h.Runner.Handle(t.Context(), ticket.UUID, 1); err != nil {
 		t.Fatal(err)
 	}
 	j := h.Ended(ticket.UUID)
@@ -305,7 +306,7 @@ func TestEachAttemptHasAKeyOfItsOwn(t *testing.T) {
 	seen := map[int]bool{}
 	for range 3 {
 		err := h.DB.Write(t.Context(), func(ctx context.Context, tx *database.Tx) error {
-			return h.Exports.Kind().Admit(ctx, tx, job.Job{UUID: ticket.UUID})
+			return record.BeginAttempt(ctx, tx, ticket.UUID, h.Clock.Now())
 		})
 		if err != nil {
 			t.Fatal(err)

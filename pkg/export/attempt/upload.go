@@ -10,7 +10,6 @@ import (
 	"exporthub/pkg/backoff"
 	"exporthub/pkg/errs"
 	"exporthub/pkg/export/record"
-	"exporthub/pkg/job"
 	"exporthub/pkg/storage"
 )
 
@@ -27,12 +26,12 @@ func (a *attempt) store(ctx context.Context, spool *os.File, key string) (record
 	}
 	a.detail.FileSize = &size
 	a.detail.ETASeconds = nil
-	if err := a.run.Advance(ctx, job.StateBeforeUpload, progressWritten, a.detail); err != nil {
+	if err := a.run.Advance(ctx, record.StageBeforeUpload, progressWritten, a.detail); err != nil {
 		return record.File{}, err
 	}
 	file := a.file(key, size)
 	if size > largeFile {
-		if err := a.run.Advance(ctx, job.StateUploading, progressWritten, a.detail); err != nil {
+		if err := a.run.Advance(ctx, record.StageUploading, progressWritten, a.detail); err != nil {
 			return record.File{}, err
 		}
 	}
@@ -49,7 +48,7 @@ func (a *attempt) file(key string, size int64) record.File {
 	expires := a.deps.Now().Add(a.deps.Retention).Truncate(time.Second)
 	f := record.File{
 		Key:         key,
-		Filename:    a.export.Args.Filename + "." + a.format.Extension,
+		Filename:    a.args.Filename + "." + a.format.Extension,
 		ContentType: a.format.ContentType,
 		Size:        size,
 		URL:         a.deps.FileURL(key, expires),
@@ -80,7 +79,7 @@ func (a *attempt) upload(ctx context.Context, spool *os.File, file record.File) 
 		if try == a.deps.UploadTries || !errs.Is(err, errs.Unavailable) && !errs.Is(err, errs.Internal) {
 			return a.uploadFailed(ctx, err)
 		}
-		a.deps.Logger.Warn("storing a file failed, trying again", "job", a.export.UUID, "try", try, "error", err)
+		a.deps.Logger.Warn("storing a file failed, trying again", "job", a.job.UUID, "try", try, "error", err)
 		if !backoff.Sleep(ctx, delay) {
 			return context.Cause(ctx)
 		}
@@ -88,7 +87,7 @@ func (a *attempt) upload(ctx context.Context, spool *os.File, file record.File) 
 		a.detail.UploadAttempt = try + 1
 		// Neither stage nor progress change with a retry; the step publishes the number of the try.
 		now := a.run.Job()
-		if err := a.run.Advance(ctx, now.State, now.Progress, a.detail); err != nil {
+		if err := a.run.Advance(ctx, now.Stage, now.Progress, a.detail); err != nil {
 			return err
 		}
 	}
@@ -97,12 +96,12 @@ func (a *attempt) upload(ctx context.Context, spool *os.File, file record.File) 
 // uploadFailed ends the upload. Old pages take upload_failure for the end, so the job can only fail
 // after it.
 func (a *attempt) uploadFailed(ctx context.Context, cause error) error {
-	if err := a.run.Advance(ctx, job.StateUploadFailure, a.run.Job().Progress, a.detail); err != nil {
+	if err := a.run.Advance(ctx, record.StageUploadFailure, a.run.Job().Progress, a.detail); err != nil {
 		return err
 	}
 	return &errs.Error{
 		Kind:    errs.Unavailable,
-		Code:    "upload_failed",
+		Code:    record.CodeUploadFailed,
 		Message: "文件上传失败，请稍后重新导出",
 		Cause:   cause,
 	}
@@ -115,7 +114,7 @@ func (a *attempt) sent(ctx context.Context, sent, size int64) {
 		return
 	}
 	percent := progressWritten + int(sent*(progressSent-progressWritten)/size)
-	a.run.Progress(ctx, percent, a.detail)
+	a.run.Progress(percent, a.detail)
 }
 
 // discardTimeout bounds the removal of an attempt's own object.
@@ -129,6 +128,6 @@ func (a *attempt) discard(ctx context.Context, key string) {
 	defer cancel()
 	if err := a.deps.Store.Delete(ctx, key); err != nil {
 		// The clean-up finds it: the key is older than the row's attempt, or the job has ended.
-		a.deps.Logger.Warn("an abandoned file was not removed", "job", a.export.UUID, "error", err)
+		a.deps.Logger.Warn("an abandoned file was not removed", "job", a.job.UUID, "error", err)
 	}
 }

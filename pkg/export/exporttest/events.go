@@ -6,7 +6,7 @@ import (
 	"sync"
 
 	"exporthub/pkg/event"
-	"exporthub/pkg/job"
+	"exporthub/pkg/export/record"
 )
 
 // Recorder is a publisher that keeps everything that is published.
@@ -15,7 +15,7 @@ type Recorder struct {
 	events []event.Event
 }
 
-// Publish implements job.Publisher.
+// Publish implements event.Publisher.
 func (r *Recorder) Publish(_ context.Context, e event.Event) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -38,17 +38,17 @@ func (r *Recorder) Of(uuid string) []event.Event {
 
 // Event is what subscribers read of an event.
 type Event struct {
-	Status   job.State `json:"status"`
-	FileURL  *string   `json:"file_url"`
-	Progress int       `json:"progress"`
-	Service  string    `json:"service"`
-	UUID     string    `json:"uuid"`
-	Count    *int64    `json:"count"`
-	FileSize *int64    `json:"file_size"`
-	Seq      uint64    `json:"seq"`
-	Attempt  int       `json:"attempt"`
-	Upload   int       `json:"upload_attempt"`
-	Filename string    `json:"filename"`
+	Status   record.Status `json:"status"`
+	FileURL  *string       `json:"file_url"`
+	Progress int           `json:"progress"`
+	Service  string        `json:"service"`
+	UUID     string        `json:"uuid"`
+	Count    *int64        `json:"count"`
+	FileSize *int64        `json:"file_size"`
+	Seq      uint64        `json:"seq"`
+	Attempt  int           `json:"attempt"`
+	Upload   int           `json:"upload_attempt"`
+	Filename string        `json:"filename"`
 	Error    *struct {
 		Code, Message string
 	} `json:"error"`

@@ -20,6 +20,7 @@ import (
 	"exporthub/pkg/dataset"
 	"exporthub/pkg/export"
 	"exporthub/pkg/export/csv"
+	"exporthub/pkg/export/record"
 	"exporthub/pkg/export/retention"
 	"exporthub/pkg/export/xlsx"
 	"exporthub/pkg/job"
@@ -38,6 +39,7 @@ type Hub struct {
 	Exports *export.Service
 	Cleaner *retention.Cleaner // what Exports.Clean uses
 	Engine  *job.Engine
+	Runner  *job.Runner
 	Clock   *testkit.Clock
 	Store   *FaultyStore
 	Spool   string // the folder of unfinished files
@@ -92,8 +94,9 @@ func New(t testing.TB, db *database.DB, o Options) *Hub {
 	}
 	t.Cleanup(func() { _ = disks.Close() })
 	h.Store = &FaultyStore{Store: disks}
+	client := h.openEngine(log)
 	h.buildExports(o, log)
-	h.startEngine(o.Work, log)
+	h.startEngine(o.Work, client, log)
 	if err := h.Auth.Seed(t.Context(), []auth.Permission{
 		{Name: "thing.export", Title: "导出物品", Defaults: auth.StaffAndAbove},
 		{Name: "thing.phone", Title: "查看电话", Defaults: auth.AdministratorsOnly},
@@ -132,6 +135,7 @@ func (h *Hub) buildExports(o Options, log *slog.Logger) {
 	formats := append([]dataset.Format{xlsx.Format(xlsx.Options{})}, csv.Formats()...)
 	h.Exports, err = export.New(export.Options{
 		DB:          h.DB,
+		Jobs:        h.Engine,
 		People:      h.Auth,
 		Registry:    registry,
 		Store:       store,
@@ -165,24 +169,25 @@ func (h *Hub) buildExports(o Options, log *slog.Logger) {
 	})
 }
 
-// startEngine runs the job engine, and a worker with it where the test wants one, until the test ends.
-func (h *Hub) startEngine(work bool, log *slog.Logger) {
+// openEngine makes the job engine and returns the Redis of its queue.
+func (h *Hub) openEngine(log *slog.Logger) *redis.Client {
 	t := h.T
 	url, err := redis.ParseURL(testkit.Redis(t))
 	if err != nil {
 		t.Fatal(err)
 	}
 	client := redis.NewClient(url)
+	t.Cleanup(func() { _ = client.Close() })
 	sibling, err := h.DB.Sibling(t.Context(), 4)
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { _ = sibling.Close() })
 	h.Engine, err = job.NewEngine(job.Options{
 		DB:            h.DB,
 		HeartbeatDB:   sibling,
-		Bell:          jobs.NewBell(client, jobs.DefaultQueue),
+		Queue:         jobs.NewQueue(client, jobs.DefaultQueue),
 		Publisher:     h.Events,
-		Kinds:         []job.Kind{h.Exports.Kind()},
 		Logger:        log,
 		ProgressEvery: time.Millisecond,
 		DrainTimeout:  10 * time.Second,
@@ -190,12 +195,24 @@ func (h *Hub) startEngine(work bool, log *slog.Logger) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.Exports.Attach(h.Engine)
+	return client
+}
+
+// startEngine runs the job engine, and a worker with it where the test wants one, until the test ends.
+func (h *Hub) startEngine(work bool, client *redis.Client, log *slog.Logger) {
+	t := h.T
+	err := h.Engine.Register(h.Exports.Kind())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if h.Runner, err = h.Engine.Runner(record.Kind); err != nil {
+		t.Fatal(err)
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	var wait sync.WaitGroup
-	wait.Go(func() { _ = h.Engine.Run(ctx) })
+	wait.Go(func() { _ = h.Runner.Run(ctx) })
 	if work {
-		server, err := jobs.NewServer(jobs.Options{Redis: client, Engine: h.Engine, Logger: log})
+		server, err := jobs.NewServer(jobs.Options{Redis: client, Engine: h.Runner, Logger: log})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -204,8 +221,6 @@ func (h *Hub) startEngine(work bool, log *slog.Logger) {
 	t.Cleanup(func() {
 		cancel()
 		wait.Wait()
-		_ = client.Close()
-		_ = sibling.Close()
 	})
 }
 

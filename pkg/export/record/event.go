@@ -14,13 +14,13 @@ const ChannelPrefix = "/export/"
 // Event is what the subscribers of an export receive. The seven documented fields come first and in
 // the documented order, since old pages were seen to depend on it; ours follow.
 type Event struct {
-	Status   job.State `json:"status"`
-	FileURL  *string   `json:"file_url"`
-	Progress int       `json:"progress"`
-	Service  string    `json:"service"`
-	UUID     string    `json:"uuid"`
-	Count    *int64    `json:"count"`
-	FileSize *int64    `json:"file_size"`
+	Status   Status  `json:"status"`
+	FileURL  *string `json:"file_url"`
+	Progress int     `json:"progress"`
+	Service  string  `json:"service"`
+	UUID     string  `json:"uuid"`
+	Count    *int64  `json:"count"`
+	FileSize *int64  `json:"file_size"`
 
 	Seq           uint64 `json:"seq"`
 	Attempt       int    `json:"attempt"`
@@ -52,7 +52,7 @@ type Reason struct {
 // late subscriber can be sent the same event again. replayed marks one that was sent before.
 func (e Export) Event(replayed bool) Event {
 	v := Event{
-		Status:   e.State,
+		Status:   StatusOf(e.Job),
 		Progress: e.Progress,
 		Service:  e.Args.Service,
 		UUID:     e.UUID,

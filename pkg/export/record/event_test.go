@@ -13,7 +13,7 @@ import (
 func TestAnEndHasNoRemainingTime(t *testing.T) {
 	left := int64(35)
 	for _, state := range job.States() {
-		e := Export{Job: job.Job{State: state}, Detail: Detail{ETASeconds: &left}}
+		e := Export{Record{Job: job.Job{State: state, Stage: StageStart}, Detail: Detail{ETASeconds: &left}}}
 		data, err := json.Marshal(e.Event(false))
 		if err != nil {
 			t.Fatal(err)

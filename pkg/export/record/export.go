@@ -2,35 +2,35 @@ package record
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 
 	"exporthub/pkg/auth"
 	"exporthub/pkg/errs"
 	"exporthub/pkg/job"
 )
 
-// Export is an export's job with its two documents decoded.
-type Export struct {
-	job.Job
-	Args   Args
-	Detail Detail
+// Record is the job of an export as the engine passes it to the kind.
+type Record = job.Record[Args, Detail, File]
+
+// Run is an attempt of an export.
+type Run = job.Run[Args, Detail]
+
+// Export is an export's job with its documents decoded. Detail.File is the file of one that
+// succeeded, whichever release has written it.
+type Export struct{ Record }
+
+// Of returns the export of a decoded job. The release before stored the file in the detail alone.
+func Of(r Record) Export {
+	if r.End != nil {
+		r.Detail.File = r.End
+	}
+	return Export{r}
 }
 
-// Read decodes the documents of an export's job. It is the only place that does. With an error the
-// Export still carries the job and what could be decoded before.
+// Read decodes an export's job. With an error the Export still carries the job and what could be
+// decoded.
 func Read(j job.Job) (Export, error) {
-	e := Export{Job: j}
-	if err := json.Unmarshal(j.Payload, &e.Args); err != nil {
-		return e, fmt.Errorf("arguments of export %s: %w", j.UUID, err)
-	}
-	// A job from before its first step has no detail, which is not an empty JSON document.
-	if len(j.Detail) > 0 {
-		if err := json.Unmarshal(j.Detail, &e.Detail); err != nil {
-			return e, fmt.Errorf("detail of export %s: %w", j.UUID, err)
-		}
-	}
-	return e, nil
+	r := job.Decode[Args, Detail, File](j)
+	return Of(r), r.Damaged
 }
 
 // MayFollow reports whether the caller may see a person's exports: their own, or everybody's for an

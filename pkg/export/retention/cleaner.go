@@ -10,7 +10,6 @@ import (
 
 	"exporthub/pkg/database"
 	"exporthub/pkg/export/record"
-	"exporthub/pkg/job"
 	"exporthub/pkg/storage"
 )
 
@@ -84,8 +83,8 @@ func (c *Cleaner) CleanLocal(ctx context.Context) (removed int, err error) {
 
 // Purge removes an export's row with its old job, in the transaction that removes the job. It reports
 // false while the row is still needed: by a file that is there, or by a day that still counts.
-func (c *Cleaner) Purge(ctx context.Context, tx *database.Tx, j job.Job) (bool, error) {
-	r, err := record.ByID(ctx, tx, j.UUID)
+func (c *Cleaner) Purge(ctx context.Context, tx *database.Tx, e record.Record) (bool, error) {
+	r, err := record.ByID(ctx, tx, e.UUID)
 	if database.IsNoRows(err) {
 		return true, nil
 	}

@@ -280,8 +280,8 @@ func TestOldRowsGoWithTheirCounts(t *testing.T) {
 		h.Ended(cancelled.UUID)
 		forget := func(want int) {
 			t.Helper()
-			if n, err := h.Engine.Forget(t.Context(), 24*time.Hour); n != want || err != nil {
-				t.Fatalf("Forget = %d, %v; want %d", n, err, want)
+			if n, err := h.Runner.Purge(t.Context(), 24*time.Hour); n != want || err != nil {
+				t.Fatalf("Purge = %d, %v; want %d", n, err, want)
 			}
 			h.Balanced()
 		}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"exporthub/pkg/export/record"
+	"exporthub/pkg/job"
 )
 
 // spoolBatch is how many spool files are read from the folder and looked up in one query.
@@ -93,7 +94,7 @@ func (c *Cleaner) cleanSpoolFiles(ctx context.Context, files []fs.DirEntry) (rem
 	for _, f := range found {
 		path := filepath.Join(c.deps.SpoolDir, f.name)
 		owner, known := owners[f.uuid]
-		if known && owner.state.Active() && owner.attempt == f.attempt {
+		if known && owner.state == job.StateRunning && owner.attempt == f.attempt {
 			continue
 		}
 		if !known {

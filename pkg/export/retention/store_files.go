@@ -65,7 +65,9 @@ func ownersOf(ctx context.Context, tx *database.Tx, uuids []string) (map[string]
 	_, err := database.All(ctx, tx, func(row database.Scanner) (none struct{}, err error) {
 		var id string
 		var o owner
-		err = row.Scan(&id, &o.state, &o.attempt, &o.attemptUnix, &o.key)
+		var state string
+		err = row.Scan(&id, &state, &o.attempt, &o.attemptUnix, &o.key)
+		o.state = job.ColumnState(state)
 		owners[id] = o
 		return none, err
 	}, `SELECT e.uuid, j.state, j.attempt, e.attempt_unix,

@@ -76,7 +76,7 @@ func (h *handlers) handleRecord(ctx context.Context, in recordIn) (recordOut, er
 	}
 	wait := preferredWait(in.Prefer)
 	// A caller whose tag is not the current one has something new to read already.
-	current := in.IfNoneMatch == "" || in.IfNoneMatch == etag(j, j.State)
+	current := in.IfNoneMatch == "" || in.IfNoneMatch == etag(j, record.StatusOf(j))
 	if wait > 0 && !j.State.Ended() && current {
 		bound, cancel := context.WithTimeout(ctx, wait)
 		defer cancel()
@@ -95,7 +95,7 @@ func (h *handlers) handleRecord(ctx context.Context, in recordIn) (recordOut, er
 
 // etag identifies what is shown of a job: its row, and what the row alone does not say, that its file
 // has expired.
-func etag(j job.Job, shown job.State) string {
+func etag(j job.Job, shown record.Status) string {
 	return `"` + strconv.FormatUint(j.Seq(), 10) + string(shown[:1]) + `"`
 }
 

@@ -9,14 +9,10 @@ import (
 	"exporthub/pkg/job"
 )
 
-// statusExpired is shown in the place of success once the file's retention is over. The job stays
-// what it was.
-const statusExpired job.State = "expired"
-
 // recordOut is an export as API callers see it.
 type recordOut struct {
 	UUID       string          `json:"uuid"`
-	Status     job.State       `json:"status"`
+	Status     record.Status   `json:"status"`
 	Dataset    string          `json:"dataset"`
 	Service    string          `json:"service"`
 	Format     string          `json:"format"`
@@ -61,7 +57,7 @@ func (h *handlers) view(ctx context.Context, j job.Job) (recordOut, error) {
 	v := e.Event(false)
 	out := recordOut{
 		UUID:       j.UUID,
-		Status:     j.State,
+		Status:     record.StatusOf(j),
 		Dataset:    e.Args.Dataset,
 		Service:    e.Args.Service,
 		Format:     e.Args.Format,
@@ -88,7 +84,7 @@ func (h *handlers) view(ctx context.Context, j job.Job) (recordOut, error) {
 	}
 	if expired {
 		out.Expired = true
-		out.Status = statusExpired
+		out.Status = record.StatusExpired
 		out.Why = "文件已过保留期，请重新导出"
 	}
 	return out, nil

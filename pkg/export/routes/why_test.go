@@ -8,7 +8,7 @@ import (
 )
 
 func TestWhySaysThatACancellationIsOnItsWay(t *testing.T) {
-	e := record.Export{Job: job.Job{State: job.StateWritingFile, CancelRequested: true}}
+	e := record.Export{Record: record.Record{Job: job.Job{State: job.StateRunning, CancelRequested: true}}}
 	if got := why(e); got != "正在取消" {
 		t.Errorf("why = %q", got)
 	}

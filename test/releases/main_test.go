@@ -1,0 +1,9 @@
+package releases
+
+import (
+	"testing"
+
+	"exporthub/pkg/testkit"
+)
+
+func TestMain(m *testing.M) { testkit.Main(m) }

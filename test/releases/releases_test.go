@@ -1,0 +1,179 @@
+package releases
+
+import (
+	"fmt"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"exporthub/pkg/testkit"
+	"exporthub/test/program"
+)
+
+// before is the release before this one: the first entry of docs/releases.md.
+const before = "8bd09ee"
+
+// rows make an export long enough to be met while it runs.
+const rows = 30_000
+
+// A deploy, and a deploy that is taken back: an api and a worker of one release accept and run jobs,
+// then come a worker and an api of the other, with jobs queued and running. Whatever the first
+// worker does in the middle of a job, none is lost and none is doubled.
+func TestReleasesSideBySide(t *testing.T) {
+	old, current := program.Release(t, before), program.Build(t)
+	for name, c := range map[string]struct{ from, to string }{
+		"deploy":   {from: old, to: current},
+		"rollback": {from: current, to: old},
+	} {
+		for _, fate := range []string{"killed", "stopped"} {
+			t.Run(name+", the worker is "+fate, func(t *testing.T) {
+				side := sideBySide{t: t, from: c.from, to: c.to}
+				side.run(fate == "killed")
+			})
+		}
+	}
+}
+
+// sideBySide is a system that goes from one release to another.
+type sideBySide struct {
+	*program.Parts
+	t        testing.TB
+	from, to string // the folders of the programs
+	token    string
+	exports  []string
+	decided  int // invitations
+}
+
+func (s *sideBySide) run(kill bool) {
+	s.Parts = program.StartPartsFrom(s.t, s.from, rows,
+		"EXPORT_QUEUE_LIMIT=50", "LEASE=2s", "LEADER_LEASE=1s", "WORKER_CONCURRENCY=2", "RETRY_DELAY=100ms")
+	s.token, _ = s.SignIn()
+	s.accept(4)
+	first := program.SpawnFrom(s.t, s.from, "worker", s.Environ)
+	held := s.holdRunning(first)
+
+	second := program.SpawnFrom(s.t, s.to, "worker", s.Environ)
+	if kill {
+		first.Signal(syscall.SIGKILL)
+		_ = first.Ended(10 * time.Second)
+	}
+	testkit.Eventually(s.t, 30*time.Second, func() bool {
+		return s.Count("SELECT COUNT(*) FROM jobs WHERE takeovers > 0") >= held
+	}, "the other release's worker to take %d jobs over", held)
+	s.replaceAPI()
+	s.accept(2)
+	if !kill {
+		first.Signal(syscall.SIGCONT) // a zombie of the other release: what it does must not count
+	}
+	s.check(held)
+	second.Signal(syscall.SIGTERM)
+	if err := second.Ended(40 * time.Second); err != nil {
+		s.t.Errorf("the second worker ended with %v", err)
+	}
+}
+
+// accept queues exports, one decision about one invitation, and one about many.
+func (s *sideBySide) accept(exports int) {
+	s.t.Helper()
+	for range exports {
+		uuid, refusal, err := s.Ask(s.token, "export_format=xlsx")
+		if err != nil || refusal != "" {
+			s.t.Fatal(refusal, err)
+		}
+		s.exports = append(s.exports, uuid)
+	}
+	var page struct {
+		Data struct{ Models []struct{ ID int64 } }
+	}
+	res := s.Do("GET", "/api/admin/invitations?approve_status=applying&per_page=200", nil, "ACCESS-TOKEN", s.token)
+	res.JSON(s.t, &page)
+	var ids []int64
+	for _, v := range page.Data.Models {
+		ids = append(ids, v.ID)
+	}
+	if len(ids) < 10 {
+		s.t.Fatalf("only %d invitations await a decision", len(ids))
+	}
+	one := fmt.Sprintf("/api/admin/invitations/%d/approve", ids[0])
+	for path, body := range map[string]any{
+		one:                             map[string]any{},
+		"/api/admin/invitations/reject": map[string]any{"ids": ids[1:]},
+	} {
+		if res := s.Do("PUT", path, body, "ACCESS-TOKEN", s.token); !strings.Contains(string(res.Body), `"code":0`) {
+			s.t.Fatalf("PUT %s: %d %s", path, res.Status, res.Body)
+		}
+	}
+	s.decided += len(ids)
+}
+
+// holdRunning stops the worker while it holds jobs, and returns how many. That proves that the
+// fault meets running jobs: their rows say so, and stay so.
+func (s *sideBySide) holdRunning(worker *program.Process) int {
+	s.t.Helper()
+	const running = `SELECT COUNT(*) FROM jobs WHERE lease_owner <> '' AND state IN ('start', 'writing_file', 'before_upload')`
+	for range 100 {
+		testkit.Eventually(s.t, time.Minute, func() bool { return s.Count(running) > 0 }, "a running job")
+		worker.Signal(syscall.SIGSTOP)
+		// What the stopped process had sent before is in the rows now or never.
+		if held := s.Count(running); held > 0 {
+			return held
+		}
+		worker.Signal(syscall.SIGCONT) // they ended between the question and the signal
+	}
+	s.t.Fatal("the worker was never stopped with a running job")
+	return 0
+}
+
+// replaceAPI ends the api and starts the other release's at its address.
+func (s *sideBySide) replaceAPI() {
+	s.t.Helper()
+	s.API.Signal(syscall.SIGTERM)
+	if err := s.API.Ended(40 * time.Second); err != nil {
+		s.t.Fatalf("the api ended with %v\n%s", err, s.API.Logs)
+	}
+	s.API = program.SpawnFrom(s.t, s.to, "api", s.Environ)
+	program.Ready(s.t, s.URL, s.API)
+}
+
+// check waits for every job and compares what there is with what was accepted.
+func (s *sideBySide) check(held int) {
+	s.t.Helper()
+	files := map[string]bool{}
+	for _, uuid := range s.exports {
+		j := s.Finished(s.token, uuid)
+		if j.Status != "success" || j.FileURL == nil || j.Count == nil || *j.Count != rows {
+			s.t.Errorf("export %s: %+v", uuid, j)
+			continue
+		}
+		if res := s.Do("GET", program.PathOf(s.t, *j.FileURL), nil); res.Status != 200 || int64(len(res.Body)) != *j.FileSize {
+			s.t.Errorf("the file of %s: %d, %d bytes of %d", uuid, res.Status, len(res.Body), *j.FileSize)
+		}
+		files[*j.FileURL] = true
+	}
+	if len(files) != len(s.exports) {
+		s.t.Errorf("%d files of %d exports", len(files), len(s.exports))
+	}
+	testkit.Eventually(s.t, time.Minute, func() bool {
+		return s.Count("SELECT COUNT(*) FROM jobs WHERE state NOT IN ('success', 'failure', 'cancelled')") == 0
+	}, "every job to end")
+	for what, c := range map[string]struct {
+		query string
+		want  int
+	}{
+		"jobs that succeeded":        {"SELECT COUNT(*) FROM jobs WHERE state = 'success'", len(s.exports) + 4},
+		"jobs in all":                {"SELECT COUNT(*) FROM jobs", len(s.exports) + 4},
+		"failures":                   {"SELECT COALESCE(SUM(failures), 0) FROM jobs", 0},
+		"quota that is still active": {"SELECT SUM(active) FROM export_slots", 0},
+		"daily quota used":           {"SELECT SUM(used) FROM export_days", len(s.exports)},
+		"messages of ended exports":  {"SELECT COUNT(*) FROM messages WHERE category = '3'", len(s.exports)},
+	} {
+		if got := s.Count(c.query); got != c.want {
+			s.t.Errorf("%s: %d, want %d", what, got, c.want)
+		}
+	}
+	if got := s.Count("SELECT SUM(takeovers) FROM jobs"); got < held {
+		s.t.Errorf("%d takeovers of %d jobs that lost their worker", got, held)
+	}
+	s.Checked()
+}
