@@ -46,7 +46,7 @@ var arrows = map[string][]string{
 	"export/delivery":  {"export/record", "dataset", "job", "storage", "auth", "database", "errs"},
 	"export/retention": {"export/record", "job", "storage", "database", "errs"},
 	"export/routes":    {"export/record", "export/delivery", "job", "httpapi"}, // it serves what delivery opens
-	"export/exporttest": {"export", "export/retention", "export/csv", "export/xlsx", "/jobs", "job", "event", "dataset", "storage",
+	"export/exporttest": {"export", "export/record", "export/retention", "export/csv", "export/xlsx", "/jobs", "job", "event", "dataset", "storage",
 		"storage/disk", "auth", "database", "database/dbtest", "httpapi", "testkit"},
 	"export/xlsx":             {"dataset", "errs"},
 	"export/csv":              {"dataset", "errs"},

@@ -28,7 +28,7 @@ func TestReleasesSideBySide(t *testing.T) {
 	} {
 		for _, fate := range []string{"killed", "stopped"} {
 			t.Run(name+", the worker is "+fate, func(t *testing.T) {
-				side := sideBySide{t: t, from: c.from, to: c.to}
+				side := sideBySide{t: t, from: c.from, to: c.to, decided: map[int64]bool{}}
 				side.run(fate == "killed")
 			})
 		}
@@ -42,7 +42,7 @@ type sideBySide struct {
 	from, to string // the folders of the programs
 	token    string
 	exports  []string
-	decided  int // invitations
+	decided  map[int64]bool // invitations that a decision was asked for
 }
 
 func (s *sideBySide) run(kill bool) {
@@ -86,11 +86,15 @@ func (s *sideBySide) accept(exports int) {
 	var page struct {
 		Data struct{ Models []struct{ ID int64 } }
 	}
-	res := s.Do("GET", "/api/admin/invitations?approve_status=applying&per_page=200", nil, "ACCESS-TOKEN", s.token)
+	res := s.Do("GET", "/api/admin/invitations?approve_status=applying&per_page=1000", nil, "ACCESS-TOKEN", s.token)
 	res.JSON(s.t, &page)
 	var ids []int64
 	for _, v := range page.Data.Models {
-		ids = append(ids, v.ID)
+		// Those of a decision that no worker has applied yet are in the list, too.
+		if !s.decided[v.ID] && len(ids) < 200 {
+			ids = append(ids, v.ID)
+			s.decided[v.ID] = true
+		}
 	}
 	if len(ids) < 10 {
 		s.t.Fatalf("only %d invitations await a decision", len(ids))
@@ -104,7 +108,6 @@ func (s *sideBySide) accept(exports int) {
 			s.t.Fatalf("PUT %s: %d %s", path, res.Status, res.Body)
 		}
 	}
-	s.decided += len(ids)
 }
 
 // holdRunning stops the worker while it holds jobs, and returns how many. That proves that the
@@ -166,7 +169,7 @@ func (s *sideBySide) check(held int) {
 		"failures":                   {"SELECT COALESCE(SUM(failures), 0) FROM jobs", 0},
 		"quota that is still active": {"SELECT SUM(active) FROM export_slots", 0},
 		"daily quota used":           {"SELECT SUM(used) FROM export_days", len(s.exports)},
-		"messages of ended exports":  {"SELECT COUNT(*) FROM messages WHERE category = '3'", len(s.exports)},
+		"messages of ended exports":  {"SELECT COUNT(*) FROM messages WHERE plugin = 'export'", len(s.exports)},
 	} {
 		if got := s.Count(c.query); got != c.want {
 			s.t.Errorf("%s: %d, want %d", what, got, c.want)
