@@ -27,7 +27,7 @@ const retryUnavailable = 5 * time.Second
 // exchange is one request on its way through a route. It belongs to the goroutine that serves the
 // request; opts is nil once the log line is written, which is what makes finish idempotent.
 type exchange struct {
-	opts     *Options
+	opts  *Options
 	route *Route
 	w     middleware.WrapResponseWriter
 	r     *http.Request
