@@ -44,6 +44,41 @@ func (r Result[T]) Pages() int {
 	return (r.Total + r.Request.Size - 1) / r.Request.Size
 }
 
+// Window says where the rows of a page are read: from which end of the list, how many are passed
+// over there, and how many are taken.
+type Window struct {
+	Backwards bool // from the last row on; the rows taken are the page's all the same
+	Offset    int
+	Limit     int // 0 is a page without rows
+}
+
+// Order is the direction in which a list that is shown newest first is read.
+func (w Window) Order() string {
+	if w.Backwards {
+		return "ASC"
+	}
+	return "DESC"
+}
+
+// Window returns where the page is read once Total is known: from the nearer end, since rows that are
+// passed over cost an index walk. The last page then costs as little as the first. Where Total is an
+// estimate only the top is known for sure, so every page is read from there.
+func (r Result[T]) Window() Window {
+	from := r.Request.Offset()
+	if r.Estimated {
+		return Window{Offset: from, Limit: r.Request.Size}
+	}
+	until := min(from+r.Request.Size, r.Total)
+	behind := r.Total - until
+	switch {
+	case from >= r.Total:
+		return Window{}
+	case from <= behind:
+		return Window{Offset: from, Limit: until - from}
+	}
+	return Window{Backwards: true, Offset: behind, Limit: until - from}
+}
+
 // Next returns the number of the next page, or nil on the last one and past it.
 func (r Result[T]) Next() *int {
 	if n := r.Request.Number + 1; n <= r.Pages() {

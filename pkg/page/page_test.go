@@ -1,6 +1,7 @@
 package page
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -51,5 +52,45 @@ func TestNeighbours(t *testing.T) {
 				t.Errorf("Prev() (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// TestWindow takes every page of lists of every small length from its window, and compares it with
+// the slice that the page is.
+func TestWindow(t *testing.T) {
+	for total := range 25 {
+		for size := 1; size <= total+2; size++ {
+			for number := 1; number <= total/size+2; number++ {
+				r := Result[int]{Total: total, Request: Request{Number: number, Size: size}}
+				list := make([]int, total)
+				for i := range list {
+					list[i] = i
+				}
+				from := min(r.Request.Offset(), total)
+				want := slices.Clone(list[from:min(from+size, total)])
+
+				w := r.Window()
+				if w.Backwards {
+					slices.Reverse(list)
+				}
+				got := slices.Clone(list[w.Offset : w.Offset+w.Limit])
+				if w.Backwards {
+					slices.Reverse(got)
+				}
+				if !slices.Equal(got, want) {
+					t.Errorf("page %d by %d of %d: %+v is %v, want %v", number, size, total, w, got, want)
+				}
+				if w.Offset > total/2 {
+					t.Errorf("page %d by %d of %d passes over %d rows", number, size, total, w.Offset)
+				}
+			}
+		}
+	}
+}
+
+func TestWindowOfAnEstimate(t *testing.T) {
+	r := Result[int]{Total: 1000, Estimated: true, Request: Request{Number: 90, Size: 15}}
+	if got, want := r.Window(), (Window{Offset: 1335, Limit: 15}); got != want {
+		t.Errorf("Window() = %+v, want %+v: there may be more rows than estimated", got, want)
 	}
 }

@@ -57,7 +57,7 @@ func peer(condition string, args int) func(ctx context.Context, s *service, text
 			if r.Total, err = q.count(ctx, tx); err != nil {
 				return err
 			}
-			r.Items, err = q.page(ctx, tx, r.Request)
+			r.Items, err = q.page(ctx, tx, r.Window())
 			return err
 		})
 		return r, err

@@ -161,7 +161,7 @@ func (s *service) list(ctx context.Context, f Filter, r page.Request) (page.Resu
 			return result, err
 		}
 		err = s.DB.Read(ctx, func(ctx context.Context, tx *database.Tx) error {
-			result.Items, err = q.page(ctx, tx, r)
+			result.Items, err = q.page(ctx, tx, result.Window())
 			return err
 		})
 		return result, err

@@ -117,7 +117,7 @@ func (s *service) list(ctx context.Context, f Filter, r page.Request) (page.Resu
 		return result, err
 	}
 	err = s.DB.Read(ctx, func(ctx context.Context, tx *database.Tx) error {
-		result.Items, err = listPage(ctx, tx, q, r)
+		result.Items, err = listPage(ctx, tx, q, result.Window())
 		return err
 	})
 	return result, err

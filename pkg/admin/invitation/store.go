@@ -89,16 +89,19 @@ func (q query) rows() *sqlbuilder.SelectBuilder {
 
 // listPage returns one page of the list. It finds the page's ids in an index first, so that a page
 // far behind joins only its own rows and not all rows before it.
-func listPage(ctx context.Context, tx *database.Tx, q query, r page.Request) ([]Invitation, error) {
+func listPage(ctx context.Context, tx *database.Tx, q query, w page.Window) ([]Invitation, error) {
+	if w.Limit == 0 {
+		return nil, nil
+	}
 	ids := sqlbuilder.NewSelectBuilder()
 	ids.Select("i.id").From("invitations i")
 	q.where(ids)
-	ids.OrderBy("i.created_at DESC", "i.id DESC").Limit(r.Size).Offset(r.Offset())
+	ids.OrderBy("i.created_at "+w.Order(), "i.id "+w.Order()).Limit(w.Limit).Offset(w.Offset)
 	b := query{where: func(b *sqlbuilder.SelectBuilder) {
 		// The second SELECT is for MariaDB, which refuses LIMIT directly inside IN.
 		b.Where("i.id IN (SELECT id FROM (" + b.Var(ids) + ") AS paged)")
 	}}.rows()
-	return scan(ctx, tx, b, make([]Invitation, 0, r.Size))
+	return scan(ctx, tx, b, make([]Invitation, 0, w.Limit))
 }
 
 // after appends the rows that follow last in the list's order, at most limit; nil is the start. The

@@ -145,7 +145,7 @@ func (s *service) list(ctx context.Context, l list, f Filter, r page.Request) (r
 		return result, c, err
 	}
 	err = s.DB.Read(ctx, func(ctx context.Context, tx *database.Tx) error {
-		if result.Items, err = q.page(ctx, tx, r); err != nil {
+		if result.Items, err = q.page(ctx, tx, result.Window()); err != nil {
 			return err
 		}
 		c, err = countsOf(ctx, tx, me)

@@ -80,10 +80,16 @@ func (q query) count(ctx context.Context, tx *database.Tx, limit int) (int, erro
 	return n, nil
 }
 
-// page returns one page of the matching messages, newest first.
-func (q query) page(ctx context.Context, tx *database.Tx, r page.Request) ([]Message, error) {
-	found, err := database.All(ctx, tx, scan, rowsOf+q.text()+" ORDER BY m.id DESC LIMIT ? OFFSET ?",
-		append(slices.Clone(q.args), r.Size, r.Offset())...)
+// page returns one page of the matching messages, newest first. It finds the page's ids in an index
+// first, so that a page far behind reads and joins only its own rows.
+func (q query) page(ctx context.Context, tx *database.Tx, w page.Window) ([]Message, error) {
+	if w.Limit == 0 {
+		return nil, nil
+	}
+	ids := "SELECT m.id FROM messages m WHERE " + q.text() + " ORDER BY m.id " + w.Order() + " LIMIT ? OFFSET ?"
+	// The second SELECT is for MariaDB, which refuses LIMIT directly inside IN.
+	found, err := database.All(ctx, tx, scan, rowsOf+"m.id IN (SELECT id FROM ("+ids+") AS paged) ORDER BY m.id DESC",
+		append(slices.Clone(q.args), w.Limit, w.Offset)...)
 	if err != nil {
 		return nil, fmt.Errorf("read messages: %w", err)
 	}

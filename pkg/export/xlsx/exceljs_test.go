@@ -98,7 +98,7 @@ func TestExceljs(t *testing.T) {
 	}
 	for name, l := range map[string]limits{
 		"shared": Options{}.limits(),
-		"mixed": func() limits { l := Options{}.limits(); l.shared = 6; return l }(),
+		"mixed":  func() limits { l := Options{}.limits(); l.shared = 6; return l }(),
 	} {
 		t.Run(name, func(t *testing.T) {
 			l.sheetRows = 5 // four rows and a header
