@@ -21,14 +21,14 @@ type meaning uint8
 const (
 	// faulty: the statement, its values or our settings are wrong. It stays an internal error.
 	faulty meaning = iota
-	// conflict: another transaction was in the way, or the schema changed under this one. Write runs
-	// its function again.
+	// conflict: another transaction was in the way, or the schema changed under this one. Write
+	// runs its function again.
 	conflict
-	// exhausted: the engine answers and lacks connections, memory, locks or time. Another try at once
-	// would only add to its load.
+	// exhausted: the engine answers and lacks connections, memory, locks or time. Another try at
+	// once would only add to its load.
 	exhausted
-	// unreachable: there is no working connection. Write tries twice more, since the pool may be full
-	// of dead ones.
+	// unreachable: there is no working connection. Write tries twice more, since the pool may be
+	// full of dead ones.
 	unreachable
 	// unknown: the engine can't say whether the statement took effect. During COMMIT that is
 	// CodeCommitUnknown, else the transaction is lost like its connection.
@@ -36,7 +36,8 @@ const (
 	// unwritable: the engine answers and can't store anything, mostly because its disk is full.
 	unwritable
 	// readOnly: the engine takes no writes: a standby, a primary that has stepped down, a file
-	// system mounted read-only. Inside Read it is our own mistake, since Read asks for exactly that.
+	// system mounted read-only. Inside Read it is our own mistake, since Read asks for exactly
+	// that.
 	readOnly
 )
 

@@ -7,10 +7,10 @@ import (
 	"github.com/go-sql-driver/mysql"
 )
 
-// mysqlCodes are error numbers of MySQL (https://dev.mysql.com/doc/mysql-errors/8.4/en/) and MariaDB
-// (https://mariadb.com/kb/en/mariadb-error-code-reference/). Up to about 1900 both mean the same by a
-// number. Above, each has its own; where one number has two meanings, the other server's is of a
-// statement that no module sends, and is named in the comment.
+// mysqlCodes are error numbers of MySQL (https://dev.mysql.com/doc/mysql-errors/8.4/en/) and
+// MariaDB (https://mariadb.com/kb/en/mariadb-error-code-reference/). Up to about 1900 both mean the
+// same by a number. Above, each has its own; where one number has two meanings, the other server's
+// is of a statement that no module sends, and is named in the comment.
 //
 // Numbers below 1000 are of the layer beneath the server, such as 20, "Disk is full writing".
 var mysqlCodes = map[uint16]meaning{
@@ -46,7 +46,8 @@ var mysqlCodes = map[uint16]meaning{
 	3024: exhausted, // ER_QUERY_TIMEOUT of MySQL
 	3044: exhausted, // ER_STD_BAD_ALLOC_ERROR
 	3985: exhausted, // ER_MDL_OUT_OF_RESOURCES
-	4081: exhausted, // ER_DA_GLOBAL_CONN_LIMIT: memory of all connections (MariaDB: SET of a variable)
+	// ER_DA_GLOBAL_CONN_LIMIT: memory of all connections (MariaDB: SET of a variable)
+	4081: exhausted,
 	4082: exhausted, // ER_DA_CONN_LIMIT: memory of one connection (MariaDB: a row variable)
 
 	1042: unreachable, // ER_BAD_HOST_ERROR

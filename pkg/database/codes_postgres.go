@@ -34,14 +34,15 @@ var postgresCodes = map[string]meaning{
 	"40P01": conflict,    // deadlock_detected
 	"53100": unwritable,  // disk_full
 	"55P03": conflict,    // lock_not_available: lock_timeout
-	"57014": exhausted,   // query_canceled: statement_timeout; our own cancellation has an ended context
-	"72000": conflict,    // snapshot_too_old, up to PostgreSQL 16
+	// query_canceled: statement_timeout; our own cancellation has an ended context
+	"57014": exhausted,
+	"72000": conflict, // snapshot_too_old, up to PostgreSQL 16
 }
 
 func postgresMeaning(err error, code string) meaning {
 	if code == "0A000" {
-		// A table changed under a prepared statement; the driver drops the plan with this error. The
-		// code is that of any missing feature, so the text has to tell them apart.
+		// A table changed under a prepared statement; the driver drops the plan with this error.
+		// The code is that of any missing feature, so the text has to decide.
 		var e *pgconn.PgError
 		if errors.As(err, &e) && strings.Contains(e.Message, "cached plan") {
 			return conflict

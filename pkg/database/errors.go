@@ -60,8 +60,8 @@ func IsForeignKey(err error) bool {
 		sqliteCode(err) == sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY
 }
 
-// IsUnwritable reports whether err means that the database answers and takes no writes now: its disk
-// is full, or it is a standby. What can be served without a write still can.
+// IsUnwritable reports whether err means that the database answers and takes no writes now: its
+// disk is full, or it is a standby. What can be served without a write still can.
 func IsUnwritable(err error) bool {
 	e := errs.As(err)
 	return e != nil && e.Code == CodeUnwritable
@@ -152,8 +152,8 @@ func busy(cause error) error {
 	}
 }
 
-// unwritableRetry is how long a client should wait for a database that takes no writes: a full disk or
-// a failover takes longer to mend than a lost connection.
+// unwritableRetry is how long a client should wait for a database that takes no writes: a full disk
+// or a failover takes longer to mend than a lost connection.
 const unwritableRetry = 10 * time.Second
 
 func cannotWrite(cause error) error {

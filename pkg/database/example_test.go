@@ -20,8 +20,8 @@ CREATE TABLE quotas (id {{id}}, user_id BIGINT NOT NULL UNIQUE, active INTEGER N
 DROP TABLE quotas;
 `)}}
 
-// A limit is kept by a conditional update of a row that exists, never by a SELECT before the UPDATE:
-// two transactions that read the same count would both go on.
+// A limit is kept by a conditional update of a row that exists, never by a SELECT before the
+// UPDATE: two transactions that read the same count would both go on.
 func ExampleDB_Write() {
 	ctx := context.Background()
 	dir, err := os.MkdirTemp("", "example-*")

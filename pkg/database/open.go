@@ -146,8 +146,8 @@ func (db *DB) Ping(ctx context.Context) error {
 	return explain(ctx, err)
 }
 
-// CheckWrite reports whether the database takes writes now: it writes one row and commits. Ping can't
-// see a full disk or a standby. An error is of kind Unavailable; see IsUnwritable.
+// CheckWrite reports whether the database takes writes now: it writes one row and commits. Ping
+// can't see a full disk or a standby. An error is of kind Unavailable; see IsUnwritable.
 //
 // The row is one that Migrate has made, so every migrated database has it. Where another process is
 // just writing it, that proves as much, and nothing is waited for.

@@ -21,8 +21,8 @@ func assertUnwritable(t *testing.T, err error) {
 	}
 }
 
-// TestPostgreSQLThatTakesNoWrites opens a server as a standby would answer: it can be read, and every
-// write is refused with SQLSTATE 25006.
+// TestPostgreSQLThatTakesNoWrites opens a server as a standby would answer: it can be read, and
+// every write is refused with SQLSTATE 25006.
 func TestPostgreSQLThatTakesNoWrites(t *testing.T) {
 	dsn := dbtest.PostgresURL(t)
 	writable := dbtest.Open(t, dsn, schema...)
@@ -87,7 +87,8 @@ func TestAConnectionThatTakesNoWritesLeavesThePool(t *testing.T) {
 	}
 }
 
-// TestSQLiteWithoutRoom fills a database to its limit of pages, which SQLite reports as a full disk.
+// TestSQLiteWithoutRoom fills a database to its limit of pages, which SQLite reports as a full
+// disk.
 func TestSQLiteWithoutRoom(t *testing.T) {
 	db := dbtest.SQLite(t, schema...)
 	err := db.Write(t.Context(), func(ctx ctxT, tx txT) error {

@@ -22,9 +22,9 @@ import (
 	"exporthub/pkg/testkit"
 )
 
-// EnginesEnv names the engines that Each and EachURL run on, with commas between them; unset, they run
-// on all. It is for the race detector: under it SQLite, which is Go code here, is 14 to 21 times slower,
-// and the code that is raced is the same on every engine.
+// EnginesEnv names the engines that Each and EachURL run on, with commas between them; unset, they
+// run on all. It is for the race detector: under it SQLite, which is Go code here, is 14 to 21
+// times slower, and the code that is raced is the same on every engine.
 const EnginesEnv = "DBTEST_ENGINES"
 
 // engines are all engines, in the order tests run on them.

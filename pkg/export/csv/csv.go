@@ -151,9 +151,9 @@ func (l *lines) text(dst []byte, s string, r *dataset.Report) []byte {
 	return dst
 }
 
-// needsQuotes reports whether a field has to stand in quotes: by RFC 4180, section 2, rules 6 and 7,
-// or because spreadsheets split lines at a semicolon or a tab as well. Such a field would shift the
-// row's other cells, and what stands behind it would be a field without its apostrophe.
+// needsQuotes reports whether a field has to stand in quotes: by RFC 4180, section 2, rules 6 and
+// 7, or because spreadsheets split lines at a semicolon or a tab as well. Such a field would shift
+// the row's other cells, and what stands behind it would be a field without its apostrophe.
 func needsQuotes(s string) bool {
 	for i := range len(s) {
 		switch s[i] {

@@ -112,8 +112,8 @@ func TestGolden(t *testing.T) {
 	}
 }
 
-// TestFieldsThatReadersSplit splits lines as spreadsheets do, at a comma, a semicolon or a tab outside
-// of quotes. No cell may move, and none may begin as a formula.
+// TestFieldsThatReadersSplit splits lines as spreadsheets do, at a comma, a semicolon or a tab
+// outside of quotes. No cell may move, and none may begin as a formula.
 func TestFieldsThatReadersSplit(t *testing.T) {
 	for _, text := range []string{
 		"先电话;后面谈", "备注;=1+1;", "左\t=1+1", "a,=1", "a\r\n=1", "a\n=1", "\n=1+1", "\r=1", "\t=1", "＝1+1", "＋1", "－1",
@@ -145,7 +145,8 @@ func TestFieldsThatReadersSplit(t *testing.T) {
 	}
 }
 
-// splitAnywhere takes a line apart at the separators that LibreOffice and Excel look for by default.
+// splitAnywhere takes a line apart at the separators that LibreOffice and Excel look for by
+// default.
 func splitAnywhere(line string) []string {
 	var cells []string
 	var cell strings.Builder

@@ -12,8 +12,8 @@
 //     and greater ones strings, money is a string with two places, booleans are booleans, DateTime
 //     is RFC 3339, empty is null.
 //
-// Both CSVs end lines with CRLF and quote by RFC 4180 where a field needs it; fields with a semicolon
-// or a tab are quoted too, since spreadsheets split lines there. Date is 2006-01-02 in
+// Both CSVs end lines with CRLF and quote by RFC 4180 where a field needs it; fields with a
+// semicolon or a tab are quoted too, since spreadsheets split lines there. Date is 2006-01-02 in
 // the Location everywhere. Invalid UTF-8 becomes U+FFFD, a byte each (Report.Replaced); times
 // before the year 0 or after 9999 are left empty (Report.OutOfSpan).
 //

@@ -10,7 +10,8 @@ import (
 
 // Formats returns csv, csv-raw and jsonl.
 func Formats() []dataset.Format {
-	// JSON Lines is what imports take, so a file of it holds all that is needed to be imported again.
+	// JSON Lines is what imports take, so a file of it holds all that is needed to be imported
+	// again.
 	lines := format("jsonl", "jsonl", "application/x-ndjson", newJSON)
 	lines.Whole = true
 	return []dataset.Format{

@@ -127,8 +127,8 @@ func TestExceljs(t *testing.T) {
 	}
 }
 
-// TestExceljsReadsEveryRule reads the cells of every rule of this package, whole: the streaming reader
-// does not decode _x0001_, and breaks a character that lies across two of its chunks.
+// TestExceljsReadsEveryRule reads the cells of every rule of this package, whole: the streaming
+// reader does not decode _x0001_, and breaks a character that lies across two of its chunks.
 func TestExceljsReadsEveryRule(t *testing.T) {
 	s, names, row, _ := sheetOfCases()
 	file, _ := write(t, s, Options{}.limits(), row)

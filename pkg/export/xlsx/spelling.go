@@ -53,8 +53,8 @@ func (p *part) respell(title string) error {
 	return nil
 }
 
-// coreProperties is docProps/core.xml (ECMA-376 part 2, section 11). It names no time, since the same
-// rows have to give the same bytes.
+// coreProperties is docProps/core.xml (ECMA-376 part 2, section 11). It names no time, since the
+// same rows have to give the same bytes.
 func coreProperties(title string) []byte {
 	var b bytes.Buffer
 	b.WriteString(xmlHead + `<cp:coreProperties` +
