@@ -16,7 +16,7 @@ import (
 )
 
 // closeTimeout bounds how long answers may take to end once the program is asked to stop: below the
-// 30 s that orchestrators wait, and above what a running job may take to be handed back.
+// 30 s that orchestrators wait, and above what a running job may take to be released.
 const closeTimeout = 28 * time.Second
 
 // serve runs every part until ctx ends. What ends first ends the others.

@@ -436,8 +436,8 @@ func TestOwnTypes(t *testing.T) {
 	}
 }
 
-// Rows that were ticked are a selection: one of nothing is refused as such, where an empty parameter
-// is absent as any other.
+// Rows that were ticked are a selection: one of nothing is refused as such, where an empty
+// parameter is absent as any other.
 func TestASelectionOfNothingIsRefused(t *testing.T) {
 	for query, refused := range map[string]bool{
 		"": false, "ids=": false, "ids=&ids=": false, "ids=%20": false, "ids[]=1": false, "ids=,3,": false,

@@ -15,7 +15,8 @@ const taskBatch = 200
 type lostTasks struct {
 	e      *Engine
 	cursor waiting
-	// eager says that the whole backlog is checked, however young: the queue may have started empty.
+	// eager says that the whole backlog is checked, however young: the queue may have started
+	// empty.
 	eager  bool
 	taken  map[string]takenTask
 	broken bool // the queue could not be asked last time

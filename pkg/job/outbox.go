@@ -11,11 +11,11 @@ import (
 )
 
 const (
-	// outboxShards is over how many shards jobs are spread. One slow call delays the jobs of its own
-	// shard, a quarter of all.
+	// outboxShards is over how many shards jobs are spread. One slow call delays the jobs of its
+	// own shard, a quarter of all.
 	outboxShards = 4
-	// outboxSize is how many messages a shard holds. When it is full the oldest progress is dropped,
-	// and without any progress the oldest event: subscribers read the current state again.
+	// outboxSize is how many messages a shard holds. When it is full the oldest progress is
+	// dropped, and without any progress the oldest event: subscribers read the current state again.
 	outboxSize  = 1024
 	outboxPause = 100 * time.Millisecond
 	outboxRest  = time.Second // the longest pause between tries while the bus is away

@@ -38,7 +38,8 @@ func StartParts(t testing.TB, rows int, more ...string) *Parts {
 	return StartPartsFrom(t, Build(t), rows, more...)
 }
 
-// StartPartsFrom is StartParts with the programs of another release, by the folder that they are in.
+// StartPartsFrom is StartParts with the programs of another release, by the folder that they are
+// in.
 func StartPartsFrom(t testing.TB, dir string, rows int, more ...string) *Parts {
 	t.Helper()
 	address := FreeAddress(t)

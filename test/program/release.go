@@ -45,8 +45,8 @@ func release(commit string) (string, error) {
 		return "", err
 	}
 	defer os.RemoveAll(source)
-	// The archive has files of the commit only: neither a page that was built nor another checkout's
-	// changes get into the programs.
+	// The archive has files of the commit only: neither a page that was built nor another
+	// checkout's changes get into the programs.
 	script := fmt.Sprintf("git archive %s | tar -x -C %q", commit, source)
 	archive := exec.Command("sh", "-c", "set -e; "+script)
 	archive.Dir = repository

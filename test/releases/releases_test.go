@@ -17,9 +17,9 @@ const before = "8bd09ee"
 // rows make an export long enough to be met while it runs.
 const rows = 30_000
 
-// A deploy, and a deploy that is taken back: an api and a worker of one release accept and run jobs,
-// then come a worker and an api of the other, with jobs queued and running. Whatever the first
-// worker does in the middle of a job, none is lost and none is doubled.
+// A deploy, and a deploy that is taken back: an api and a worker of one release accept and run
+// jobs, then come a worker and an api of the other, with jobs queued and running. Whatever the
+// first worker does in the middle of a job, none is lost and none is doubled.
 func TestReleasesSideBySide(t *testing.T) {
 	old, current := program.Release(t, before), program.Build(t)
 	for name, c := range map[string]struct{ from, to string }{

@@ -55,9 +55,9 @@ type Options struct {
 	Now func() time.Time // the clock of everything that is not a lease; default time.Now
 }
 
-// heartbeatConns is the size of the pool for leases and transitions. It is a pool of its own because
-// every connection of the other one can be held by an export's long read at the same time. Four are
-// enough: its statements take milliseconds.
+// heartbeatConns is the size of the pool for leases and transitions. It is a pool of its own
+// because every connection of the other one can be held by an export's long read at the same time.
+// Four are enough: its statements take milliseconds.
 const heartbeatConns = 4
 
 // busPrefix names the bus's channels in Redis, with the number of the database. Processes of the

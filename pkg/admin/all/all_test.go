@@ -63,7 +63,8 @@ func init() {
 				"send_staff.alias":          "send_staff_alias",
 				"send_staff.disabled":       "send_staff_disabled",
 			},
-			// Constants of the surrounding platform, the reader's own id, and repetitions of others.
+			// Constants of the surrounding platform, the reader's own id, and repetitions of
+			// others.
 			without: []string{
 				"uniacid", "business_id", "recipient_id", "message_body.notice_time", "send_staff.id", "send_staff.uid",
 				"send_staff.uniacid", "send_staff.business_id", "send_staff.user_id", "send_staff.position",

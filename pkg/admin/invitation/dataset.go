@@ -25,9 +25,9 @@ var phoneMask = dataset.Mask{Permission: permissionPhone, Head: 3, Tail: 4}
 // view is what the caller of ctx may see of the columns. The list and the file use the same one.
 func (s *service) view(ctx context.Context) dataset.View { return s.dataset().View(auth.From(ctx).Can) }
 
-// dataset is the list of invitations as a file. The columns are those of the document, in its order,
-// followed by what else the list shows: those are Extra, so that a file that names no columns stays
-// the documented one.
+// dataset is the list of invitations as a file. The columns are those of the document, in its
+// order, followed by what else the list shows: those are Extra, so that a file that names no
+// columns stays the documented one.
 func (s *service) dataset() dataset.Dataset {
 	type field = dataset.Field[Invitation]
 	column := func(key, title string, t dataset.Type) dataset.Column {

@@ -28,7 +28,8 @@ const (
 	demoExhibitions = 12
 	demoBatch       = 200 // rows of one INSERT: below every engine's limit of placeholders
 	// demoUndecided is how many of the newest invitations may still wait for a decision. Older ones
-	// are all decided, as in an office that keeps up: each that waits is a message to every approver.
+	// are all decided, as in an office that keeps up: each that waits is a message to every
+	// approver.
 	demoUndecided = 1000
 	// demoEvery is the time between two invitations.
 	demoEvery = 97 * time.Second
