@@ -10,8 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"exporthub/pkg/admin"
-	"exporthub/pkg/admin/invitation"
 	"exporthub/pkg/auth"
 	"exporthub/pkg/database"
 	"exporthub/pkg/database/dbtest"
@@ -88,9 +86,7 @@ func startFaulty(t testing.TB, rows int, more ...string) *faulty {
 	if f.people, err = auth.New(auth.Options{DB: f.db, Secret: program.Secret, Env: "test"}); err != nil {
 		t.Fatal(err)
 	}
-	if err := invitation.Module(admin.Deps{DB: f.db}).Demo(t.Context(), f.db, rows); err != nil {
-		t.Fatal(err)
-	}
+	program.Seed(t, f.db, rows)
 	f.person = f.newPerson("13800000031")
 	return f
 }

@@ -35,18 +35,18 @@ type Parts struct {
 // test's to start. Variables in more win.
 func StartParts(t testing.TB, rows int, more ...string) *Parts {
 	t.Helper()
-	return StartPartsFrom(t, Build(t), rows, more...)
+	return StartPartsFrom(t, Build(t), dbtest.PostgresURL(t), rows, more...)
 }
 
 // StartPartsFrom is StartParts with the programs of another release, by the folder that they are
-// in.
-func StartPartsFrom(t testing.TB, dir string, rows int, more ...string) *Parts {
+// in, and on the empty database of that DSN.
+func StartPartsFrom(t testing.TB, dir, dsn string, rows int, more ...string) *Parts {
 	t.Helper()
 	address := FreeAddress(t)
 	shared := t.TempDir()
 	p := &Parts{
 		App: &App{T: t, URL: "http://" + address},
-		DSN: dbtest.PostgresURL(t),
+		DSN: dsn,
 	}
 	p.Environ = append([]string{
 		"APP_ENV=test",
@@ -72,13 +72,33 @@ func StartPartsFrom(t testing.TB, dir string, rows int, more ...string) *Parts {
 		t.Fatal(err)
 	}
 	defer db.Close() // the rows are all that this connection is for
-	if err := invitation.Module(admin.Deps{DB: db}).Demo(t.Context(), db, rows); err != nil {
-		t.Fatal(err)
-	}
+	Seed(t, db, rows)
 	p.API = SpawnFrom(t, dir, "api", p.Environ)
 	Ready(t, p.URL, p.API)
 	return p
 }
+
+// Seed adds demo invitations. No person is notified of them: messages about thousands of invitations that
+// await a decision are what the tests' own are counted among.
+func Seed(t testing.TB, db *database.DB, rows int) {
+	t.Helper()
+	deps := admin.Deps{
+		DB:     db,
+		Events: silence{},
+	}
+	if err := invitation.Module(deps).Demo(t.Context(), db, rows); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// silence is where events go that no part of the system should receive.
+type silence struct{}
+
+// Publish implements admin.Events.
+func (silence) Publish(context.Context, string, any) error { return nil }
+
+// Raise implements admin.Events.
+func (silence) Raise(context.Context, *database.Tx, admin.Event, any) error { return nil }
 
 // Worker starts a worker.
 func (p *Parts) Worker() *Process { return Spawn(p.T, "worker", p.Environ) }

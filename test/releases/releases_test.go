@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"exporthub/pkg/database/dbtest"
 	"exporthub/pkg/testkit"
 	"exporthub/test/program"
 )
@@ -35,20 +36,47 @@ func TestReleasesSideBySide(t *testing.T) {
 	}
 }
 
+// A database that the release before has written, with jobs that ended, run and wait, on each of the
+// three engines: this release takes all of them on.
+func TestADatabaseOfTheReleaseBefore(t *testing.T) {
+	old, current := program.Release(t, before), program.Build(t)
+	dbtest.EachURL(t, func(t *testing.T, dsn string) {
+		s := sideBySide{t: t, from: old, to: current, decided: map[int64]bool{}}
+		s.start(dsn, rows)
+		s.accept(3)
+		worker := program.SpawnFrom(t, old, "worker", s.Environ)
+		testkit.Eventually(t, time.Minute, func() bool {
+			return s.Count("SELECT COUNT(*) FROM jobs WHERE state = 'success'") >= 1
+		}, "a job that has ended")
+		s.accept(3)
+		held := s.holdRunning(worker)
+		if s.Count("SELECT COUNT(*) FROM jobs WHERE state = 'queued'") == 0 {
+			t.Error("no job waits")
+		}
+		worker.Signal(syscall.SIGKILL)
+		_ = worker.Ended(10 * time.Second)
+
+		// An api of this release brings the schema up to date before it serves.
+		s.replaceAPI()
+		program.SpawnFrom(t, current, "worker", s.Environ)
+		s.check(held)
+	})
+}
+
 // sideBySide is a system that goes from one release to another.
 type sideBySide struct {
 	*program.Parts
-	t        testing.TB
-	from, to string // the folders of the programs
-	token    string
-	exports  []string
-	decided  map[int64]bool // invitations that a decision was asked for
+	t         testing.TB
+	from, to  string // the folders of the programs
+	token     string
+	rows      int
+	exports   []string
+	approvals int            // jobs
+	decided   map[int64]bool // invitations that a decision was asked for
 }
 
 func (s *sideBySide) run(kill bool) {
-	s.Parts = program.StartPartsFrom(s.t, s.from, rows,
-		"EXPORT_QUEUE_LIMIT=50", "LEASE=2s", "LEADER_LEASE=1s", "WORKER_CONCURRENCY=2", "RETRY_DELAY=100ms")
-	s.token, _ = s.SignIn()
+	s.start(dbtest.PostgresURL(s.t), rows)
 	s.accept(4)
 	first := program.SpawnFrom(s.t, s.from, "worker", s.Environ)
 	held := s.holdRunning(first)
@@ -71,6 +99,15 @@ func (s *sideBySide) run(kill bool) {
 	if err := second.Ended(40 * time.Second); err != nil {
 		s.t.Errorf("the second worker ended with %v", err)
 	}
+}
+
+// start starts an api of the first release on an empty database.
+func (s *sideBySide) start(dsn string, rows int) {
+	s.t.Helper()
+	s.Parts = program.StartPartsFrom(s.t, s.from, dsn, rows,
+		"EXPORT_QUEUE_LIMIT=50", "LEASE=2s", "LEADER_LEASE=1s", "WORKER_CONCURRENCY=2", "RETRY_DELAY=100ms")
+	s.rows = rows
+	s.token, _ = s.SignIn()
 }
 
 // accept queues exports, one decision about one invitation, and one about many.
@@ -107,6 +144,7 @@ func (s *sideBySide) accept(exports int) {
 		if res := s.Do("PUT", path, body, "ACCESS-TOKEN", s.token); !strings.Contains(string(res.Body), `"code":0`) {
 			s.t.Fatalf("PUT %s: %d %s", path, res.Status, res.Body)
 		}
+		s.approvals++
 	}
 }
 
@@ -145,7 +183,7 @@ func (s *sideBySide) check(held int) {
 	files := map[string]bool{}
 	for _, uuid := range s.exports {
 		j := s.Finished(s.token, uuid)
-		if j.Status != "success" || j.FileURL == nil || j.Count == nil || *j.Count != rows {
+		if j.Status != "success" || j.FileURL == nil || j.Count == nil || *j.Count != int64(s.rows) {
 			s.t.Errorf("export %s: %+v", uuid, j)
 			continue
 		}
@@ -164,8 +202,8 @@ func (s *sideBySide) check(held int) {
 		query string
 		want  int
 	}{
-		"jobs that succeeded":        {"SELECT COUNT(*) FROM jobs WHERE state = 'success'", len(s.exports) + 4},
-		"jobs in all":                {"SELECT COUNT(*) FROM jobs", len(s.exports) + 4},
+		"jobs that succeeded":        {"SELECT COUNT(*) FROM jobs WHERE state = 'success'", len(s.exports) + s.approvals},
+		"jobs in all":                {"SELECT COUNT(*) FROM jobs", len(s.exports) + s.approvals},
 		"failures":                   {"SELECT COALESCE(SUM(failures), 0) FROM jobs", 0},
 		"quota that is still active": {"SELECT SUM(active) FROM export_slots", 0},
 		"daily quota used":           {"SELECT SUM(used) FROM export_days", len(s.exports)},
