@@ -30,8 +30,10 @@ const (
 
 // Bounds of what a request may carry.
 const (
-	maxIDs      = 10_000
-	maxFilename = 100 // characters; with the date and the extension it stays below the 255 bytes of file systems
+	maxIDs = 10_000
+	// maxFilename is in characters. A file system counts 255 bytes, of which a Chinese character
+	// takes three, so longer names are cut by the person's own machine at the worst.
+	maxFilename = 100
 )
 
 // admission decides which requests become exports.

@@ -157,7 +157,7 @@ func TestMidnightDoesNotFreeTheSlot(t *testing.T) {
 	})
 }
 
-func TestWhenBothLimitsHoldTheSlotIsTold(t *testing.T) {
+func TestIfBothLimitsAreExceededTheActiveOneIsReported(t *testing.T) {
 	h := exporttest.New(t, dbtest.Postgres(t, exporttest.Sources(t)...), exporttest.Options{Limits: export.Limits{Active: 1, Daily: 1}})
 	ctx, _ := h.Person("both", auth.Staff)
 	if _, err := h.Exports.Queue(ctx, exporttest.Request()); err != nil {

@@ -15,7 +15,7 @@ import (
 	"exporthub/pkg/job"
 )
 
-func TestCancelOfAQueuedExportGivesEverythingBack(t *testing.T) {
+func TestCancelOfAQueuedExportReleasesBothQuotas(t *testing.T) {
 	exporttest.OnEach(t, func(t *testing.T, db *database.DB) {
 		h := exporttest.New(t, db, exporttest.Options{})
 		ctx, p := h.Person("owner", auth.Staff)
@@ -28,7 +28,7 @@ func TestCancelOfAQueuedExportGivesEverythingBack(t *testing.T) {
 			t.Fatalf("a stranger's cancel: %v, want not found", err)
 		}
 		if _, err := h.Exports.Cancel(t.Context(), ticket.UUID); !errs.Is(err, errs.NotFound) {
-			t.Fatalf("nobody's cancel: %v, want not found", err)
+			t.Fatalf("an anonymous cancel: %v, want not found", err)
 		}
 		for range 2 { // again is fine
 			if j, err := h.Exports.Cancel(ctx, ticket.UUID); err != nil || j.State != job.StateCancelled {
@@ -36,28 +36,29 @@ func TestCancelOfAQueuedExportGivesEverythingBack(t *testing.T) {
 			}
 		}
 		if used := h.Count("SELECT used FROM export_days WHERE user_id = ?", p.UserID); used != 0 {
-			t.Errorf("used = %d, want the place given back", used)
+			t.Errorf("used = %d, want the daily quota released", used)
 		}
 		if _, err := h.Exports.Queue(ctx, exporttest.Request()); err != nil {
-			t.Errorf("the slot is not free: %v", err)
+			t.Errorf("the active quota was not released: %v", err)
 		}
 		h.Balanced()
 	})
 }
 
-// TestCancelOfARunningExport: a heartbeat sees what another process asked for and ends the upload, nothing is stored, the
-// place is kept. How soon that is, the fault tests measure with real workers.
+// TestCancelOfARunningExport: a heartbeat sees what another process asked for and ends the
+// upload, nothing is stored, the place is kept. How soon that is, the fault tests measure with
+// real workers.
 func TestCancelOfARunningExport(t *testing.T) {
 	h := exporttest.New(t, dbtest.Postgres(t, exporttest.Sources(t)...), exporttest.Options{Work: true})
 	h.Fill(10)
-	uploading, told := make(chan struct{}), make(chan error, 1)
+	uploading, ended := make(chan struct{}), make(chan error, 1)
 	h.Store.Hold = func(ctx context.Context) {
 		close(uploading)
 		select {
 		case <-ctx.Done():
-			told <- nil
+			ended <- nil
 		case <-time.After(time.Minute):
-			told <- errors.New("the upload was not told to end")
+			ended <- errors.New("the upload was not asked to end")
 		}
 	}
 	ctx, p := h.Person("owner", auth.Staff)
@@ -68,7 +69,7 @@ func TestCancelOfARunningExport(t *testing.T) {
 	<-uploading
 	// Another process's request: only the row carries it to the worker.
 	h.Exec("UPDATE jobs SET cancel_requested = TRUE WHERE uuid = ?", ticket.UUID)
-	if err := <-told; err != nil {
+	if err := <-ended; err != nil {
 		t.Fatal(err)
 	}
 	if j := h.Ended(ticket.UUID); j.State != job.StateCancelled {
@@ -76,16 +77,17 @@ func TestCancelOfARunningExport(t *testing.T) {
 	}
 	events := h.Settled(ticket.UUID)
 	if last := events[len(events)-1]; last.Status != record.StatusCancelled || last.FileURL != nil || last.Error != nil {
-		t.Errorf("told %+v", last)
+		t.Errorf("published %+v", last)
 	}
 	h.Stored(0)
 	if used := h.Count("SELECT used FROM export_days WHERE user_id = ?", p.UserID); used != 1 {
-		t.Errorf("used = %d, want the place kept: it had started", used)
+		t.Errorf("used = %d, want the daily quota kept: it had started", used)
 	}
 	h.Balanced()
 }
 
-// TestCancelAfterTheUpload: the end that was promised wins over the success that was reached meanwhile, and the file goes.
+// TestCancelAfterTheUpload: the end that was promised wins over the success that was reached
+// meanwhile, and the file goes.
 func TestCancelAfterTheUpload(t *testing.T) {
 	h := exporttest.New(t, dbtest.Postgres(t, exporttest.Sources(t)...), exporttest.Options{Work: true})
 	h.Fill(10)
@@ -106,7 +108,7 @@ func TestCancelAfterTheUpload(t *testing.T) {
 	if j := h.Ended(uuid); j.State != job.StateCancelled {
 		t.Fatalf("ended %s", j.State)
 	}
-	h.Settled(uuid) // the file goes before the end is told
+	h.Settled(uuid) // the file goes before the end is published
 	h.Stored(0)
 	h.Balanced()
 }

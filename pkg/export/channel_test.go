@@ -71,7 +71,7 @@ func TestWhoMayFollow(t *testing.T) {
 			}
 			var v exporttest.Event
 			if err := json.Unmarshal(events[0].Data, &v); err != nil || !v.Replayed || v.Status != record.StatusSuccess {
-				t.Errorf("told %s", events[0].Data)
+				t.Errorf("replayed %s", events[0].Data)
 			}
 		})
 	}

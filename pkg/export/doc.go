@@ -1,5 +1,5 @@
-// Package export turns lists into files: it admits requests within each person's limits, runs them as
-// durable jobs, and hands out the finished files.
+// Package export turns lists into files: it admits requests within each person's limits, runs
+// them as durable jobs, and hands out the finished files.
 //
 // The package itself is admission and its limits, and the Service that fits the parts together. The
 // parts are folders, over one leaf:
@@ -13,7 +13,7 @@
 //
 // The engine knows datasets, formats and stores by their interfaces only.
 //
-// Admission is one transaction: the person's active quota, the daily quota, and the job with its row
-// here. They change together, so none can leak. Everything is safe for concurrent use, on any number
-// of processes.
+// Admission is one transaction: the person's active quota, the daily quota, and the job with its
+// row here. They change together, so none can leak. Everything is safe for concurrent use, on any
+// number of processes.
 package export

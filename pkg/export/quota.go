@@ -13,8 +13,8 @@ import (
 	"exporthub/pkg/httpapi"
 )
 
-// useQuotas uses one of the person's active exports and one of the day's, and returns how many of the
-// day are used. If both limits are exceeded, the concurrency limit is reported. The caller's
+// useQuotas uses one of the person's active exports and one of the day's, and returns how many of
+// the day are used. If both limits are exceeded, the concurrency limit is reported. The caller's
 // transaction has to fail with the error, which takes back what was used.
 func useQuotas(ctx context.Context, tx *database.Tx, userID int64, day string, l Limits) (used int, err error) {
 	if err := ensureCounters(ctx, tx, userID, day); err != nil {
@@ -82,8 +82,8 @@ func (a *admission) untilMidnight(t time.Time) time.Duration {
 	return time.Date(y, m, d+1, 0, 0, 0, 0, a.location).Sub(t)
 }
 
-// showLeft puts what is left of the day on an answer that was refused before it was counted. It is a
-// courtesy: a database that can't be asked must not change the answer.
+// showLeft puts what is left of the day on an answer that was refused before it was counted. It
+// is a courtesy: a database that can't be asked must not change the answer.
 func (a *admission) showLeft(ctx context.Context) {
 	who := auth.From(ctx)
 	if who == nil {

@@ -29,7 +29,8 @@ type Jobs interface {
 	Enqueue(ctx context.Context, tx *database.Tx, n job.New) (job.Job, error)
 	// Wait returns the job once it has moved past a sequence number, or as it is when ctx ends.
 	Wait(ctx context.Context, uuid string, sinceSeq uint64) (job.Job, error)
-	// Cancel ends a queued job and asks for the end of a running one; Conflict when it ended otherwise.
+	// Cancel ends a queued job and asks for the end of a running one; Conflict when it ended
+	// otherwise.
 	Cancel(ctx context.Context, uuid string) (job.Job, error)
 }
 
@@ -39,7 +40,8 @@ type People interface {
 	Person(ctx context.Context, id int64) (*auth.Principal, error)
 	// ExportChannel returns the person's capability channel.
 	ExportChannel(p *auth.Principal) string
-	// CheckExportChannel returns whose capability channel this is; Forbidden when it is not valid (any more).
+	// CheckExportChannel returns whose capability channel this is; Forbidden when it is not valid
+	// (any more).
 	CheckExportChannel(ctx context.Context, channel string) (int64, error)
 	// ExportChannelAlive reports cheaply whether a subscription to a checked channel may go on.
 	ExportChannelAlive(ctx context.Context, channel string) bool
@@ -75,9 +77,11 @@ type Options struct {
 	Now       func() time.Time
 	Logger    *slog.Logger
 
-	CleanupGrace time.Duration // how old what was left behind has to be before Clean removes it; 0 is 1 h
+	// CleanupGrace is how old something left behind has to be before Clean removes it; 0 is 1 h.
+	CleanupGrace time.Duration
 
-	// Wait is how long Service.Wait waits, FileWait how long a link waits for its file; 0 is 25 s and 10 minutes.
+	// Wait is how long Service.Wait waits, FileWait how long a link waits for its file; 0 is 25 s
+	// and 10 minutes.
 	Wait, FileWait time.Duration
 
 	CountTime   time.Duration // how long counting the rows may take; 0 is 2 s
@@ -87,12 +91,13 @@ type Options struct {
 	// Ended, when set, is called in the transaction that ends an export, once.
 	Ended func(ctx context.Context, tx *database.Tx, e Ended) error
 
-	// Observe, when set, is called with how each request was answered: accepted, or the refusal's code.
+	// Observe, when set, is called with how each request was answered: accepted, or the refusal's
+	// code.
 	Observe func(answer string)
 }
 
-// Service is the export engine. What it does is in its parts; the methods below are what the rest of
-// the program calls.
+// Service is the export engine. What it does is in its parts; the methods below are what the rest
+// of the program calls.
 type Service struct {
 	jobs      Jobs
 	kind      *job.Definition[record.Args, record.Detail, record.File]
@@ -145,13 +150,26 @@ func New(o Options) (*Service, error) {
 		Wait:      o.Wait,
 		FileWait:  o.FileWait,
 	})
-	s.attempts = attempt.New(attempt.Deps{
+	s.attempts = newAttempts(o, formats, s.links.FileURL)
+	s.cleaner = newCleaner(o, formats)
+	s.lifecycle = &lifecycle{
+		cleaner: s.cleaner,
+		now:     o.Now,
+		raise:   o.Ended,
+	}
+	s.kind = s.lifecycle.kind(s.attempts)
+	s.admission = newAdmission(o, formats, s.kind)
+	return s, nil
+}
+
+func newAttempts(o Options, formats record.Formats, fileURL func(string, time.Time) string) *attempt.Runner {
+	return attempt.New(attempt.Deps{
 		DB:          o.DB,
 		People:      o.People,
 		Registry:    o.Registry,
 		Formats:     formats,
 		Store:       o.Store,
-		FileURL:     s.links.FileURL,
+		FileURL:     fileURL,
 		Retention:   o.Retention,
 		SpoolDir:    o.SpoolDir,
 		Location:    o.Location,
@@ -161,7 +179,10 @@ func New(o Options) (*Service, error) {
 		UploadTries: o.UploadTries,
 		UploadDelay: o.UploadDelay,
 	})
-	s.cleaner = retention.New(retention.Deps{
+}
+
+func newCleaner(o Options, formats record.Formats) *retention.Cleaner {
+	return retention.New(retention.Deps{
 		DB:       o.DB,
 		Store:    o.Store,
 		Formats:  formats,
@@ -171,14 +192,6 @@ func New(o Options) (*Service, error) {
 		Logger:   o.Logger,
 		Grace:    o.CleanupGrace,
 	})
-	s.lifecycle = &lifecycle{
-		cleaner: s.cleaner,
-		now:     o.Now,
-		raise:   o.Ended,
-	}
-	s.kind = s.lifecycle.kind(s.attempts)
-	s.admission = newAdmission(o, formats, s.kind)
-	return s, nil
 }
 
 // Queue admits an export for the caller whom ctx carries, or says in the documented words why not.
@@ -191,11 +204,12 @@ func (s *Service) Wait(ctx context.Context, uuid string) (dataset.Outcome, error
 	return s.links.Wait(ctx, uuid)
 }
 
-// WaitLink returns a link that waits for the file of an accepted export; see delivery.Links.WaitLink.
+// WaitLink returns a link that waits for the file of an accepted export; see
+// delivery.Links.WaitLink.
 func (s *Service) WaitLink(uuid, filename string) string { return s.links.WaitLink(uuid, filename) }
 
-// Channels are the rules of /export/…: a person's stream by their id or by their capability, a job's
-// stream by its uuid.
+// Channels are the rules of /export/…: a person's stream by their id or by their capability, a
+// job's stream by its uuid.
 func (s *Service) Channels() []auth.ChannelRule {
 	return []auth.ChannelRule{{Prefix: record.ChannelPrefix, Resolve: s.channels.resolve}}
 }

@@ -73,7 +73,8 @@ func useDaily(ctx context.Context, tx *database.Tx, userID int64, day string, li
 func usedOn(ctx context.Context, tx *database.Tx, userID int64, day string) (int, error) {
 	n, err := database.One(ctx, tx, database.Scalar[int],
 		"SELECT used FROM export_days WHERE user_id = ? AND quota_day = ?", userID, day)
-	// Before the first export of a day there is no counter; its transaction was refused and rolled back.
+	// Before the first export of a day there is no counter; its transaction was refused and
+	// rolled back.
 	if database.IsNoRows(err) {
 		return 0, nil
 	}

@@ -13,28 +13,33 @@ import (
 
 // How a store that can take a growing file is fed, in bytes.
 const (
-	aheadStep   = 4 << 20         // it is called no sooner than the file has grown by so much
-	aheadWindow = 4 * aheadStep   // and for no more than this at once, so that little is waited for in the end
-	aheadGrace  = 2 * time.Second // how long a call may go on once the file is complete; the rest is Put's
+	// aheadStep is by how much the file has to grow before the store is called.
+	aheadStep = 4 << 20
+	// aheadWindow is the most that one call covers, so that the last call is short.
+	aheadWindow = 4 * aheadStep
+	// aheadGrace is how long a call may go on once the file is complete; Put sends the rest.
+	aheadGrace = 2 * time.Second
 )
 
-// uploader is the spool file of an attempt as it is written: it counts what goes through it, and a
-// goroutine uploads the finished parts when the store can take them (storage.IncrementalUploader). This is only
-// a head start: Put compares and sends whatever the uploader did not.
+// uploader is the spool file of an attempt as it is written: it counts what goes through it, and
+// a goroutine uploads the finished parts when the store can take them
+// (storage.IncrementalUploader). This is only a head start: Put compares and sends whatever the
+// uploader did not.
 type uploader struct {
 	spool   *os.File
 	written atomic.Int64
 	began   bool // the store was called; may be read once stop has returned
 
-	grown    chan struct{} // holds one signal, which stands for all growth since it was last taken; nil without a goroutine
+	// grown holds one signal, for all growth since it was last received; nil without a goroutine.
+	grown    chan struct{}
 	complete chan struct{} // closed by stop
 	stop     func(grace time.Duration)
 }
 
-// uploadAhead begins to upload what is written to the uploader. The caller has to stop it: with some
-// grace for the call under way when the file is complete, with none when it never will be. Once stop
-// has returned the goroutine has ended and no call of the store is under way, so the file may be
-// closed. stop may be called again.
+// uploadAhead begins to upload what is written to the uploader. The caller has to stop it: with
+// some grace for the call under way when the file is complete, with none when it never will be.
+// Once stop has returned the goroutine has ended and no call of the store is under way, so the
+// file may be closed. stop may be called again.
 func (a *attempt) uploadAhead(ctx context.Context, spool *os.File, key string) *uploader {
 	u := &uploader{
 		spool: spool,
@@ -52,7 +57,8 @@ func (a *attempt) uploadAhead(ctx context.Context, spool *os.File, key string) *
 		u.run(ctx, func(size int64) error {
 			err := store.Ahead(ctx, key, spool, size, storage.PutOptions{ContentType: a.format.ContentType})
 			if err != nil {
-				// No more than a debug line: nothing is lost, and Put reports what is wrong with the store.
+				// No more than a debug line: nothing is lost, and Put reports what is wrong with
+				// the store.
 				a.deps.Logger.Debug("a file could not be sent ahead", "job", a.job.UUID, "size", size, "error", err)
 			}
 			return err
@@ -79,7 +85,8 @@ func (u *uploader) Write(b []byte) (int, error) {
 	if u.grown == nil {
 		return n, err
 	}
-	// The writer must never wait for the network: a signal that was not taken yet covers this growth too.
+	// The writer must never wait for the network: a signal that was not taken yet covers this
+	// growth too.
 	select {
 	case u.grown <- struct{}{}:
 	default:
@@ -93,8 +100,8 @@ func (u *uploader) run(ctx context.Context, send func(size int64) error) {
 	var sent int64
 	next := int64(aheadStep) // how large the file has to be for the next call
 	for {
-		// Checked by itself first: of several ready cases a select picks any, and a complete file must
-		// not wait for another window.
+		// Checked by itself first: of several ready cases a select picks any, and a complete file
+		// must not wait for another window.
 		select {
 		case <-u.complete:
 			return

@@ -25,7 +25,7 @@ import (
 type aheadStore struct {
 	*exporttest.FaultyStore
 	refuseAhead func(ctx context.Context, try int) error
-	arrived     chan int64 // is told, if there is room, how much of a file is here
+	arrived     chan int64 // receives, if there is room, how much of a file is here
 
 	mu       sync.Mutex
 	tries    int
@@ -165,7 +165,8 @@ func exportLong(t *testing.T, store *aheadStore, hold func(h *hub, ctx context.C
 	return h, j
 }
 
-// TestAFileIsSentWhileItIsWritten: parts arrive before the last row is written, and before_upload comes after it.
+// TestAFileIsSentWhileItIsWritten: parts arrive before the last row is written, and before_upload
+// comes after it.
 func TestAFileIsSentWhileItIsWritten(t *testing.T) {
 	store := newAheadStore(nil)
 	h, j := exportLong(t, store, func(h *hub, ctx context.Context, uuid string) error {
@@ -174,7 +175,7 @@ func TestAFileIsSentWhileItIsWritten(t *testing.T) {
 		}
 		for _, e := range h.Published(uuid) {
 			if e.Status == record.StatusBeforeUpload || e.FileSize != nil {
-				t.Errorf("told %+v while rows were still to come", e)
+				t.Errorf("published %+v while rows were still to come", e)
 			}
 		}
 		return nil
@@ -193,7 +194,7 @@ func TestAFileIsSentWhileItIsWritten(t *testing.T) {
 	}
 	for _, e := range events {
 		if e.Status == record.StatusBeforeUpload && (e.FileSize == nil || *e.FileSize != int64(len(file)) || *e.Count != longRows) {
-			t.Errorf("before_upload told %+v of %d bytes", e, len(file))
+			t.Errorf("before_upload published %+v of %d bytes", e, len(file))
 		}
 	}
 }
@@ -213,7 +214,8 @@ func TestWhatCannotBeSentAheadIsLeftToPut(t *testing.T) {
 			}
 			return nil
 		}, 3, 12 << 20},
-		"stands still": {func(ctx context.Context, _ int) error { <-ctx.Done(); return ctx.Err() }, 1, 0}, // until it is given up
+		// Until the attempt gives the call up.
+		"stands still": {func(ctx context.Context, _ int) error { <-ctx.Done(); return ctx.Err() }, 1, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			called := make(chan struct{}, 8)

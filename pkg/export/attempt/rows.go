@@ -23,9 +23,10 @@ const (
 // errSlowCount is what a snapshot ends with when counting its rows took longer than Deps.CountTime.
 var errSlowCount = errors.New("counting takes too long")
 
-// write writes the rows of one snapshot. Their number is counted in the same snapshot, so that it is
-// exact. Where that takes too long, the rows are written from another snapshot, whose progress goes
-// by an estimate: on PostgreSQL a statement that timed out has ended the first one's transaction.
+// write writes the rows of one snapshot. Their number is counted in the same snapshot, so that it
+// is exact. Where that takes too long, the rows are written from another snapshot, whose progress
+// goes by an estimate: on PostgreSQL a statement that timed out has ended the first one's
+// transaction.
 func (a *attempt) write(ctx context.Context, spool io.Writer) error {
 	err := a.writeSnapshot(ctx, spool, a.count)
 	if !errors.Is(err, errSlowCount) {
@@ -91,8 +92,8 @@ func (a *attempt) estimate(ctx context.Context) (int64, error) {
 // counter finds out how many rows a snapshot has.
 type counter func(ctx context.Context, tx *database.Tx) (expected, error)
 
-// writeSnapshot writes the rows of one snapshot. The snapshot closes with the last row and before the
-// file is finished: on PostgreSQL an open one keeps the vacuum from cleaning up.
+// writeSnapshot writes the rows of one snapshot. The snapshot closes with the last row and before
+// the file is finished: on PostgreSQL an open one keeps the vacuum from cleaning up.
 func (a *attempt) writeSnapshot(ctx context.Context, spool io.Writer, count counter) error {
 	var w dataset.Writer
 	err := a.deps.DB.Read(ctx, func(ctx context.Context, tx *database.Tx) error {
@@ -115,8 +116,8 @@ func (a *attempt) writeSnapshot(ctx context.Context, spool io.Writer, count coun
 		return a.copyRows(ctx, tx, w, about)
 	})
 	if w != nil {
-		// Abort does nothing after Close. Otherwise it ends the goroutines that compress, after which
-		// nothing writes to the caller's file.
+		// Abort does nothing after Close. Otherwise it ends the goroutines that compress, after
+		// which nothing writes to the caller's file.
 		defer w.Abort()
 	}
 	if err != nil {
@@ -133,8 +134,8 @@ func (a *attempt) writeSnapshot(ctx context.Context, spool io.Writer, count coun
 	d.Cut = report.Cut
 	d.Replaced = report.Replaced
 	d.OutOfSpan = report.OutOfSpan
-	// A step, which is always published: progress may be throttled, and a short export would go from
-	// 3 to 90 percent unseen.
+	// A step, which is always published: progress may be throttled, and a short export would go
+	// from 3 to 90 percent unseen.
 	d.ETASeconds = nil
 	return a.run.Advance(ctx, record.StageWritingFile, progressWritten, *d)
 }
@@ -147,7 +148,8 @@ const stride = 100
 func (a *attempt) copyRows(ctx context.Context, tx *database.Tx, w dataset.Writer, about expected) error {
 	var n int64
 	shown := progressStart
-	// The process's clock, not Deps.Now: a test may hold the latter still, and this one only measures.
+	// The process's clock, not Deps.Now: a test may hold the latter still, and this one only
+	// measures.
 	began := time.Now()
 	for row, err := range a.set.Rows(ctx, tx, a.sel, a.columns) {
 		if err != nil {

@@ -22,8 +22,8 @@ import (
 	"exporthub/pkg/job"
 )
 
-// toldOurs is what of an event is ours and the source's.
-type toldOurs struct {
+// published is what of an event is the reading and writing of rows.
+type published struct {
 	Status    record.Status `json:"status"`
 	Progress  int           `json:"progress"`
 	Count     *int64        `json:"count"`
@@ -35,12 +35,12 @@ type toldOurs struct {
 	Changed   string        `json:"changed"`
 }
 
-func (h *hub) toldOurs(uuid string) []toldOurs {
+func (h *hub) published(uuid string) []published {
 	h.T.Helper()
 	h.Settled(uuid)
-	var all []toldOurs
+	var all []published
 	for _, e := range h.Events.Of(uuid) {
-		var v toldOurs
+		var v published
 		if err := json.Unmarshal(e.Data, &v); err != nil {
 			h.T.Fatal(err)
 		}
@@ -49,7 +49,8 @@ func (h *hub) toldOurs(uuid string) []toldOurs {
 	return all
 }
 
-// slowCount is a count that never comes to an end: it waits for the database's answer as a real one would.
+// slowCount is a count that never comes to an end: it waits for the database's answer as a real
+// one would.
 func slowCount(ctx context.Context, _ *database.Tx, _ dataset.Selection) (int64, error) {
 	<-ctx.Done()
 	return 0, ctx.Err()
@@ -77,7 +78,7 @@ func TestCountingTooLongGoesByAnEstimate(t *testing.T) {
 			ctx, _ := h.Person("counter", auth.Staff)
 			uuid, file := h.Succeeded(ctx, dataset.Request{Dataset: "thing"})
 			progress := 0
-			for _, e := range h.toldOurs(uuid) {
+			for _, e := range h.published(uuid) {
 				if e.Progress < progress {
 					t.Errorf("progress went back from %d to %d", progress, e.Progress)
 				}
@@ -101,7 +102,7 @@ func TestCountingTooLongGoesByAnEstimate(t *testing.T) {
 				}
 			}
 			if got := infoRows(t, file); got != rows {
-				t.Errorf("the information sheet tells of %d rows, want %d", got, rows)
+				t.Errorf("the information sheet says %d rows, want %d", got, rows)
 			}
 			h.Balanced()
 		})
@@ -126,11 +127,11 @@ func infoRows(t *testing.T, file []byte) int {
 			return n
 		}
 	}
-	t.Fatal("the information sheet tells of no rows")
+	t.Fatal("the information sheet has no number of rows")
 	return 0
 }
 
-func TestWhatWasChangedIsTold(t *testing.T) {
+func TestChangedDataIsReported(t *testing.T) {
 	set := exporttest.Things()
 	rows := set.Rows
 	set.Rows = func(ctx context.Context, tx *database.Tx, s dataset.Selection, columns []dataset.Column) iter.Seq2[[]dataset.Value, error] {
@@ -151,21 +152,21 @@ func TestWhatWasChangedIsTold(t *testing.T) {
 	}
 	h := newHub(t, dbtest.SQLite(t, exporttest.Sources(t)...), exporttest.Options{Work: true, Set: &set})
 	h.Fill(5)
-	ctx, _ := h.Person("teller", auth.Staff)
+	ctx, _ := h.Person("reader", auth.Staff)
 	uuid, file := h.Succeeded(ctx, dataset.Request{Dataset: "thing"})
 	const words = "1 处文字超过单元格的长度上限，已截断;3 处文字含有无效字符，已替换为 \uFFFD"
-	for _, e := range h.toldOurs(uuid) {
+	for _, e := range h.published(uuid) {
 		if e.Status != record.StatusBeforeUpload && e.Status != record.StatusSuccess {
 			continue
 		}
 		if e.Cut != 1 || e.Replaced != 3 || e.OutOfSpan != 0 || e.Changed != words {
-			t.Errorf("told %+v, want 1 cut and 3 replaced, and %q", e, words)
+			t.Errorf("published %+v, want 1 cut and 3 replaced, and %q", e, words)
 		}
 	}
-	if got := h.record("teller", uuid); got.Cut != 1 || got.Replaced != 3 || got.OutOfSpan != 0 || got.Changed != words {
+	if got := h.record("reader", uuid); got.Cut != 1 || got.Replaced != 3 || got.OutOfSpan != 0 || got.Changed != words {
 		t.Errorf("the job's record says %+v, want %q", got, words)
 	}
-	// What is told is what the file holds.
+	// The event says what the file holds.
 	book, err := excelize.OpenReader(bytes.NewReader(file))
 	if err != nil {
 		t.Fatal(err)
@@ -191,11 +192,11 @@ func TestWhatWasChangedIsTold(t *testing.T) {
 	for _, format := range []string{"xlsx", "csv", "csv-raw", "jsonl"} {
 		h := newHub(t, dbtest.SQLite(t, exporttest.Sources(t)...), exporttest.Options{Work: true})
 		h.Fill(1)
-		ctx, _ := h.Person("teller", auth.Staff)
+		ctx, _ := h.Person("reader", auth.Staff)
 		uuid, _ := h.Succeeded(ctx, dataset.Request{Dataset: "thing", Format: format})
-		events := h.toldOurs(uuid)
-		if last, got := events[len(events)-1], h.record("teller", uuid); last.Changed != "" || got != (changes{}) {
-			t.Errorf("%s: told %q, the record says %+v, want nothing", format, last.Changed, got)
+		events := h.published(uuid)
+		if last, got := events[len(events)-1], h.record("reader", uuid); last.Changed != "" || got != (changes{}) {
+			t.Errorf("%s: published %q, the record says %+v, want nothing", format, last.Changed, got)
 		}
 	}
 }
@@ -218,8 +219,8 @@ func (h *hub) record(account, uuid string) (c changes) {
 	return c
 }
 
-// TestEveryRowOfTheSnapshotOnce writes all the time while an export reads: what was there when it began is in the file
-// once, and nothing else is.
+// TestEveryRowOfTheSnapshotOnce writes all the time while an export reads: what was there when it
+// began is in the file once, and nothing else is.
 func TestEveryRowOfTheSnapshotOnce(t *testing.T) {
 	exporttest.OnEach(t, func(t *testing.T, db *database.DB) {
 		const rows = 9_000 // several pages
@@ -229,7 +230,9 @@ func TestEveryRowOfTheSnapshotOnce(t *testing.T) {
 		set.Count = func(ctx context.Context, tx *database.Tx, s dataset.Selection) (int64, error) {
 			n, err := count(ctx, tx, s)
 			close(begun)
-			<-gone // the writers have changed everything once, after the snapshot began and before the first row is read
+			// The writers have changed everything once, after the snapshot began and before the
+			// first row is read.
+			<-gone
 			return n, err
 		}
 		h := newHub(t, db, exporttest.Options{Work: true, Set: &set, CountTime: time.Minute})

@@ -106,8 +106,8 @@ func (a *attempt) produce(ctx context.Context, spool *os.File) (file record.File
 	}
 	ahead := a.uploadAhead(ctx, spool, key)
 	stored := false
-	// Deferred, so that it happens even when a dataset panics: the engine recovers, and without this
-	// the goroutine that uploads would read a file that is closed.
+	// Deferred, so that it happens even when a dataset panics: the engine recovers, and without
+	// this the goroutine that uploads would read a file that is closed.
 	defer func() {
 		ahead.stop(0)
 		if !stored && (ahead.began || a.putting) {
@@ -125,8 +125,8 @@ func (a *attempt) produce(ctx context.Context, spool *os.File) (file record.File
 	return file, nil
 }
 
-// key names the attempt's object. No other attempt uses it, and an object counts only once the job's
-// row names it.
+// key names the attempt's object. No other attempt uses it, and an object counts only once the
+// job's row names it.
 func (a *attempt) key(ctx context.Context) (string, error) {
 	var unix int64
 	err := a.deps.DB.Read(ctx, func(ctx context.Context, tx *database.Tx) (err error) {

@@ -89,7 +89,7 @@ func TestAnExportFromQueueToFile(t *testing.T) {
 		}
 		file := h.Fetch(*last.FileURL, 200)
 		if int64(len(file)) != *last.FileSize {
-			t.Errorf("fetched %d bytes, told %d", len(file), *last.FileSize)
+			t.Errorf("fetched %d bytes, published %d", len(file), *last.FileSize)
 		}
 		checkWorkbook(t, file, rows)
 		h.Balanced()
@@ -189,7 +189,7 @@ func TestFilterIDsAndColumnsNarrowTheFile(t *testing.T) {
 		"by filter":  {dataset.Request{Filter: &exporttest.ThingFilter{Name: "物品7"}, Columns: []string{"price", "name"}}, "价格,名称\r\n7.07,物品7\r\n"},
 		"by ids":     {dataset.Request{IDs: []int64{3, 1}, Columns: []string{"id", "name"}}, "ID,名称\r\n1,物品0\r\n3,物品2\r\n"},
 		"nothing":    {dataset.Request{Filter: &exporttest.ThingFilter{Name: "没有"}, Columns: []string{"id"}}, "ID\r\n"},
-		"as allowed": {dataset.Request{IDs: []int64{1}}, "ID,名称,价格\r\n1,物品0,0.00\r\n"}, // no phone for staff
+		"as allowed": {dataset.Request{IDs: []int64{1}}, "ID,名称,价格\r\n1,物品0,0.00\r\n"}, // no phone
 	} {
 		t.Run(name, func(t *testing.T) {
 			c.request.Dataset, c.request.Format = "thing", "csv"
@@ -232,12 +232,12 @@ func TestUploadIsTriedAgain(t *testing.T) {
 		}
 	}
 	if diff := cmp.Diff([]int{0, 2, 3}, uploads); diff != "" {
-		t.Errorf("upload attempts told (-want +got):\n%s", diff)
+		t.Errorf("upload attempts published (-want +got):\n%s", diff)
 	}
 	h.Balanced()
 }
 
-func TestUploadThatFailsForGoodGivesThePlaceBack(t *testing.T) {
+func TestUploadThatFailsForGoodReleasesTheDailyQuota(t *testing.T) {
 	h := newHub(t, dbtest.Postgres(t, exporttest.Sources(t)...), exporttest.Options{Work: true})
 	h.Fill(10)
 	h.Store.Refuse = func(int) error { return errs.New(errs.Unavailable, "bucket is away: secret-host.internal") }
@@ -261,11 +261,11 @@ func TestUploadThatFailsForGoodGivesThePlaceBack(t *testing.T) {
 		t.Errorf("error = %+v, want words for the person and no internals", last.Error)
 	}
 	if used := h.Count("SELECT used FROM export_days WHERE user_id = ?", p.UserID); used != 0 {
-		t.Errorf("used = %d, want the place given back", used)
+		t.Errorf("used = %d, want the daily quota released", used)
 	}
 	h.Balanced()
 	if _, err := h.Exports.Queue(ctx, exporttest.Request()); err != nil {
-		t.Errorf("the slot is not free: %v", err)
+		t.Errorf("the active quota was not released: %v", err)
 	}
 }
 
@@ -290,7 +290,7 @@ func TestPermissionTakenAwayWhileQueued(t *testing.T) {
 		t.Errorf("ended %s: %+v", j.State, j.Failure)
 	}
 	if used := h.Count("SELECT used FROM export_days WHERE user_id = ?", p.UserID); used != 1 {
-		t.Errorf("used = %d: a refusal is no fault of ours, the place stays taken", used)
+		t.Errorf("used = %d: a refusal is no fault of ours, the daily quota stays used", used)
 	}
 	h.Balanced()
 }

@@ -44,7 +44,7 @@ func spoolError(err error) error {
 	if errs.As(err) != nil {
 		return err // it says already what it is
 	}
-	// A quota of the user's (EDQUOT) is a full disk to whoever has to make room.
+	// EDQUOT, a quota of the operating system's user, needs the same repair as a full disk.
 	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
 		return &errs.Error{
 			Kind:    errs.Unavailable,

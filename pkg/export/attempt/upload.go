@@ -123,7 +123,8 @@ const discardTimeout = 5 * time.Second
 // discard removes what a failed attempt may have stored. The key belongs to this attempt alone, so
 // it can't be the file of another one.
 func (a *attempt) discard(ctx context.Context, key string) {
-	// The attempt may have failed because its context ended; the removal has to happen all the same.
+	// The attempt may have failed because its context ended; the removal has to happen all the
+	// same.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), discardTimeout)
 	defer cancel()
 	if err := a.deps.Store.Delete(ctx, key); err != nil {

@@ -39,7 +39,7 @@ func TestMaskedColumns(t *testing.T) {
 	}
 }
 
-// refusedLink is what the opener of a link is told.
+// refusedLink is the reason a refused link answers with.
 func (h *hub) refusedLink(link string) string {
 	h.T.Helper()
 	var problem struct{ Detail, Msg string } // the links differ in their envelopes
@@ -49,8 +49,9 @@ func (h *hub) refusedLink(link string) string {
 	return problem.Detail + problem.Msg
 }
 
-// A link hands out what its owner may see at that moment: a column that was taken from them, or masked for them, since
-// the file was written ends it, whether the columns were named in the request or not. Both kinds of link are alike.
+// A link hands out what its owner may see at that moment: a column that was taken from them, or
+// masked for them, since the file was written ends it, whether the columns were named in the
+// request or not. Both kinds of link are alike.
 func TestALinkEndsWithItsColumns(t *testing.T) {
 	for name, c := range map[string]struct {
 		set     *dataset.Dataset
@@ -105,7 +106,8 @@ func (h *hub) linkOf(uuid string) string {
 	return u.RequestURI()
 }
 
-// What was written masked stays good for whoever sees masks, and does not become whole with a permission.
+// What was written masked stays good for a person who sees masks, and does not become whole with a
+// permission.
 func TestAMaskedFileStaysAsItIs(t *testing.T) {
 	h := newHub(t, dbtest.SQLite(t, exporttest.Sources(t)...), exporttest.Options{Work: true, Set: maskedThings()})
 	h.Fill(2)
@@ -123,7 +125,8 @@ func TestAMaskedFileStaysAsItIs(t *testing.T) {
 	}
 }
 
-// A file of a version that did not note its columns may hold everything: it is good for whoever sees everything.
+// A file of a version that did not note its columns may hold everything: it is good for a person
+// who sees everything.
 func TestALinkToAFileWithoutItsColumns(t *testing.T) {
 	for name, c := range map[string]struct {
 		columns []string
@@ -155,7 +158,7 @@ func TestALinkToAFileWithoutItsColumns(t *testing.T) {
 	}
 }
 
-// A column somebody may not see is refused at once, by its name, and takes no place in the day.
+// A column somebody may not see is refused at once, by its name, and uses no daily quota.
 func TestAColumnNotToBeSeenIsRefused(t *testing.T) {
 	h := newHub(t, dbtest.SQLite(t, exporttest.Sources(t)...), exporttest.Options{})
 	h.Fill(1)

@@ -54,7 +54,7 @@ func TestFilesAreFetchedByTheirSignatureOnly(t *testing.T) {
 			t.Errorf("%s: answers %d %.100s", name, res.StatusCode, body)
 		}
 	}
-	// Whoever asks only for what is new hears of the end of the retention too.
+	// A conditional request for the record shows the end of the retention too.
 	res, _ = h.Get(s, "/api/exports/"+uuid, h.Token("owner"))
 	tag := res.Header.Get("ETag")
 	h.Clock.Advance(7*24*time.Hour + time.Second)
@@ -81,8 +81,8 @@ func TestADamagedFileIsNotServed(t *testing.T) {
 	}
 }
 
-// permissionDecides takes the permission to export from the staff and gives it back, and holds that a link of theirs ends
-// and is good again.
+// permissionDecides takes the permission to export from the staff and gives it back, and holds
+// that a link of theirs ends and is good again.
 func (h *hub) permissionDecides(s *httptest.Server, link string) {
 	h.T.Helper()
 	h.StaffMay()

@@ -17,14 +17,14 @@ import (
 // whose own expiry decides.
 const linkSlack = 24 * time.Hour
 
-// retryAfter is what a caller is told to wait for a file that is not ready yet. How long the export
+// retryAfter is the Retry-After of a file that is not ready yet. How long the export
 // takes is unknown here, so it is short.
 const retryAfter = 5 * time.Second
 
-// Wait waits, up to Deps.Wait, for the end of an export that the caller may see, and returns how far
-// it has come. The caller was promised an answer and follows the job by other means, so trouble with
-// waiting is logged and what is known is returned. Only an unknown or another person's export is an
-// error.
+// Wait waits, up to Deps.Wait, for the end of an export that the caller may see, and returns how
+// far it has come. The caller was promised an answer and follows the job by other means, so
+// trouble with waiting is logged and what is known is returned. Only an unknown or another
+// person's export is an error.
 func (l *Links) Wait(ctx context.Context, uuid string) (dataset.Outcome, error) {
 	j, err := record.Visible(ctx, l.jobs, uuid)
 	if err != nil {
@@ -74,8 +74,9 @@ func (l *Links) awaitEnd(ctx context.Context, j job.Job, bound time.Duration) (j
 	return j, nil
 }
 
-// WaitLink returns a link to the file of an accepted export under a name of the caller's choice, the
-// one its file will have. It can be used from now on: a GET waits for the file where it has to.
+// WaitLink returns a link to the file of an accepted export under a name of the caller's choice,
+// the one its file will have. It can be used from now on: a GET waits for the file where it has
+// to.
 func (l *Links) WaitLink(uuid, filename string) string {
 	path := WaitPath + url.PathEscape(filename)
 	signature := l.deps.Signer.Sign(waitSubject(uuid, filename), l.deps.Now().Add(l.deps.Retention+linkSlack))

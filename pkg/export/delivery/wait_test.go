@@ -21,7 +21,8 @@ import (
 
 const wantedName = "things_20261121_101500_0a1b2c3d"
 
-// wanted queues an export under a name of its own and returns its link that waits, without the host.
+// wanted queues an export under a name of its own and returns its link that waits, without the
+// host.
 func (h *hub) wanted(ctx context.Context) (uuid, link string) {
 	h.T.Helper()
 	ticket, err := h.Exports.Queue(ctx, dataset.Request{Dataset: "thing", Format: "csv", Filename: wantedName})
@@ -123,7 +124,7 @@ func TestALinkTellsWhyThereIsNoFile(t *testing.T) {
 	h.Fill(5)
 	ctx, _ := h.Person("owner", auth.Staff)
 	s := h.Server()
-	told := func(r reply, words string) {
+	refused := func(r reply, words string) {
 		t.Helper()
 		var body struct {
 			Code int
@@ -136,7 +137,7 @@ func TestALinkTellsWhyThereIsNoFile(t *testing.T) {
 	}
 	h.Store.Refuse = func(int) error { return errs.New(errs.Unavailable, "") }
 	_, link := h.wanted(ctx)
-	told(within(t, h.later(s, link), "the answer"), "导出失败:")
+	refused(within(t, h.later(s, link), "the answer"), "导出失败:")
 
 	storing, release := h.hold()
 	defer release()
@@ -145,7 +146,7 @@ func TestALinkTellsWhyThereIsNoFile(t *testing.T) {
 	within(t, storing, "the upload")
 	h.End(id)
 	release()
-	told(within(t, waiting, "the answer"), "导出已取消")
+	refused(within(t, waiting, "the answer"), "导出已取消")
 }
 
 func TestALinkDoesNotWaitForEver(t *testing.T) {
@@ -159,7 +160,7 @@ func TestALinkDoesNotWaitForEver(t *testing.T) {
 		t.Errorf("after the longest Wait: %d %v %s", res.StatusCode, res.Header, body)
 	}
 
-	// At the end of the process nobody is left waiting.
+	// At the end of the process no request is left waiting.
 	waited := make(chan error, 1)
 	go func() {
 		_, err := h.Exports.Wait(ctx, id)
@@ -207,7 +208,7 @@ func TestWhoMayWait(t *testing.T) {
 	h.Ended(id)
 	for name, ask := range map[string]func() error{
 		"a stranger": func() error { _, err := h.Exports.Wait(stranger, id); return err },
-		"nobody":     func() error { _, err := h.Exports.Wait(t.Context(), id); return err },
+		"anonymous":  func() error { _, err := h.Exports.Wait(t.Context(), id); return err },
 		"an unknown export": func() error {
 			_, err := h.Exports.Wait(ctx, "11111111-1111-4111-8111-111111111111")
 			return err
@@ -263,7 +264,8 @@ func (h *hub) unowned(id string) string {
 	return u.RequestURI()
 }
 
-// The rights are those of the moment the file is handed out, not of the moment somebody began to wait.
+// The rights are those of the moment the file is handed out, not of the moment somebody began to
+// wait.
 func TestRightsAreCheckedAgainAfterTheWait(t *testing.T) {
 	h := newHub(t, dbtest.Postgres(t, exporttest.Sources(t)...), exporttest.Options{Work: true})
 	h.Fill(5)

@@ -18,6 +18,7 @@ func Address(*http.Request) string { return "192.0.2.7" }
 
 // Server serves the engine's routes to callers with real tokens.
 func (h *Hub) Server() *httptest.Server {
+	// With the routes of identities, so that a test can log in as the page does.
 	r := chi.NewRouter()
 	httpapi.Mount(r, append(h.Exports.Routes(Address), h.Auth.Routes()...), httpapi.Options{Authorize: h.Auth.Authorize})
 	s := httptest.NewServer(r)

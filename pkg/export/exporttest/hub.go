@@ -29,6 +29,7 @@ import (
 	"exporthub/pkg/testkit"
 )
 
+// secret signs tokens and links; it is a test's alone.
 const secret = "6f1c9a7be2d84f60a5c7d9e1b3f5a7c9d1e3f5a7b9c1d3e5"
 
 // Hub is a whole export engine on real parts: database, Redis, disk.
@@ -198,7 +199,8 @@ func (h *Hub) openEngine(log *slog.Logger) *redis.Client {
 	return client
 }
 
-// startEngine runs the job engine, and a worker with it where the test wants one, until the test ends.
+// startEngine runs the job engine, and a worker with it where the test wants one, until the test
+// ends.
 func (h *Hub) startEngine(work bool, client *redis.Client, log *slog.Logger) {
 	t := h.T
 	err := h.Engine.Register(h.Exports.Kind())
@@ -250,6 +252,7 @@ func (h *Hub) Person(account string, role auth.Role) (context.Context, *auth.Pri
 func (h *Hub) Fill(n int) {
 	h.T.Helper()
 	err := h.DB.Write(h.T.Context(), func(ctx context.Context, tx *database.Tx) error {
+		// SQLite takes at most 999 parameters in one statement, of which a row has three.
 		for from := 0; from < n; from += 200 {
 			var rows []string
 			var args []any

@@ -31,6 +31,7 @@ type ThingFilter struct {
 	Name string `json:"name,omitempty"`
 }
 
+// thing is a row of the list.
 type thing struct {
 	ID    int64
 	Name  string

@@ -2,7 +2,7 @@ package record
 
 import "encoding/json"
 
-// Kind is the job kind of exports, as it stands in the rows of all jobs.
+// Kind is the job kind of exports, as the rows of jobs name it.
 const Kind = "export"
 
 // Path is where an export's record is served; the uuid follows.

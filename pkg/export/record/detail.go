@@ -24,8 +24,8 @@ type Detail struct {
 	OutOfSpan     int64  `json:"out_of_span,omitempty"`
 }
 
-// ProgressWritten is the progress, in percent, from which on the file is complete. Before it nothing
-// is in the store, but for parts that were uploaded ahead.
+// ProgressWritten is the progress, in percent, from which on the file is complete. Before it
+// nothing is in the store, but for parts that were uploaded ahead.
 const ProgressWritten = 90
 
 // ObjectPrefix begins the keys of the files of all exports.
@@ -43,7 +43,8 @@ type File struct {
 	Size        int64     `json:"size"` // bytes
 	URL         string    `json:"url"`
 	ExpiresAt   time.Time `json:"expires_at"`
-	// Columns are what the file holds, so that a link can be compared with what its owner may see later.
+	// Columns are what the file holds, so that a link can be compared with what its owner may see
+	// later.
 	Columns []FileColumn `json:"columns,omitempty"`
 }
 

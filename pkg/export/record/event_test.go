@@ -8,8 +8,8 @@ import (
 	"exporthub/pkg/job"
 )
 
-// The remaining time is published while something is left to do: not of a job that has ended, however
-// it ended.
+// The remaining time is published while something is left to do: not of a job that has ended,
+// however it ended.
 func TestAnEndHasNoRemainingTime(t *testing.T) {
 	left := int64(35)
 	for _, state := range job.States() {

@@ -58,8 +58,8 @@ func NotFound() error { return errs.New(errs.NotFound, "没有这个任务") }
 // CodeForbidden is the code of the refusal of a person who may not export a list.
 const CodeForbidden = "export_forbidden"
 
-// Forbidden is the documented refusal of a person who may not export a list. Admission gives it, and
-// an attempt too, since the permission can be taken away while the job is queued.
+// Forbidden is the documented refusal of a person who may not export a list. Admission gives it,
+// and an attempt too, since the permission can be taken away while the job is queued.
 func Forbidden() error {
 	return &errs.Error{
 		Kind:    errs.Forbidden,

@@ -13,6 +13,7 @@ import (
 
 // DecodeFilter reads a stored filter back into the dataset's own type.
 func DecodeFilter(set dataset.Dataset, stored json.RawMessage) (any, error) {
+	// A pointer to the type that the dataset's queries expect, which only the dataset knows.
 	filter := set.NewFilter()
 	if err := json.Unmarshal(stored, filter); err != nil {
 		return nil, fmt.Errorf("filter of %s: %w", set.Name, err)
@@ -31,6 +32,7 @@ func DescribeFilter(set dataset.Dataset, a Args) string {
 	filterTitles(reflect.TypeOf(set.NewFilter()).Elem(), titles)
 	var parts []string
 	for name, value := range values {
+		// An empty parameter is an absent one, here as in requests.
 		if value == nil || value == "" {
 			continue
 		}
@@ -42,6 +44,7 @@ func DescribeFilter(set dataset.Dataset, a Args) string {
 		}
 		parts = append(parts, cmp.Or(titles[name], name)+"="+text)
 	}
+	// Maps have no order, and the same filter has to read the same in every file.
 	slices.Sort(parts)
 	if n := len(a.IDs); n > 0 {
 		parts = append(parts, fmt.Sprintf("勾选的 %d 行", n))
@@ -59,11 +62,13 @@ func filterTitles(t reflect.Type, into map[string]string) {
 	}
 	for i := range t.NumField() {
 		f := t.Field(i)
+		// Filters share fields by embedding, which JSON flattens too.
 		if f.Anonymous {
 			filterTitles(f.Type, into)
 			continue
 		}
 		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		// A doc tag begins with a name and may go on to explain; only the name is wanted here.
 		title := f.Tag.Get("doc")
 		if end := strings.IndexAny(title, ":：(（,，;；。"); end > 0 {
 			title = title[:end]

@@ -10,7 +10,8 @@ import (
 // DefaultFormat is what a request without a format gets.
 const DefaultFormat = "xlsx"
 
-// Formats are the file formats that exports can have, in the order in which people are offered them.
+// Formats are the file formats that exports can have, in the order in which people are offered
+// them.
 type Formats []dataset.Format
 
 // Check refuses a list in which a name stands twice or the default format is missing.

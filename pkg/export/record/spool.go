@@ -10,9 +10,10 @@ import (
 var spoolName = regexp.MustCompile(
 	`^([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})-([0-9]{1,9})-[^/]*\.part$`)
 
-// SpoolPattern is the pattern for os.CreateTemp of the file that an attempt writes. The name carries
-// the uuid and the attempt, by which the clean-up on that machine finds out whether the file is
-// still wanted; it has nothing else to go by, since a killed worker leaves no row about the file.
+// SpoolPattern is the pattern for os.CreateTemp of the file that an attempt writes. The name
+// carries the uuid and the attempt, by which the clean-up on that machine finds out whether the
+// file is still wanted; it has nothing else to go by, since a killed worker leaves no row about
+// the file.
 func SpoolPattern(uuid string, attempt int) string {
 	return fmt.Sprintf("%s-%d-*.part", uuid, attempt)
 }

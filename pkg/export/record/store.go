@@ -14,8 +14,8 @@ type Row struct {
 	UserID  int64
 	Dataset string
 	Format  string
-	// QuotaDay is the calendar day whose quota the export uses, which stays the day of its admission
-	// when it runs past midnight.
+	// QuotaDay is the calendar day whose quota the export uses, which stays the day of its
+	// admission when it runs past midnight.
 	QuotaDay    string
 	ActiveQuota bool   // it still uses one of its owner's active exports
 	ObjectKey   string // empty until the file is stored
@@ -64,6 +64,7 @@ func ByID(ctx context.Context, tx *database.Tx, uuid string) (Row, error) {
 // than that of the attempt before. Clocks of two machines may disagree, and two attempts must never
 // write the same object.
 func BeginAttempt(ctx context.Context, tx *database.Tx, uuid string, now time.Time) error {
+	// In one statement, so that two workers that take over at once still get different seconds.
 	unix := now.Unix()
 	n, err := tx.Exec(ctx, `UPDATE exports SET attempt_unix = CASE WHEN attempt_unix >= ? THEN attempt_unix + 1 ELSE ? END
 		WHERE uuid = ?`, unix, unix, uuid)

@@ -26,8 +26,8 @@ type Deps struct {
 	Grace time.Duration // how old something has to be before it is removed as left behind; 0 is 1 h
 }
 
-// Cleaner removes what exports leave behind. It is safe for concurrent use; see its methods for what
-// should run in one process at a time.
+// Cleaner removes what exports leave behind. It is safe for concurrent use; see its methods for
+// what should run in one process at a time.
 type Cleaner struct {
 	deps Deps
 }
@@ -42,9 +42,9 @@ func New(d Deps) *Cleaner {
 // known: rows may have been lost, or it may be another installation's.
 const unknownGraces = 24
 
-// Clean does one bounded round of the clean-up: files whose retention is over, objects that are no
-// job's file, and uploads that nobody will finish. It may be aborted anywhere. One process at a time
-// should run it, since two would walk the same objects.
+// Clean does one bounded round of the clean-up: files whose retention is over, objects that are
+// no job's file, and uploads that nobody will finish. It may be aborted anywhere. One process at
+// a time should run it, since two would walk the same objects.
 func (c *Cleaner) Clean(ctx context.Context) error {
 	var problems []error
 	for _, step := range []struct {
@@ -72,17 +72,18 @@ func (c *Cleaner) Clean(ctx context.Context) error {
 }
 
 // CleanLocal removes what is left of this process's work and on its machine: spool files, and
-// uploads that were aborted. A store may know of an unfinished upload only in the process that began
-// it. Every process that runs exports calls it for itself; several that share a folder may do so at
-// the same time.
+// uploads that were aborted. A store may know of an unfinished upload only in the process that
+// began it. Every process that runs exports calls it for itself; several that share a folder may
+// do so at the same time.
 func (c *Cleaner) CleanLocal(ctx context.Context) (removed int, err error) {
 	spooled, spoolErr := c.CleanSpool(ctx)
 	swept, sweepErr := c.sweepStore(ctx)
 	return spooled + swept, errors.Join(spoolErr, sweepErr)
 }
 
-// Purge removes an export's row with its old job, in the transaction that removes the job. It reports
-// false while the row is still needed: by a file that is there, or by a day that still counts.
+// Purge removes an export's row with its old job, in the transaction that removes the job. It
+// reports false while the row is still needed: by a file that is there, or by a day that still
+// counts.
 func (c *Cleaner) Purge(ctx context.Context, tx *database.Tx, e record.Record) (bool, error) {
 	r, err := record.ByID(ctx, tx, e.UUID)
 	if database.IsNoRows(err) {

@@ -64,8 +64,8 @@ func (c *Cleaner) removeFile(ctx context.Context, f expiredFile) error {
 // orphanCursor names the row that says how far the walk over the objects has come.
 const orphanCursor = "orphans"
 
-// removeOrphans continues the walk over all stored files and removes those that belong to no job: of
-// attempts that were overtaken, of jobs that ended without a file, of jobs that are gone.
+// removeOrphans continues the walk over all stored files and removes those that belong to no job:
+// of attempts that were overtaken, of jobs that ended without a file, of jobs that are gone.
 func (c *Cleaner) removeOrphans(ctx context.Context) (removed int, err error) {
 	var marker string
 	err = c.deps.DB.Read(ctx, func(ctx context.Context, tx *database.Tx) (err error) {
@@ -77,7 +77,8 @@ func (c *Cleaner) removeOrphans(ctx context.Context) (removed int, err error) {
 	}
 	for range orphanRound {
 		objects, next, err := c.deps.Store.List(ctx, record.ObjectPrefix, marker, orphanPage)
-		// The marker may be of another store, which was configured before this one. The walk begins anew.
+		// The marker may be of another store, which was configured before this one. The walk
+		// begins anew.
 		if marker != "" && errs.Is(err, errs.Invalid) {
 			marker = ""
 			continue

@@ -96,7 +96,8 @@ func TestRetention(t *testing.T) {
 	h.Balanced()
 }
 
-// TestOrphans: what is nobody's file goes, what is or may become somebody's stays, whatever page of the list it is on.
+// TestOrphans: an object that is no job's file goes, one that is or may become a job's file
+// stays, whatever page of the list it is on.
 func TestOrphans(t *testing.T) {
 	h := newHub(t, dbtest.Postgres(t, exporttest.Sources(t)...), exporttest.Options{Work: true, Limits: export.Limits{Active: 99, Daily: 99}})
 	h.Fill(3)
@@ -127,16 +128,20 @@ func TestOrphans(t *testing.T) {
 		age  time.Duration
 		kept bool
 	}{
-		"export/2000000001_" + done + ".csv":                 {0, false}, // an attempt of a job whose file is another
-		"export/2000000001_" + ends["queued"] + ".csv":       {0, false}, // attempts that were overtaken
+		// An attempt of a job whose file is another one.
+		"export/2000000001_" + done + ".csv": {0, false},
+		// Attempts that were overtaken, and the current one.
+		"export/2000000001_" + ends["queued"] + ".csv":       {0, false},
 		"export/2000000002_" + ends["writing_file"] + ".csv": {0, false},
-		"export/2000000003_" + ends["writing_file"] + ".csv": {0, true}, // the present one's
+		"export/2000000003_" + ends["writing_file"] + ".csv": {0, true},
 		"export/2000000003_" + ends["failure"] + ".csv":      {0, false},
 		"export/2000000003_" + ends["cancelled"] + ".csv":    {0, false},
-		"export/2000000001" + stranger:                       {time.Hour, true}, // of nobody known: given time
-		"export/2000000002" + stranger:                       {25 * time.Hour, false},
-		"export/readme.txt":                                  {1000 * time.Hour, true}, // no exported file
-		"report/2000000001_" + done + ".csv":                 {1000 * time.Hour, true},
+		// Without a known job an object is given time.
+		"export/2000000001" + stranger: {time.Hour, true},
+		"export/2000000002" + stranger: {25 * time.Hour, false},
+		// These are no files of exports.
+		"export/readme.txt":                  {1000 * time.Hour, true},
+		"report/2000000001_" + done + ".csv": {1000 * time.Hour, true},
 	} {
 		h.put(key, c.age)
 		if c.kept {
@@ -164,7 +169,8 @@ func TestOrphans(t *testing.T) {
 	}
 }
 
-// TestTheWalkGoesOnWhereItStopped: a walk over more objects than one round takes covers them all, in several.
+// TestTheWalkGoesOnWhereItStopped: a walk over more objects than one round takes covers them all,
+// in several.
 func TestTheWalkGoesOnWhereItStopped(t *testing.T) {
 	h := newHub(t, dbtest.Postgres(t, exporttest.Sources(t)...), exporttest.Options{})
 	h.Exec("INSERT INTO export_cleanup (name, position) VALUES ('orphans', 'export/3')")
@@ -178,7 +184,8 @@ func TestTheWalkGoesOnWhereItStopped(t *testing.T) {
 	h.Stored(0)
 }
 
-// TestTheWalkBeginsAnewAfterAChangeOfStores: another store's position is none of this one's, and is not stuck to.
+// TestTheWalkBeginsAnewAfterAChangeOfStores: another store's position is none of this one's, and
+// is not stuck to.
 func TestTheWalkBeginsAnewAfterAChangeOfStores(t *testing.T) {
 	h := newHub(t, dbtest.Postgres(t, exporttest.Sources(t)...), exporttest.Options{})
 	const foreign = "/eyJjIjowfQ=="
@@ -194,7 +201,7 @@ func TestTheWalkBeginsAnewAfterAChangeOfStores(t *testing.T) {
 	}
 }
 
-func TestBrokenOffUploads(t *testing.T) {
+func TestAbortedUploads(t *testing.T) {
 	h := newHub(t, dbtest.Postgres(t, exporttest.Sources(t)...), exporttest.Options{})
 	h.put("export/x", 0)
 	for name, age := range map[string]time.Duration{".tmp-old": 2 * time.Hour, ".tmp-new": 0} {
@@ -278,21 +285,21 @@ func TestOldRowsGoWithTheirCounts(t *testing.T) {
 			t.Fatal(err)
 		}
 		h.Ended(cancelled.UUID)
-		forget := func(want int) {
+		purge := func(want int) {
 			t.Helper()
 			if n, err := h.Runner.Purge(t.Context(), 24*time.Hour); n != want || err != nil {
 				t.Fatalf("Purge = %d, %v; want %d", n, err, want)
 			}
 			h.Balanced()
 		}
-		forget(0)
+		purge(0)
 		h.Exec("UPDATE jobs SET finished_at = 1000")
-		forget(0) // their day is not over
+		purge(0) // their day is not over
 		h.Clock.Advance(3 * 24 * time.Hour)
-		forget(0) // their files are there
+		purge(0) // their files are there
 		h.Clock.Advance(30 * 24 * time.Hour)
 		h.clean()
-		forget(2)
+		purge(2)
 		if n := h.Count("SELECT COUNT(*) FROM export_days WHERE user_id = ?", p.UserID); n != 0 {
 			t.Errorf("%d counters of days that count nothing", n)
 		}
@@ -302,7 +309,8 @@ func TestOldRowsGoWithTheirCounts(t *testing.T) {
 	})
 }
 
-// TestCheckSeesEveryDifference: counters without rows, rows without counters, jobs without files and files without jobs.
+// TestCheckSeesEveryDifference: counters without rows, rows without counters, jobs without files
+// and files without jobs.
 func TestCheckSeesEveryDifference(t *testing.T) {
 	exporttest.OnEach(t, func(t *testing.T, db *database.DB) {
 		h := newHub(t, db, exporttest.Options{Limits: export.Limits{Active: 9, Daily: 9}})

@@ -103,8 +103,9 @@ func (c *Cleaner) cleanSpoolFiles(ctx context.Context, files []fs.DirEntry) (rem
 				continue
 			}
 		}
-		// A worker that was thought dead may still write to the file. It then writes to nothing that
-		// counts, and its attempt is no longer the current one. Another process may have been faster.
+		// A worker that was thought dead may still write to the file. It then writes to nothing
+		// that counts, and its attempt is no longer the current one. Another process may have
+		// been faster.
 		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return removed, err
 		}

@@ -7,8 +7,8 @@ import (
 	"exporthub/pkg/database"
 )
 
-// Differences compares the counters with the rows they count, and the rows with each other, and describes every
-// difference; none is the empty slice.
+// Differences compares the counters with the rows they count, and the rows with each other, and
+// describes every difference; none is the empty slice.
 func Differences(ctx context.Context, db *database.DB) ([]string, error) {
 	var found []string
 	read := func(ctx context.Context, tx *database.Tx, what, query string) error {
@@ -22,7 +22,7 @@ func Differences(ctx context.Context, db *database.DB) ([]string, error) {
 		return err
 	}
 	err := db.Read(ctx, func(ctx context.Context, tx *database.Tx) error {
-		found = nil
+		found = nil // a transaction that is tried again begins anew
 		if err := read(ctx, tx, "slots", differentSlots); err != nil {
 			return fmt.Errorf("compare slots: %w", err)
 		}
@@ -49,6 +49,8 @@ func Differences(ctx context.Context, db *database.DB) ([]string, error) {
 	return found, err
 }
 
+// Each query returns who, the counter and the number of rows, and no line where both agree. They
+// are read in one snapshot, so that work under way is no difference.
 const (
 	differentSlots = `SELECT CAST(s.user_id AS CHAR(20)), s.active,
 			(SELECT COUNT(*) FROM exports e WHERE e.user_id = s.user_id AND e.holds_slot = TRUE) AS held
@@ -58,7 +60,7 @@ const (
 			(SELECT COUNT(*) FROM exports e WHERE e.user_id = d.user_id AND e.quota_day = d.quota_day AND e.holds_day = TRUE) AS held
 		FROM export_days d
 		WHERE d.used <> (SELECT COUNT(*) FROM exports e WHERE e.user_id = d.user_id AND e.quota_day = d.quota_day AND e.holds_day = TRUE)`
-	// A slot is held exactly while the job has not ended.
+	// The active quota is used exactly while the job has not ended.
 	differentJobs = `SELECT e.uuid, CASE WHEN e.holds_slot = TRUE THEN 1 ELSE 0 END,
 			CASE WHEN j.state IN ('success', 'failure', 'cancelled') THEN 0 ELSE 1 END
 		FROM exports e JOIN jobs j ON j.uuid = e.uuid
@@ -73,7 +75,8 @@ const (
 	differentFiles = `SELECT e.uuid, CASE WHEN e.object_key IS NOT NULL THEN 1 ELSE 0 END, CASE WHEN j.state = 'success' THEN 1 ELSE 0 END
 		FROM exports e JOIN jobs j ON j.uuid = e.uuid
 		WHERE (CASE WHEN e.object_key IS NOT NULL THEN 1 ELSE 0 END) <> (CASE WHEN j.state = 'success' THEN 1 ELSE 0 END)`
-	// A job of exports and its row here come and go together; one that was never admitted has failed and has none.
+	// A job of exports and its row here come and go together; one that was never admitted has
+	// failed and has none.
 	missingRows = `SELECT j.uuid, 0, 1 FROM jobs j WHERE j.kind = 'export' AND j.state <> 'failure' AND NOT EXISTS (SELECT 1 FROM exports e WHERE e.uuid = j.uuid)
 		UNION ALL
 		SELECT e.uuid, 1, 0 FROM exports e WHERE NOT EXISTS (SELECT 1 FROM jobs j WHERE j.uuid = e.uuid)`

@@ -11,11 +11,11 @@ import (
 	"exporthub/pkg/job"
 )
 
-// expiredFile is a stored file whose retention is over.
+// expiredFile is a stored file whose retention is over; the zero value is before all of them.
 type expiredFile struct {
 	uuid    string
 	key     string
-	expires int64
+	expires int64 // microseconds, as the row has it, so that paging compares it unchanged
 }
 
 // expiredFiles returns files that expired before an instant and are still there, after the given
@@ -105,8 +105,8 @@ func purgeExport(ctx context.Context, tx *database.Tx, r record.Row, lastDay str
 	if r.QuotaDay >= lastDay {
 		return false, nil
 	}
-	// Whether the row uses the daily quota is part of the condition and not read before it, so that a
-	// release at the same moment can't be counted twice.
+	// Whether the row uses the daily quota is part of the condition and not read before it, so
+	// that a release at the same moment can't be counted twice.
 	for _, counted := range []bool{true, false} {
 		n, err := tx.Exec(ctx, `DELETE FROM exports WHERE uuid = ? AND holds_day = ? AND holds_slot = FALSE
 			AND (object_key IS NULL OR file_removed_at IS NOT NULL)`, r.UUID, counted)

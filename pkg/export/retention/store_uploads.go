@@ -21,8 +21,10 @@ var _ storage.Ledger = (*Ledger)(nil)
 // NewLedger returns the ledger of a database, which has to be migrated before the first upload.
 func NewLedger(db *database.DB, now func() time.Time) *Ledger { return &Ledger{db, now} }
 
-// Begun records an upload before its first part is sent, so that it can be aborted if the process dies.
+// Begun records an upload before its first part is sent, so that it can be aborted if the process
+// dies.
 func (l *Ledger) Begun(ctx context.Context, u storage.Unfinished) error {
+	// A store that keeps uploads for ever has no time to expire, which is NULL and not year 1.
 	var expires any
 	if !u.Expires.IsZero() {
 		expires = database.Micros(u.Expires)
@@ -56,7 +58,8 @@ type unfinished struct {
 	begun time.Time
 }
 
-// unfinishedUploads returns uploads after an id, in its order.
+// unfinishedUploads returns uploads after an id, in the order of ids. It is not by age: a walk has
+// to be able to continue after any upload, and ids are unique.
 func unfinishedUploads(ctx context.Context, tx *database.Tx, after string, limit int) ([]unfinished, error) {
 	all, err := database.All(ctx, tx, func(row database.Scanner) (u unfinished, err error) {
 		var begun int64

@@ -19,9 +19,9 @@ const (
 // uploadCursor names the row that says how far the walk over the unfinished uploads has come.
 const uploadCursor = "uploads"
 
-// abortUploads continues the walk over the uploads that stores have begun and not ended, and aborts
-// those that nobody will end: of attempts that were overtaken, whose worker was killed, of jobs that
-// ended.
+// abortUploads continues the walk over the uploads that stores have begun and not ended, and
+// aborts those that nobody will end: of attempts that were overtaken, whose worker was killed, of
+// jobs that ended.
 func (c *Cleaner) abortUploads(ctx context.Context) (aborted int, err error) {
 	var marker string
 	err = c.deps.DB.Read(ctx, func(ctx context.Context, tx *database.Tx) (err error) {

@@ -42,7 +42,7 @@ func (s *abortingStore) Abort(_ context.Context, u storage.Unfinished) error {
 	return nil
 }
 
-// uploadAt writes an upload down as if it had been begun so long ago.
+// uploadAt records an upload as if it had been begun so long ago.
 func (h *hub) uploadAt(id, key string, age time.Duration, expires time.Time) {
 	h.T.Helper()
 	ledger := retention.NewLedger(h.DB, func() time.Time { return h.Clock.Now().Add(-age) })
@@ -51,7 +51,7 @@ func (h *hub) uploadAt(id, key string, age time.Duration, expires time.Time) {
 	}
 }
 
-// uploads are the ids that are written down.
+// uploads are the ids that are recorded.
 func (h *hub) uploads() (ids []string) {
 	h.T.Helper()
 	err := h.DB.Read(h.T.Context(), func(ctx context.Context, tx *database.Tx) (err error) {
@@ -79,19 +79,19 @@ func TestLedger(t *testing.T) {
 				t.Fatal(err)
 			}
 			if got := h.uploads(); !slices.Equal(got, []string{two.ID}) {
-				t.Errorf("%q are written down, want %q", got, two.ID)
+				t.Errorf("%q are recorded, want %q", got, two.ID)
 			}
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		if err := ledger.Begun(ctx, one); err == nil {
-			t.Error("written down for nobody")
+			t.Error("recorded with an ended context")
 		}
 	})
 }
 
-// TestUploadsOfNobodyAreAborted: those that nobody will finish, and no other.
-func TestUploadsOfNobodyAreAborted(t *testing.T) {
+// TestAbandonedUploadsAreAborted: those that nobody will finish, and no other.
+func TestAbandonedUploadsAreAborted(t *testing.T) {
 	store := &abortingStore{}
 	h := newHub(t, dbtest.Postgres(t, exporttest.Sources(t)...), exporttest.Options{Limits: export.Limits{Active: 9, Daily: 9}, Wrap: store.over})
 	ctx, _ := h.Person("13800000011", auth.Staff)
@@ -115,15 +115,19 @@ func TestUploadsOfNobodyAreAborted(t *testing.T) {
 		kept    bool
 		dropped bool // without asking the store
 	}{
-		{"export/2000000003_" + of["queued"] + ".csv", 0, later, true, false}, // its next attempt takes another key
+		// The next attempt of a queued job takes another key, which is not known yet.
+		{"export/2000000003_" + of["queued"] + ".csv", 0, later, true, false},
 		{"export/2000000002_" + of["queued"] + ".csv", 0, later, false, false},
-		{"export/2000000003_" + of["writing_file"] + ".csv", 1000 * time.Hour, later, true, false}, // under way
-		{"export/2000000002_" + of["writing_file"] + ".csv", 0, time.Time{}, false, false},         // overtaken
-		{"export/2000000003_" + of["success"] + ".csv", 0, later, false, false},                    // done, and not struck out
+		// Under way, and overtaken.
+		{"export/2000000003_" + of["writing_file"] + ".csv", 1000 * time.Hour, later, true, false},
+		{"export/2000000002_" + of["writing_file"] + ".csv", 0, time.Time{}, false, false},
+		// Complete, but the record of the upload was not removed.
+		{"export/2000000003_" + of["success"] + ".csv", 0, later, false, false},
 		{"export/2000000003_" + of["failure"] + ".csv", 0, later, false, false},
 		{"export/2000000003_" + of["cancelled"] + ".csv", 0, later, false, false},
 		{"export/2000000003_" + of["writing_file"] + ".csv", 0, past, false, true},
-		{"export/2000000003_" + stranger + ".csv", time.Hour, later, true, false}, // of nobody known: given time
+		// Without a known job an upload is given time.
+		{"export/2000000003_" + stranger + ".csv", time.Hour, later, true, false},
 		{"export/2000000003_" + stranger + ".csv", 25 * time.Hour, later, false, false},
 		{"report/1.pdf", time.Hour, later, true, false},
 		{"report/2.pdf", 25 * time.Hour, time.Time{}, false, false},
@@ -143,13 +147,14 @@ func TestUploadsOfNobodyAreAborted(t *testing.T) {
 			t.Errorf("aborted\n%s\nwant\n%s", strings.Join(store.aborted, "\n"), strings.Join(want, "\n"))
 		}
 		if got := h.uploads(); !slices.Equal(got, kept) {
-			t.Errorf("%v are still written down, want %v", got, kept)
+			t.Errorf("%v are still recorded, want %v", got, kept)
 		}
 	}
 }
 
-// TestUploadsThatCantBeAborted: one that can't be holds nobody up; a store that is away is asked again in another round,
-// which goes on after that one; one that can't abort at all has its uploads forgotten when they have expired.
+// TestUploadsThatCantBeAborted: one that can't be holds nobody up; a store that is away is asked
+// again in another round, which goes on after that one; one that can't abort at all has its
+// uploads removed when they have expired.
 func TestUploadsThatCantBeAborted(t *testing.T) {
 	store := &abortingStore{}
 	h := newHub(t, dbtest.Postgres(t, exporttest.Sources(t)...), exporttest.Options{Wrap: store.over})
@@ -172,7 +177,7 @@ func TestUploadsThatCantBeAborted(t *testing.T) {
 	if n := len(store.aborted); n != 119 {
 		t.Errorf("%d were aborted before the store was away, want 119", n)
 	}
-	h.clean() // goes on after the one that it broke off at
+	h.clean() // continues after the one at which it was aborted
 	if n := len(store.aborted); n != 248 {
 		t.Errorf("%d were aborted in two rounds, want 248", n)
 	}

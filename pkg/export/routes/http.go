@@ -50,6 +50,7 @@ func New(d Deps) []httpapi.Route {
 	}
 }
 
+// recordRoute describes the record of an export.
 func (h *handlers) recordRoute() httpapi.Route {
 	return httpapi.Handle("GET", record.Path+"{uuid}", httpapi.Native, httpapi.SignedIn, httpapi.Doc{
 		Summary: "导出任务", Tag: tag,
@@ -59,6 +60,7 @@ func (h *handlers) recordRoute() httpapi.Route {
 	}, h.handleRecord, httpapi.Answers(304, 401, 404, 422, 429))
 }
 
+// recordIn is a request for a record. The headers are conditions that pollers send.
 type recordIn struct {
 	UUID        string `json:"uuid" maxLength:"64" doc:"任务"`
 	Prefer      string `json:"-" header:"Prefer" doc:"wait=秒数:等到有变化"`
@@ -93,14 +95,14 @@ func (h *handlers) handleRecord(ctx context.Context, in recordIn) (recordOut, er
 	return out, nil
 }
 
-// etag identifies what is shown of a job: its row, and what the row alone does not say, that its file
-// has expired.
+// etag identifies what is shown of a job: its row, and what the row alone does not say, that its
+// file has expired.
 func etag(j job.Job, shown record.Status) string {
 	return `"` + strconv.FormatUint(j.Seq(), 10) + string(shown[:1]) + `"`
 }
 
-// preferredWait reads Prefer: wait=N (RFC 7240); 0 is none. Values that can't be read are ignored, as
-// the RFC wants of preferences.
+// preferredWait reads Prefer: wait=N (RFC 7240); 0 is none. Values that can't be read are
+// ignored, as the RFC wants of preferences.
 func preferredWait(header string) time.Duration {
 	for _, p := range strings.Split(header, ",") {
 		name, value, _ := strings.Cut(strings.TrimSpace(p), "=")

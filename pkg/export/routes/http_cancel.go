@@ -8,10 +8,12 @@ import (
 	"exporthub/pkg/httpapi"
 )
 
+// cancelIn is a request to end an export.
 type cancelIn struct {
 	UUID string `json:"uuid" maxLength:"64" doc:"任务"`
 }
 
+// cancelRoute describes the cancellation. DELETE ends the job; the record stays and can be read.
 func (h *handlers) cancelRoute() httpapi.Route {
 	return httpapi.Handle("DELETE", record.Path+"{uuid}", httpapi.Native, httpapi.SignedIn, httpapi.Doc{
 		Summary: "取消导出", Tag: tag,

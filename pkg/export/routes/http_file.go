@@ -10,11 +10,14 @@ import (
 	"exporthub/pkg/httpapi"
 )
 
+// fileIn is a link to a file. The name has to be the one the signature is of.
 type fileIn struct {
 	Name      string `json:"name" maxLength:"255" doc:"文件名"`
 	Signature string `json:"s" required:"true" maxLength:"200" doc:"签名"`
 }
 
+// fileRoute describes the links to stored files. It is public: the signature is the credential, so
+// that programs without a token of ours can fetch what a person hands to them.
 func (h *handlers) fileRoute() httpapi.Route {
 	return httpapi.HandleHTTP("GET", delivery.FilePath+"{name}", httpapi.Native, httpapi.Public, httpapi.Doc{
 		Summary: "下载导出文件", Tag: tag,
@@ -68,7 +71,8 @@ func (h *handlers) serveFile(w http.ResponseWriter, r *http.Request, f delivery.
 // filename* (RFC 6266).
 func contentDisposition(name, plain string) string {
 	encoded := mime.FormatMediaType("attachment", map[string]string{"filename": name})
-	// FormatMediaType writes filename* alone for names that are not ASCII, which old clients ignore.
+	// FormatMediaType writes filename* alone for names that are not ASCII, which old clients
+	// ignore.
 	if encoded == "" || !strings.Contains(encoded, "filename*") {
 		return encoded
 	}

@@ -61,7 +61,7 @@ func TestReadingAJob(t *testing.T) {
 		}
 	}
 
-	// Whoever waits hears of the change when it happens.
+	// A request that waits is answered when the change happens.
 	answer := make(chan []byte, 1)
 	go func() {
 		_, body := h.Get(s, path, owner, "Prefer", "wait=20", "If-None-Match", tag)
@@ -74,7 +74,7 @@ func TestReadingAJob(t *testing.T) {
 			t.Errorf("waited for %s", body)
 		}
 	case <-time.After(10 * time.Second):
-		t.Error("the waiting request heard nothing of the end")
+		t.Error("the waiting request was not answered at the end")
 	}
 }
 
@@ -99,7 +99,7 @@ func TestCancelOverHTTP(t *testing.T) {
 		status            int
 		state             string
 	}{
-		{"nobody", waiting, "", 401, ""},
+		{"anonymous", waiting, "", 401, ""},
 		{"another's", waiting, stranger, 404, ""},
 		{"unknown", "00000000-0000-4000-8000-000000000009", owner, 404, ""},
 		{"no uuid", "x", owner, 404, ""},

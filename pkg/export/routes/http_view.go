@@ -9,7 +9,8 @@ import (
 	"exporthub/pkg/job"
 )
 
-// recordOut is an export as API callers see it.
+// recordOut is an export as API callers see it: the figures of its latest event, and what an event
+// has no room for, such as when the file expires and why a job waits. Keys are only ever added.
 type recordOut struct {
 	UUID       string          `json:"uuid"`
 	Status     record.Status   `json:"status"`

@@ -37,8 +37,8 @@ func (h *handlers) handleWait(w http.ResponseWriter, r *http.Request) error {
 	return h.serveFile(w, r, f)
 }
 
-// writeEnded answers 502 in the envelope of the contacts system, which gives such links out: what the
-// link stands in front of has failed. No kind of error maps to 502, so it is written here.
+// writeEnded answers 502 in the envelope of the contacts system, which gives such links out: what
+// the link stands in front of has failed. No kind of error maps to 502, so it is written here.
 func writeEnded(w http.ResponseWriter, e *delivery.EndedError) error {
 	body, err := json.Marshal(struct {
 		Code int    `json:"code"`
