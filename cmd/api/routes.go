@@ -18,7 +18,7 @@ import (
 // routes lists every endpoint of the API.
 func routes(p *wire.Parts) []httpapi.Route {
 	routes := p.Auth.Routes()
-	routes = append(routes, p.Exports.Routes(func(r *http.Request) string { return p.Auth.ClientIP(r).String() })...)
+	routes = append(routes, p.Exports.Routes(p.Visitors())...)
 	routes = append(routes, dictionaries(p))
 	for _, m := range p.Modules {
 		routes = append(routes, m.Routes...)

@@ -3,6 +3,7 @@ package export
 import (
 	"context"
 	"fmt"
+	"sort"
 	"strconv"
 	"time"
 
@@ -76,10 +77,21 @@ func (a *admission) retryHint(err error, now time.Time) error {
 	return err
 }
 
-// untilMidnight is how long the day of t still lasts.
+// longestDay is more than any calendar day lasts. A zone that moves across the date line repeats one.
+const longestDay = 50 * time.Hour
+
+// untilMidnight is how long the day of t still lasts, to the second, and more than 0.
+//
+// It searches for the first second of another day instead of asking time.Date for the next midnight:
+// where the clocks change at midnight there is none, or there are two, and time.Date then answers
+// with an instant of the same day, which may be before t (Havana, Santiago, Asuncion).
 func (a *admission) untilMidnight(t time.Time) time.Duration {
-	y, m, d := t.In(a.location).Date()
-	return time.Date(y, m, d+1, 0, 0, 0, 0, a.location).Sub(t)
+	day := record.QuotaDay(t, a.location)
+	second := t.Truncate(time.Second)
+	n := sort.Search(int(longestDay/time.Second), func(n int) bool {
+		return record.QuotaDay(second.Add(time.Duration(n)*time.Second), a.location) > day
+	})
+	return second.Add(time.Duration(n) * time.Second).Sub(t)
 }
 
 // showLeft puts what is left of the day on an answer that was refused before it was counted. It

@@ -13,8 +13,10 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"exporthub/jobs"
+	"exporthub/pkg/auth"
 	"exporthub/pkg/bayeux"
 	"exporthub/pkg/config"
+	"exporthub/pkg/export"
 	"exporthub/pkg/job"
 	"exporthub/pkg/telemetry"
 )
@@ -84,6 +86,26 @@ func (p *Parts) cleanLocal(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		}
+	}
+}
+
+// Visitors says who is behind a request that needs no login, for the audit of downloads.
+func (p *Parts) Visitors() export.Visitors {
+	return export.Visitors{
+		Address: func(r *http.Request) string { return p.Auth.ClientIP(r).String() },
+		Actor: func(r *http.Request) int64 {
+			// A token that is no good, or can't be checked now, is no reason to refuse a good link: the
+			// download counts as one by link.
+			token, _, err := auth.RequestToken(r)
+			if err != nil {
+				return 0
+			}
+			who, err := p.Auth.Identify(r.Context(), token)
+			if err != nil {
+				return 0
+			}
+			return who.UserID
+		},
 	}
 }
 

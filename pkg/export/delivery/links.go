@@ -59,8 +59,9 @@ type Deps struct {
 
 // Links makes and opens the links to files. It is safe for concurrent use.
 type Links struct {
-	deps Deps
-	jobs *job.Store
+	deps  Deps
+	jobs  *job.Store
+	audit *audit
 
 	draining context.Context // ends with Drain, which the contexts of requests do not
 	drain    context.CancelFunc
@@ -75,6 +76,12 @@ func NewLinks(d Deps) *Links {
 		jobs: job.NewStore(d.DB),
 	}
 	l.draining, l.drain = context.WithCancel(context.Background())
+	l.audit = &audit{
+		db:       d.DB,
+		now:      d.Now,
+		log:      d.Logger,
+		draining: l.draining,
+	}
 	return l
 }
 
@@ -157,16 +164,6 @@ func (l *Links) permit(ctx context.Context, row record.Row) (File, error) {
 	return f, nil
 }
 
-// RecordDownload writes into the audit that a file was fetched from an address.
-func (l *Links) RecordDownload(ctx context.Context, f File, address string) error {
-	return l.deps.DB.Write(ctx, func(ctx context.Context, tx *database.Tx) error {
-		return auth.WriteAudit(ctx, tx, auth.AuditEntry{
-			At:      l.deps.Now(),
-			ActorID: f.UserID,
-			Action:  "export.download",
-			Subject: f.UUID,
-			Detail:  f.Filename,
-			Address: address,
-		})
-	})
-}
+// Record records a download in the audit, before its first byte is sent. While the database takes no
+// writes the row waits in memory and the download goes on; it fails when too many wait.
+func (l *Links) Record(ctx context.Context, f Fetch) error { return l.audit.record(ctx, f) }

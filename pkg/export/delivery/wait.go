@@ -51,8 +51,12 @@ func (l *Links) Wait(ctx context.Context, uuid string) (dataset.Outcome, error) 
 }
 
 // Drain ends every wait that is under way, and those to come, with what is known at that moment. It
-// is for the end of the process, which waiting requests would delay for minutes.
-func (l *Links) Drain() { l.drain() }
+// is for the end of the process, which waiting requests would delay for minutes. It returns when the
+// downloads that waited to be recorded are, or have been logged.
+func (l *Links) Drain() {
+	l.drain()
+	l.audit.wait()
+}
 
 // awaitEnd returns the job once it has ended, or its current state when bound is over, ctx ends or
 // the process drains.
@@ -91,6 +95,23 @@ func waitSubject(uuid, filename string) string { return WaitPath + filename + ":
 // again: rights may have been taken away in the meantime. An export that ended without a file is an
 // *EndedError.
 func (l *Links) Await(ctx context.Context, name, signature string) (File, error) {
+	return l.await(ctx, name, signature, l.deps.FileWait)
+}
+
+// Peek is Await without waiting: ready reports whether the file is there.
+func (l *Links) Peek(ctx context.Context, name, signature string) (f File, ready bool, err error) {
+	f, err = l.await(ctx, name, signature, 0)
+	if errs.CodeOf(err) == codeNotReady {
+		return f, false, nil
+	}
+	return f, err == nil, err
+}
+
+// codeNotReady is the code of the answer for a file that did not come in time.
+const codeNotReady = "export_not_ready"
+
+// await is Await, waiting no longer than bound.
+func (l *Links) await(ctx context.Context, name, signature string, bound time.Duration) (File, error) {
 	id, signature, _ := strings.Cut(signature, ".")
 	if err := l.deps.Signer.Verify(waitSubject(id, name), signature, l.deps.Now()); err != nil {
 		return File{}, err
@@ -103,8 +124,8 @@ func (l *Links) Await(ctx context.Context, name, signature string) (File, error)
 	if err != nil {
 		return f, err
 	}
-	if !j.State.Ended() {
-		if j, err = l.awaitEnd(ctx, j, l.deps.FileWait); err != nil {
+	if !j.State.Ended() && bound > 0 {
+		if j, err = l.awaitEnd(ctx, j, bound); err != nil {
 			return f, err
 		}
 		if ctx.Err() != nil {
@@ -115,7 +136,7 @@ func (l *Links) Await(ctx context.Context, name, signature string) (File, error)
 	case !j.State.Ended():
 		return f, &errs.Error{
 			Kind:       errs.Unavailable,
-			Code:       "export_not_ready",
+			Code:       codeNotReady,
 			Message:    "文件仍在生成，请稍后再打开此链接",
 			RetryAfter: retryAfter,
 		}

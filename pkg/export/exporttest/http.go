@@ -10,17 +10,33 @@ import (
 	"github.com/go-chi/chi/v5"
 
 	"exporthub/pkg/auth"
+	"exporthub/pkg/export"
 	"exporthub/pkg/httpapi"
 )
 
-// Address is where every request comes from.
-func Address(*http.Request) string { return "192.0.2.7" }
+// Visitors takes every request to come from one address. It knows the person by their token.
+func (h *Hub) Visitors() export.Visitors {
+	return export.Visitors{
+		Address: func(*http.Request) string { return "192.0.2.7" },
+		Actor: func(r *http.Request) int64 {
+			token, _, err := auth.RequestToken(r)
+			if err != nil {
+				return 0
+			}
+			p, err := h.Auth.Identify(r.Context(), token)
+			if err != nil {
+				return 0
+			}
+			return p.UserID
+		},
+	}
+}
 
 // Server serves the engine's routes to callers with real tokens.
 func (h *Hub) Server() *httptest.Server {
 	// With the routes of identities, so that a test can log in as the page does.
 	r := chi.NewRouter()
-	httpapi.Mount(r, append(h.Exports.Routes(Address), h.Auth.Routes()...), httpapi.Options{Authorize: h.Auth.Authorize})
+	httpapi.Mount(r, append(h.Exports.Routes(h.Visitors()), h.Auth.Routes()...), httpapi.Options{Authorize: h.Auth.Authorize})
 	s := httptest.NewServer(r)
 	h.T.Cleanup(s.Close)
 	return s

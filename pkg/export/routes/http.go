@@ -28,10 +28,17 @@ type Deps struct {
 	Store *job.Store
 	Links *delivery.Links
 	// Cancel ends an export on behalf of the caller whom ctx carries.
-	Cancel func(ctx context.Context, uuid string) (job.Job, error)
-	// Address says where a request comes from, for the audit.
+	Cancel   func(ctx context.Context, uuid string) (job.Job, error)
+	Visitors Visitors
+	Now      func() time.Time
+}
+
+// Visitors says who is behind a request, for the audit of links, which need no login.
+type Visitors struct {
+	// Actor is the person whose token or cookie the request carries; 0 when there is none that counts.
+	Actor func(r *http.Request) int64
+	// Address is where the request comes from.
 	Address func(r *http.Request) string
-	Now     func() time.Time
 }
 
 // handlers answers the routes.

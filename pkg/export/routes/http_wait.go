@@ -26,6 +26,9 @@ func (h *handlers) handleWait(w http.ResponseWriter, r *http.Request) error {
 	if err := httpapi.Decode(r, &in); err != nil {
 		return err
 	}
+	if r.Method == http.MethodHead {
+		return h.headWait(w, r, in)
+	}
 	f, err := h.deps.Links.Await(r.Context(), in.Name, in.Signature)
 	var ended *delivery.EndedError
 	if errors.As(err, &ended) {
@@ -35,6 +38,29 @@ func (h *handlers) handleWait(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return h.serveFile(w, r, f)
+}
+
+// headWait answers a HEAD without waiting: clients that ask for the headers first give up long before
+// a file that takes minutes. While the file is not there it answers what a GET will begin with, but
+// for the length, which is not known (RFC 9110, section 9.3.2, allows that).
+func (h *handlers) headWait(w http.ResponseWriter, r *http.Request, in fileIn) error {
+	f, ready, err := h.deps.Links.Peek(r.Context(), in.Name, in.Signature)
+	var ended *delivery.EndedError
+	if errors.As(err, &ended) {
+		return writeEnded(w, ended)
+	}
+	if err != nil {
+		return err
+	}
+	if ready {
+		return h.serveFile(w, r, f)
+	}
+	header := w.Header()
+	header.Set("Cache-Control", "private, no-store")
+	header.Set("Content-Type", "application/octet-stream")
+	header.Set("Content-Disposition", contentDisposition(in.Name, in.Name))
+	w.WriteHeader(http.StatusOK)
+	return nil
 }
 
 // writeEnded answers 502 in the envelope of the contacts system, which gives such links out: what
