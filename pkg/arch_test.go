@@ -43,7 +43,7 @@ var arrows = map[string][]string{
 		"dataset", "job", "event", "storage", "auth", "database", "httpapi", "page", "errs"},
 	"export/record":    {"dataset", "job", "auth", "database", "errs"},
 	"export/attempt":   {"export/record", "backoff", "dataset", "job", "storage", "auth", "database", "errs"},
-	"export/delivery":  {"export/record", "dataset", "job", "storage", "auth", "database", "errs"},
+	"export/delivery":  {"export/record", "backoff", "dataset", "job", "storage", "auth", "database", "errs"},
 	"export/retention": {"export/record", "job", "storage", "database", "errs"},
 	"export/routes":    {"export/record", "export/delivery", "job", "httpapi"}, // it serves what delivery opens
 	"export/exporttest": {"export", "export/record", "export/retention", "export/csv", "export/xlsx", "/jobs", "job", "event", "dataset", "storage",

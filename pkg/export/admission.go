@@ -17,6 +17,7 @@ import (
 	"exporthub/pkg/dataset"
 	"exporthub/pkg/errs"
 	"exporthub/pkg/export/record"
+	"exporthub/pkg/httpapi"
 	"exporthub/pkg/job"
 )
 
@@ -39,6 +40,7 @@ const (
 // admission decides which requests become exports.
 type admission struct {
 	db       *database.DB
+	rows     *job.Store
 	jobs     Jobs
 	kind     *job.Definition[record.Args, record.Detail, record.File]
 	people   People
@@ -46,6 +48,7 @@ type admission struct {
 	formats  record.Formats
 	rate     RateLimiter
 	limits   Limits
+	wait     time.Duration // for how long a request waits for its export
 	location *time.Location
 	now      func() time.Time
 	log      *slog.Logger
@@ -56,6 +59,7 @@ func newAdmission(o Options, formats record.Formats,
 	kind *job.Definition[record.Args, record.Detail, record.File]) *admission {
 	return &admission{
 		db:       o.DB,
+		rows:     job.NewStore(o.DB),
 		jobs:     o.Jobs,
 		kind:     kind,
 		people:   o.People,
@@ -63,6 +67,7 @@ func newAdmission(o Options, formats record.Formats,
 		formats:  formats,
 		rate:     o.Rate,
 		limits:   o.Limits,
+		wait:     o.Wait,
 		location: o.Location,
 		now:      o.Now,
 		log:      o.Logger,
@@ -72,8 +77,12 @@ func newAdmission(o Options, formats record.Formats,
 
 // Queue admits an export for the caller whom ctx carries, or says in the documented words why not.
 func (a *admission) Queue(ctx context.Context, r dataset.Request) (dataset.Ticket, error) {
-	ticket, err := a.queue(ctx, r)
-	if err == nil {
+	ticket, repeated, err := a.queue(ctx, r)
+	switch {
+	case err == nil && repeated:
+		a.observe("repeated")
+		return ticket, nil
+	case err == nil:
 		a.observe("accepted")
 		return ticket, nil
 	}
@@ -87,22 +96,23 @@ func (a *admission) Queue(ctx context.Context, r dataset.Request) (dataset.Ticke
 }
 
 // queue checks in an order that matters: the permission is documented to be refused before anything
-// else, and the rate before what costs queries.
-func (a *admission) queue(ctx context.Context, r dataset.Request) (dataset.Ticket, error) {
+// else, and the rate before what costs queries. It reports whether the ticket is that of an earlier
+// request, which this one repeats.
+func (a *admission) queue(ctx context.Context, r dataset.Request) (ticket dataset.Ticket, repeated bool, err error) {
 	who := auth.From(ctx)
 	if who == nil {
-		return dataset.Ticket{}, errs.New(errs.Unauthenticated, "")
+		return dataset.Ticket{}, false, errs.New(errs.Unauthenticated, "")
 	}
 	set, ok := a.registry.Get(r.Dataset)
 	if !ok {
-		return dataset.Ticket{}, errs.Invalidf("dataset", "没有可导出的列表 %s", r.Dataset)
+		return dataset.Ticket{}, false, errs.Invalidf("dataset", "没有可导出的列表 %s", r.Dataset)
 	}
 	if !who.Can(set.Permission) {
-		return dataset.Ticket{}, record.Forbidden()
+		return dataset.Ticket{}, false, record.Forbidden()
 	}
 	if a.rate != nil {
 		if ok, wait := a.rate.Allow(ctx, "export:"+strconv.FormatInt(who.UserID, 10)); !ok {
-			return dataset.Ticket{}, &errs.Error{
+			return dataset.Ticket{}, false, &errs.Error{
 				Kind:       errs.TooMany,
 				Code:       CodeRate,
 				Message:    "导出请求过于频繁，请稍后再试",
@@ -112,9 +122,9 @@ func (a *admission) queue(ctx context.Context, r dataset.Request) (dataset.Ticke
 	}
 	args, err := a.args(set, r, who)
 	if err != nil {
-		return dataset.Ticket{}, err
+		return dataset.Ticket{}, false, err
 	}
-	return a.admit(ctx, who, args)
+	return a.admit(ctx, who, args, r.Repeatable)
 }
 
 // args checks a request against its dataset and what the caller may see.
@@ -174,36 +184,57 @@ func (a *admission) filename(set dataset.Dataset, wanted string) (string, error)
 	return wanted, nil
 }
 
-// admit uses the quotas and stores the job, all or nothing.
-func (a *admission) admit(ctx context.Context, who *auth.Principal, args record.Args) (dataset.Ticket, error) {
+// admit uses the quotas and stores the job, all or nothing. A request that repeats an earlier one gets
+// the earlier one's ticket and uses nothing.
+func (a *admission) admit(ctx context.Context, who *auth.Principal, args record.Args, repeatable bool) (
+	ticket dataset.Ticket, repeated bool, err error) {
 	now := a.now()
-	day := record.QuotaDay(now, a.location)
-	id := uuid.NewString()
+	row := record.Row{
+		UUID:        uuid.NewString(),
+		UserID:      who.UserID,
+		Dataset:     args.Dataset,
+		Format:      args.Format,
+		QuotaDay:    record.QuotaDay(now, a.location),
+		CreatedAt:   now,
+		RequestID:   httpapi.RequestID(ctx),
+		Fingerprint: args.Fingerprint(),
+	}
 	n, err := a.kind.New(who.UserID, args)
 	if err != nil {
-		return dataset.Ticket{}, err
+		return dataset.Ticket{}, false, err
 	}
-	n.UUID = id // the row beside the job is stored first
+	n.UUID = row.UUID // the row beside the job is stored first
+	since := now      // no time at all
+	if repeatable {
+		since = now.Add(-a.wait)
+	}
+	var first string // the uuid of the export that this request repeats
 	var left, limit int
 	err = a.db.Write(ctx, func(ctx context.Context, tx *database.Tx) error {
+		first = "" // a transaction that is tried again begins anew
+		if err := lockPerson(ctx, tx, who.UserID, row.QuotaDay); err != nil {
+			return err
+		}
 		limits, err := a.limitsOf(ctx, tx, who)
 		if err != nil {
 			return err
 		}
 		limit = limits.Daily
-		used, err := useQuotas(ctx, tx, who.UserID, day, limits)
+		// After the lock: of two requests that are sent at once the second sees what the first stored.
+		if first, err = findEarlier(ctx, tx, row, since); err != nil {
+			return err
+		}
+		if first != "" {
+			used, err := usedOn(ctx, tx, who.UserID, row.QuotaDay)
+			left = max(limit-used, 0)
+			return err
+		}
+		used, err := useQuotas(ctx, tx, who.UserID, row.QuotaDay, limits)
 		left = max(limit-used, 0) // a limit can be lowered below what was used
 		if err != nil {
 			return a.retryHint(err, now)
 		}
-		if err := record.Insert(ctx, tx, record.Row{
-			UUID:      id,
-			UserID:    who.UserID,
-			Dataset:   args.Dataset,
-			Format:    args.Format,
-			QuotaDay:  day,
-			CreatedAt: now,
-		}); err != nil {
+		if err := record.Insert(ctx, tx, row); err != nil {
 			return err
 		}
 		_, err = a.jobs.Enqueue(ctx, tx, n)
@@ -213,10 +244,26 @@ func (a *admission) admit(ctx context.Context, who *auth.Principal, args record.
 		a.setQuotaHeaders(ctx, limit, left, now)
 	}
 	if err != nil {
-		return dataset.Ticket{}, err
+		return dataset.Ticket{}, false, err
 	}
-	return dataset.Ticket{
-		UUID:    id,
-		Channel: a.people.ExportChannel(who),
-	}, nil
+	ticket = dataset.Ticket{
+		UUID:     row.UUID,
+		Channel:  a.people.ExportChannel(who),
+		Filename: args.Filename,
+	}
+	if first == "" {
+		return ticket, false, nil
+	}
+	// The file has the name of the first request, which the answer may have to repeat in a link.
+	j, err := a.rows.Get(ctx, first)
+	if err != nil {
+		return dataset.Ticket{}, false, err
+	}
+	e, err := record.Read(j)
+	if err != nil {
+		return dataset.Ticket{}, false, err
+	}
+	ticket.UUID = first
+	ticket.Filename = e.Args.Filename
+	return ticket, true, nil
 }

@@ -16,11 +16,8 @@ import (
 
 // useQuotas uses one of the person's active exports and one of the day's, and returns how many of
 // the day are used. If both limits are exceeded, the concurrency limit is reported. The caller's
-// transaction has to fail with the error, which takes back what was used.
+// transaction has to hold the person's lock (lockPerson) and to fail with the error, which takes back what was used.
 func useQuotas(ctx context.Context, tx *database.Tx, userID int64, day string, l Limits) (used int, err error) {
-	if err := ensureCounters(ctx, tx, userID, day); err != nil {
-		return 0, err
-	}
 	active, err := useActive(ctx, tx, userID, l.Active)
 	if err != nil {
 		return 0, err

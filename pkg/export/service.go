@@ -1,6 +1,7 @@
 package export
 
 import (
+	"cmp"
 	"context"
 	"embed"
 	"log/slog"
@@ -120,6 +121,7 @@ func New(o Options) (*Service, error) {
 	if o.Ended == nil {
 		o.Ended = func(context.Context, *database.Tx, Ended) error { return nil }
 	}
+	o.Wait = cmp.Or(o.Wait, 25*time.Second)
 	o.PublicURL = strings.TrimRight(o.PublicURL, "/")
 	formats := record.Formats(o.Formats)
 	if err := formats.Check(); err != nil {

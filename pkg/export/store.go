@@ -4,9 +4,11 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"time"
 
 	"exporthub/pkg/auth"
 	"exporthub/pkg/database"
+	"exporthub/pkg/export/record"
 )
 
 // limitsOf returns the configured limits, changed by what is set for the person's role and then for
@@ -35,9 +37,9 @@ func (a *admission) limitsOf(ctx context.Context, tx *database.Tx, who *auth.Pri
 	return l, nil
 }
 
-// ensureCounters makes the rows that the conditional updates below change, so that racing requests
-// meet on a row lock.
-func ensureCounters(ctx context.Context, tx *database.Tx, userID int64, day string) error {
+// lockPerson makes the counters of a person and a day where they are missing, and lets one request of
+// that person at a time go on. The row is what racing requests wait for.
+func lockPerson(ctx context.Context, tx *database.Tx, userID int64, day string) error {
 	if err := tx.InsertIgnore(ctx, "INSERT INTO export_slots (user_id, active) VALUES (?, 0)", userID); err != nil {
 		return fmt.Errorf("make active counter: %w", err)
 	}
@@ -45,7 +47,31 @@ func ensureCounters(ctx context.Context, tx *database.Tx, userID int64, day stri
 	if err != nil {
 		return fmt.Errorf("make daily counter: %w", err)
 	}
+	_, err = database.One(ctx, tx, database.Scalar[int],
+		"SELECT active FROM export_slots WHERE user_id = ?"+tx.ForUpdate(), userID)
+	if err != nil {
+		return fmt.Errorf("lock active counter: %w", err)
+	}
 	return nil
+}
+
+// findEarlier returns the uuid of the accepted export that a request repeats, "" when there is none:
+// one with the same request id, which a proxy keeps when it sends a request again, or one of the same
+// content since an instant. An id alone is not enough, since a client may send the same one with
+// everything. What failed or was cancelled is no answer to repeat.
+func findEarlier(ctx context.Context, tx *database.Tx, r record.Row, since time.Time) (string, error) {
+	id, err := database.One(ctx, tx, database.Scalar[string], `SELECT e.uuid FROM exports e JOIN jobs j ON j.uuid = e.uuid
+		WHERE e.user_id = ? AND e.fingerprint = ? AND (e.request_id = ? AND e.request_id <> '' OR e.created_at > ?)
+			AND j.state NOT IN ('failure', 'cancelled')
+		ORDER BY e.created_at, e.uuid LIMIT 1`,
+		r.UserID, r.Fingerprint, r.RequestID, database.Micros(since))
+	if database.IsNoRows(err) {
+		return "", nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("find earlier export: %w", err)
+	}
+	return id, nil
 }
 
 // useActive counts one more active export of a person, and reports false when that would exceed the

@@ -43,6 +43,10 @@ var numbersC = map[string]int{
 	"export_daily_limit": 4,
 }
 
+// CodeJobFailed is the code of an Internal error whose text is shown: the reason why a job failed,
+// which was written for the person who asked for it and has no internals.
+const CodeJobFailed = "job_failed"
+
 // failure is an error ready to be written in an envelope.
 type failure struct {
 	kind      errs.Kind
@@ -60,7 +64,7 @@ func failureOf(err error, requestID string) failure {
 	}
 	f.text = kindText[f.kind]
 	// The cause of an internal error may hold SQL, paths or addresses.
-	if f.kind == errs.Internal {
+	if f.kind == errs.Internal && f.code != CodeJobFailed {
 		f.code = f.kind.String()
 		return f // its own text is never shown
 	}

@@ -15,6 +15,11 @@ func RequestID(ctx context.Context) string {
 	return id
 }
 
+// WithRequestID returns a context of a request with that id, for callers that are not behind Mount.
+func WithRequestID(ctx context.Context, id string) context.Context {
+	return context.WithValue(ctx, requestIDKey{}, id)
+}
+
 // withRequestID returns the request's id: the one it carries, when that is safe to log and to
 // answer, or a new one.
 func withRequestID(r *http.Request) (context.Context, string) {

@@ -1,6 +1,7 @@
 package contact
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -132,15 +133,26 @@ const extension = ".xlsx"
 func (s *service) handleExport(ctx context.Context, in exportIn) (exportOut, error) {
 	now := s.Now()
 	name := "contacts_export_" + now.In(s.Location).Format("20060102_150405") + "_" + fourBytes()
-	ticket, err := s.Exports.Queue(ctx, dataset.Request{Dataset: DatasetName, Format: "xlsx", Filter: &in.Filter, Filename: name})
+	ticket, err := s.Exports.Queue(ctx, dataset.Request{
+		Dataset:    DatasetName,
+		Format:     "xlsx",
+		Filter:     &in.Filter,
+		Filename:   name,
+		Repeatable: true, // clients of the old page's kind send it again without an id
+	})
 	if err != nil {
 		return exportOut{}, err
 	}
+	name = cmp.Or(ticket.Filename, name) // that of the first request, where this one repeats it
 	// From here on the answer is a link: the page does nothing with any other, and whatever
 	// keeps this request from waiting for the export does not keep the link from doing so.
 	outcome, err := s.Exports.Wait(ctx, ticket.UUID)
 	if err != nil {
 		outcome = dataset.Outcome{}
+	}
+	// An export that is known to have failed is not announced as a success.
+	if outcome.Err != nil {
+		return exportOut{}, outcome.Err
 	}
 	if !outcome.FinishedAt.IsZero() {
 		now = outcome.FinishedAt

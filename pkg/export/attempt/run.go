@@ -82,18 +82,8 @@ func (r *Runner) prepare(ctx context.Context, run *record.Run) (*attempt, error)
 	if a.columns, err = a.set.PickFor(a.format, a.args.Columns, owner.Can); err != nil {
 		return nil, err
 	}
-	filter, err := record.DecodeFilter(a.set, a.args.Filter)
-	if err != nil {
+	if a.sel, err = a.args.Selection(a.set, owner); err != nil {
 		return nil, errs.Wrap(errs.Invalid, "筛选条件无法读取，请重新提交", err)
-	}
-	a.sel = dataset.Selection{
-		Viewer: dataset.Viewer{
-			UserID: a.job.OwnerID,
-			Can:    owner.Can,
-		},
-		Filter:  filter,
-		Columns: a.args.Columns,
-		IDs:     a.args.IDs,
 	}
 	return a, nil
 }

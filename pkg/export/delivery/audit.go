@@ -189,6 +189,10 @@ func (a *audit) wait() {
 	// postpone checks draining and starts the goroutine under the lock. Once the lock was free after
 	// draining ended, no goroutine is started any more.
 	a.mu.Lock()
-	a.mu.Unlock() //nolint:staticcheck // SA2001: the empty section is the barrier
+	waiting := len(a.pending)
+	a.mu.Unlock()
+	if waiting > 0 {
+		a.log.Info("downloads wait to be recorded", "waiting", waiting)
+	}
 	a.running.Wait()
 }

@@ -13,6 +13,10 @@ import (
 	"exporthub/pkg/job"
 )
 
+// CodeFailed is the code of the answer for an export that failed while its request waited. The edge
+// shows the text of errors with this code (httpapi.CodeJobFailed).
+const CodeFailed = "job_failed"
+
 // linkSlack is how much longer than a file a link that waits is good: it is made before the file,
 // whose own expiry decides.
 const linkSlack = 24 * time.Hour
@@ -43,11 +47,73 @@ func (l *Links) Wait(ctx context.Context, uuid string) (dataset.Outcome, error) 
 	out := dataset.Outcome{
 		Ended:      j.State.Ended(),
 		FinishedAt: j.FinishedAt,
+		Err:        failed(j),
 	}
 	if e.Detail.Count != nil {
 		out.Count = *e.Detail.Count
 	}
+	if !out.Ended && (e.Detail.Count == nil || e.Detail.Estimated) {
+		out.Count = l.countRows(ctx, e, out.Count)
+	}
 	return out, nil
+}
+
+// failedRetry is the Retry-After of an export that failed for a reason that may pass.
+const failedRetry = time.Minute
+
+// failed says why a job ended without a file, as the answer to the request that asked for it; nil for
+// every other job.
+func failed(j job.Job) error {
+	if !j.State.Ended() || j.State == job.StateSuccess {
+		return nil
+	}
+	e := &errs.Error{
+		Kind:    errs.Internal,
+		Code:    CodeFailed,
+		Message: endedBecause(j),
+	}
+	// Only what was away may be back. A request that failed for its own reasons fails again.
+	if j.Failure != nil && j.Failure.Kind == errs.Unavailable.String() {
+		e.Kind = errs.Unavailable
+		e.RetryAfter = failedRetry
+	}
+	return e
+}
+
+// countTime bounds the count for an answer that was promised a number. Together with the wait before
+// it, it stays below the time after which common proxies give up (30 s).
+const countTime = 4 * time.Second
+
+// countRows counts what an export that has not counted yet will hold, as its owner may see it. What
+// is known already is returned when that can't be done in time: the number is shown beside the link,
+// and must not cost the person the link.
+func (l *Links) countRows(ctx context.Context, e record.Export, known int64) int64 {
+	set, ok := l.deps.Registry.Get(e.Args.Dataset)
+	if !ok {
+		return known
+	}
+	ctx, cancel := context.WithTimeout(ctx, countTime)
+	defer cancel()
+	n, err := func() (n int64, err error) {
+		owner, err := l.deps.People.Person(ctx, e.OwnerID)
+		if err != nil {
+			return 0, err
+		}
+		sel, err := e.Args.Selection(set, owner)
+		if err != nil {
+			return 0, err
+		}
+		err = l.deps.DB.Read(ctx, func(ctx context.Context, tx *database.Tx) (err error) {
+			n, err = set.Count(ctx, tx, sel)
+			return err
+		})
+		return n, err
+	}()
+	if err != nil {
+		l.deps.Logger.Info("the rows of an export were not counted in time", "job", e.UUID, "error", err)
+		return known
+	}
+	return n
 }
 
 // Drain ends every wait that is under way, and those to come, with what is known at that moment. It

@@ -1,6 +1,10 @@
 package record
 
-import "encoding/json"
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+)
 
 // Kind is the job kind of exports, as the rows of jobs name it.
 const Kind = "export"
@@ -14,7 +18,7 @@ type Args struct {
 	Dataset string `json:"dataset"`
 	Service string `json:"service"`
 	Format  string `json:"format"`
-	// Filter is the dataset's own filter type as JSON; DecodeFilter reads it.
+	// Filter is the dataset's own filter type as JSON; Args.Selection decodes it.
 	Filter json.RawMessage `json:"filter"`
 	// Columns are the keys that were asked for; nil stands for the dataset's default columns as
 	// they are when the attempt runs, not as they were when it was admitted.
@@ -22,4 +26,16 @@ type Args struct {
 	IDs     []int64  `json:"ids,omitempty"`
 	// Filename is without the extension, which belongs to the format.
 	Filename string `json:"filename"`
+}
+
+// Fingerprint is the same for two requests exactly when they ask for the same rows and columns in the
+// same format. The name of the file is left out: clients that repeat a request may make up a new one.
+func (a Args) Fingerprint() string {
+	a.Filename = ""
+	data, err := json.Marshal(a)
+	if err != nil {
+		panic(err) // plain fields always marshal, and Filter was marshalled before
+	}
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:])
 }

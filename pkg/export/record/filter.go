@@ -8,17 +8,35 @@ import (
 	"slices"
 	"strings"
 
+	"exporthub/pkg/auth"
 	"exporthub/pkg/dataset"
 )
 
-// DecodeFilter reads a stored filter back into the dataset's own type.
-func DecodeFilter(set dataset.Dataset, stored json.RawMessage) (any, error) {
+// decodeFilter reads a stored filter back into the dataset's own type.
+func decodeFilter(set dataset.Dataset, stored json.RawMessage) (any, error) {
 	// A pointer to the type that the dataset's queries expect, which only the dataset knows.
 	filter := set.NewFilter()
 	if err := json.Unmarshal(stored, filter); err != nil {
 		return nil, fmt.Errorf("filter of %s: %w", set.Name, err)
 	}
 	return filter, nil
+}
+
+// Selection is what the export reads, as its owner may see it now.
+func (a Args) Selection(set dataset.Dataset, owner *auth.Principal) (dataset.Selection, error) {
+	filter, err := decodeFilter(set, a.Filter)
+	if err != nil {
+		return dataset.Selection{}, err
+	}
+	return dataset.Selection{
+		Viewer: dataset.Viewer{
+			UserID: owner.UserID,
+			Can:    owner.Can,
+		},
+		Filter:  filter,
+		Columns: a.Columns,
+		IDs:     a.IDs,
+	}, nil
 }
 
 // DescribeFilter says what a file was narrowed by, in the words of the page: the filter's fields by

@@ -23,6 +23,10 @@ type Row struct {
 	ContentType string
 	ExpiresAt   time.Time
 	CreatedAt   time.Time
+
+	// What Insert stores and ByID does not read: the request that started the export. Both may be empty.
+	RequestID   string
+	Fingerprint string
 }
 
 // QuotaDay is the calendar day in a zone to which an instant counts.
@@ -31,9 +35,9 @@ func QuotaDay(t time.Time, zone *time.Location) string { return t.In(zone).Forma
 // Insert stores the row of an export that was admitted, with both quotas used.
 func Insert(ctx context.Context, tx *database.Tx, r Row) error {
 	_, err := tx.Exec(ctx, `INSERT INTO exports
-		(uuid, user_id, dataset, format, quota_day, holds_slot, holds_day, attempt_unix, created_at)
-		VALUES (?, ?, ?, ?, ?, TRUE, TRUE, 0, ?)`,
-		r.UUID, r.UserID, r.Dataset, r.Format, r.QuotaDay, database.Micros(r.CreatedAt))
+		(uuid, user_id, dataset, format, quota_day, holds_slot, holds_day, attempt_unix, created_at, request_id, fingerprint)
+		VALUES (?, ?, ?, ?, ?, TRUE, TRUE, 0, ?, ?, ?)`,
+		r.UUID, r.UserID, r.Dataset, r.Format, r.QuotaDay, database.Micros(r.CreatedAt), r.RequestID, r.Fingerprint)
 	if err != nil {
 		return fmt.Errorf("store export: %w", err)
 	}
