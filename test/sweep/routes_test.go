@@ -2,7 +2,6 @@ package sweep
 
 import (
 	"context"
-	"net/http"
 	"os"
 	"path/filepath"
 	"testing"
@@ -21,7 +20,7 @@ import (
 func declared(t *testing.T) []httpapi.Route {
 	t.Helper()
 	routes := new(auth.Service).Routes()
-	routes = append(routes, new(export.Service).Routes(func(*http.Request) string { return "" })...)
+	routes = append(routes, new(export.Service).Routes(export.Visitors{})...)
 	routes = append(routes, dictionaries())
 	for _, m := range all.Modules(admin.Deps{}) {
 		routes = append(routes, m.Routes...)
