@@ -184,8 +184,8 @@ func (a *admission) filename(set dataset.Dataset, wanted string) (string, error)
 	return wanted, nil
 }
 
-// admit uses the quotas and stores the job, all or nothing. A request that repeats an earlier one gets
-// the earlier one's ticket and uses nothing.
+// admit uses the quotas and stores the job, all or nothing. A request that repeats an earlier one
+// gets the earlier one's ticket and uses nothing.
 func (a *admission) admit(ctx context.Context, who *auth.Principal, args record.Args, repeatable bool) (
 	ticket dataset.Ticket, repeated bool, err error) {
 	now := a.now()
@@ -220,7 +220,8 @@ func (a *admission) admit(ctx context.Context, who *auth.Principal, args record.
 			return err
 		}
 		limit = limits.Daily
-		// After the lock: of two requests that are sent at once the second sees what the first stored.
+		// After the lock: of two requests that are sent at once the second sees what the first
+		// stored.
 		if first, err = findEarlier(ctx, tx, row, since); err != nil {
 			return err
 		}
@@ -254,16 +255,22 @@ func (a *admission) admit(ctx context.Context, who *auth.Principal, args record.
 	if first == "" {
 		return ticket, false, nil
 	}
-	// The file has the name of the first request, which the answer may have to repeat in a link.
-	j, err := a.rows.Get(ctx, first)
+	ticket, err = a.firstTicket(ctx, ticket, first)
+	return ticket, err == nil, err
+}
+
+// firstTicket is the ticket of the export that a request repeats. Its file has the name of the
+// first request, which the answer may have to put into a link.
+func (a *admission) firstTicket(ctx context.Context, ticket dataset.Ticket, uuid string) (dataset.Ticket, error) {
+	j, err := a.rows.Get(ctx, uuid)
 	if err != nil {
-		return dataset.Ticket{}, false, err
+		return dataset.Ticket{}, err
 	}
 	e, err := record.Read(j)
 	if err != nil {
-		return dataset.Ticket{}, false, err
+		return dataset.Ticket{}, err
 	}
-	ticket.UUID = first
+	ticket.UUID = uuid
 	ticket.Filename = e.Args.Filename
-	return ticket, true, nil
+	return ticket, nil
 }

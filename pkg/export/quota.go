@@ -16,7 +16,8 @@ import (
 
 // useQuotas uses one of the person's active exports and one of the day's, and returns how many of
 // the day are used. If both limits are exceeded, the concurrency limit is reported. The caller's
-// transaction has to hold the person's lock (lockPerson) and to fail with the error, which takes back what was used.
+// transaction has to hold the person's lock (lockPerson) and to fail with the error, which takes
+// back what was used.
 func useQuotas(ctx context.Context, tx *database.Tx, userID int64, day string, l Limits) (used int, err error) {
 	active, err := useActive(ctx, tx, userID, l.Active)
 	if err != nil {
@@ -74,14 +75,16 @@ func (a *admission) retryHint(err error, now time.Time) error {
 	return err
 }
 
-// longestDay is more than any calendar day lasts. A zone that moves across the date line repeats one.
+// longestDay is more than any calendar day lasts. A zone that moves across the date line repeats
+// one.
 const longestDay = 50 * time.Hour
 
 // untilMidnight is how long the day of t still lasts, to the second, and more than 0.
 //
-// It searches for the first second of another day instead of asking time.Date for the next midnight:
-// where the clocks change at midnight there is none, or there are two, and time.Date then answers
-// with an instant of the same day, which may be before t (Havana, Santiago, Asuncion).
+// It searches for the first second of another day instead of asking time.Date for the next
+// midnight: where the clocks change at midnight there is none, or there are two, and time.Date
+// then answers with an instant of the same day, which may be before t (Havana, Santiago,
+// Asuncion).
 func (a *admission) untilMidnight(t time.Time) time.Duration {
 	day := record.QuotaDay(t, a.location)
 	second := t.Truncate(time.Second)

@@ -37,8 +37,8 @@ func (a *admission) limitsOf(ctx context.Context, tx *database.Tx, who *auth.Pri
 	return l, nil
 }
 
-// lockPerson makes the counters of a person and a day where they are missing, and lets one request of
-// that person at a time go on. The row is what racing requests wait for.
+// lockPerson makes the counters of a person and a day where they are missing, and lets one
+// request of that person at a time go on. The row is what racing requests wait for.
 func lockPerson(ctx context.Context, tx *database.Tx, userID int64, day string) error {
 	if err := tx.InsertIgnore(ctx, "INSERT INTO export_slots (user_id, active) VALUES (?, 0)", userID); err != nil {
 		return fmt.Errorf("make active counter: %w", err)
@@ -55,10 +55,10 @@ func lockPerson(ctx context.Context, tx *database.Tx, userID int64, day string) 
 	return nil
 }
 
-// findEarlier returns the uuid of the accepted export that a request repeats, "" when there is none:
-// one with the same request id, which a proxy keeps when it sends a request again, or one of the same
-// content since an instant. An id alone is not enough, since a client may send the same one with
-// everything. What failed or was cancelled is no answer to repeat.
+// findEarlier returns the uuid of the accepted export that a request repeats, "" when there is
+// none: one with the same request id, which a proxy keeps when it sends a request again, or one
+// of the same content since an instant. An id alone is not enough, since a client may send the
+// same one with everything. What failed or was cancelled is no answer to repeat.
 func findEarlier(ctx context.Context, tx *database.Tx, r record.Row, since time.Time) (string, error) {
 	id, err := database.One(ctx, tx, database.Scalar[string], `SELECT e.uuid FROM exports e JOIN jobs j ON j.uuid = e.uuid
 		WHERE e.user_id = ? AND e.fingerprint = ? AND (e.request_id = ? AND e.request_id <> '' OR e.created_at > ?)

@@ -20,8 +20,8 @@ const DownloadAction = "export.download"
 const byLink = " (by link)"
 
 // sameFetch is for how long ranges of one file, fetched by the same person from the same address,
-// are one download: a download that was cut is resumed, and download managers fetch several parts at
-// once.
+// are one download: a download that was cut is resumed, and download managers fetch several parts
+// at once.
 const sameFetch = time.Hour
 
 // How a download is recorded while the database takes no writes.
@@ -45,8 +45,9 @@ type Fetch struct {
 	Partial bool
 }
 
-// audit records downloads. A row that can't be written, because the database takes no writes for now,
-// waits in memory: the person gets their file, and the row follows. It is safe for concurrent use.
+// audit records downloads. A row that can't be written, because the database takes no writes for
+// now, waits in memory: the person gets their file, and the row follows. It is safe for
+// concurrent use.
 type audit struct {
 	db       *database.DB
 	now      func() time.Time
@@ -65,8 +66,8 @@ type pendingRow struct {
 	partial bool
 }
 
-// record records a download before its first byte is sent. It fails only when the row can neither be
-// written nor wait.
+// record records a download before its first byte is sent. It fails only when the row can neither
+// be written nor wait.
 func (a *audit) record(ctx context.Context, f Fetch) error {
 	row := pendingRow{
 		entry: auth.AuditEntry{
@@ -186,8 +187,8 @@ func (a *audit) flush(ctx context.Context) bool {
 
 // wait returns when nothing waits to be written, once draining has ended.
 func (a *audit) wait() {
-	// postpone checks draining and starts the goroutine under the lock. Once the lock was free after
-	// draining ended, no goroutine is started any more.
+	// postpone checks draining and starts the goroutine under the lock. Once the lock was free
+	// after draining ended, no goroutine is started any more.
 	a.mu.Lock()
 	waiting := len(a.pending)
 	a.mu.Unlock()

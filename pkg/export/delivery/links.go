@@ -164,6 +164,6 @@ func (l *Links) permit(ctx context.Context, row record.Row) (File, error) {
 	return f, nil
 }
 
-// Record records a download in the audit, before its first byte is sent. While the database takes no
-// writes the row waits in memory and the download goes on; it fails when too many wait.
+// Record records a download in the audit, before its first byte is sent. While the database takes
+// no writes the row waits in memory and the download goes on; it fails when too many wait.
 func (l *Links) Record(ctx context.Context, f Fetch) error { return l.audit.record(ctx, f) }

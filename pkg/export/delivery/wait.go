@@ -61,8 +61,8 @@ func (l *Links) Wait(ctx context.Context, uuid string) (dataset.Outcome, error) 
 // failedRetry is the Retry-After of an export that failed for a reason that may pass.
 const failedRetry = time.Minute
 
-// failed says why a job ended without a file, as the answer to the request that asked for it; nil for
-// every other job.
+// failed says why a job ended without a file, as the answer to the request that asked for it; nil
+// for every other job.
 func failed(j job.Job) error {
 	if !j.State.Ended() || j.State == job.StateSuccess {
 		return nil
@@ -80,13 +80,13 @@ func failed(j job.Job) error {
 	return e
 }
 
-// countTime bounds the count for an answer that was promised a number. Together with the wait before
-// it, it stays below the time after which common proxies give up (30 s).
+// countTime bounds the count for an answer that was promised a number. Together with the wait
+// before it, it stays below the time after which common proxies give up (30 s).
 const countTime = 4 * time.Second
 
-// countRows counts what an export that has not counted yet will hold, as its owner may see it. What
-// is known already is returned when that can't be done in time: the number is shown beside the link,
-// and must not cost the person the link.
+// countRows counts what an export that has not counted yet will hold, as its owner may see it.
+// What is known already is returned when that can't be done in time: the number is shown beside
+// the link, and must not cost the person the link.
 func (l *Links) countRows(ctx context.Context, e record.Export, known int64) int64 {
 	set, ok := l.deps.Registry.Get(e.Args.Dataset)
 	if !ok {
@@ -116,9 +116,9 @@ func (l *Links) countRows(ctx context.Context, e record.Export, known int64) int
 	return n
 }
 
-// Drain ends every wait that is under way, and those to come, with what is known at that moment. It
-// is for the end of the process, which waiting requests would delay for minutes. It returns when the
-// downloads that waited to be recorded are, or have been logged.
+// Drain ends every wait that is under way, and those to come, with what is known at that moment.
+// It is for the end of the process, which waiting requests would delay for minutes. It returns
+// when the downloads that waited to be recorded are, or have been logged.
 func (l *Links) Drain() {
 	l.drain()
 	l.audit.wait()

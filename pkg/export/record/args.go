@@ -28,8 +28,9 @@ type Args struct {
 	Filename string `json:"filename"`
 }
 
-// Fingerprint is the same for two requests exactly when they ask for the same rows and columns in the
-// same format. The name of the file is left out: clients that repeat a request may make up a new one.
+// Fingerprint is the same for two requests exactly when they ask for the same rows and columns in
+// the same format. The name of the file is left out: clients that repeat a request may make up a
+// new one.
 func (a Args) Fingerprint() string {
 	a.Filename = ""
 	data, err := json.Marshal(a)

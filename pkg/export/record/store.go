@@ -24,7 +24,8 @@ type Row struct {
 	ExpiresAt   time.Time
 	CreatedAt   time.Time
 
-	// What Insert stores and ByID does not read: the request that started the export. Both may be empty.
+	// What Insert stores and ByID does not read: the request that started the export. Both may be
+	// empty.
 	RequestID   string
 	Fingerprint string
 }

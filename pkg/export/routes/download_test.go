@@ -77,8 +77,8 @@ func exported(t *testing.T, h *exporttest.Hub, r dataset.Request) (uuid string, 
 	return ticket.UUID, links
 }
 
-// TestOneDownloadAFetch: the audit has a row for each fetch that was answered with bytes, one for all
-// its ranges, and names the person who is known.
+// TestOneDownloadAFetch: the audit has a row for each fetch that was answered with bytes, one for
+// all its ranges, and names the person who is known.
 func TestOneDownloadAFetch(t *testing.T) {
 	h := exporttest.New(t, dbtest.Postgres(t, exporttest.Sources(t)...), exporttest.Options{Work: true})
 	h.Fill(20)

@@ -35,7 +35,8 @@ type Deps struct {
 
 // Visitors says who is behind a request, for the audit of links, which need no login.
 type Visitors struct {
-	// Actor is the person whose token or cookie the request carries; 0 when there is none that counts.
+	// Actor is the person whose token or cookie the request carries; 0 when there is none that
+	// counts.
 	Actor func(r *http.Request) int64
 	// Address is where the request comes from.
 	Address func(r *http.Request) string

@@ -40,9 +40,9 @@ func (h *handlers) handleFile(w http.ResponseWriter, r *http.Request) error {
 	return h.serveFile(w, r, f)
 }
 
-// serveFile answers with a file that may be fetched, and records that it was: once for each fetch that
-// is answered with bytes or with a redirect to them. A HEAD, a file the client has already (304) and a
-// range that is not in the file (416) are no fetch.
+// serveFile answers with a file that may be fetched, and records that it was: once for each fetch
+// that is answered with bytes or with a redirect to them. A HEAD, a file the client has already
+// (304) and a range that is not in the file (416) are no fetch.
 func (h *handlers) serveFile(w http.ResponseWriter, r *http.Request, f delivery.File) error {
 	content, err := h.deps.Links.Content(r.Context(), f)
 	if err != nil {
@@ -106,9 +106,9 @@ func (h *handlers) record(r *http.Request, f delivery.File, partial bool) error 
 	})
 }
 
-// dropRange removes a Range that must not be answered with one. RFC 9110, section 14.2, has a server
-// ignore a range unit that it does not know, where net/http answers 416. An empty file has no range at
-// all: net/http answers bytes=-5 with a 206 of "bytes 0--1/0".
+// dropRange removes a Range that must not be answered with one. RFC 9110, section 14.2, has a
+// server ignore a range unit that it does not know, where net/http answers 416. An empty file has
+// no range at all: net/http answers bytes=-5 with a 206 of "bytes 0--1/0".
 func dropRange(header http.Header, body io.Seeker) error {
 	value := header.Get("Range")
 	if value == "" {
@@ -135,8 +135,8 @@ func dropRange(header http.Header, body io.Seeker) error {
 	return nil
 }
 
-// recordingWriter records a download when its status is known and before anything is sent. When that
-// fails it sends nothing and keeps the error.
+// recordingWriter records a download when its status is known and before anything is sent. When
+// that fails it sends nothing and keeps the error.
 type recordingWriter struct {
 	http.ResponseWriter
 	record func(status int) error
@@ -184,7 +184,8 @@ func (w *recordingWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter
 // filename* (RFC 6266).
 func contentDisposition(name, plain string) string {
 	encoded := mime.FormatMediaType("attachment", map[string]string{"filename": name})
-	// FormatMediaType writes filename* alone for names that are not ASCII, which old clients ignore.
+	// FormatMediaType writes filename* alone for names that are not ASCII, which old clients
+	// ignore.
 	if encoded == "" || !strings.Contains(encoded, "filename*") {
 		return encoded
 	}

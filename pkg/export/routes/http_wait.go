@@ -40,9 +40,9 @@ func (h *handlers) handleWait(w http.ResponseWriter, r *http.Request) error {
 	return h.serveFile(w, r, f)
 }
 
-// headWait answers a HEAD without waiting: clients that ask for the headers first give up long before
-// a file that takes minutes. While the file is not there it answers what a GET will begin with, but
-// for the length, which is not known (RFC 9110, section 9.3.2, allows that).
+// headWait answers a HEAD without waiting: clients that ask for the headers first give up long
+// before a file that takes minutes. While the file is not there it answers what a GET will begin
+// with, but for the length, which is not known (RFC 9110, section 9.3.2, allows that).
 func (h *handlers) headWait(w http.ResponseWriter, r *http.Request, in fileIn) error {
 	f, ready, err := h.deps.Links.Peek(r.Context(), in.Name, in.Signature)
 	var ended *delivery.EndedError
