@@ -104,6 +104,16 @@ func once(ctx context.Context, cfg config.Config, f flags, w world) error {
 	if err != nil {
 		return err
 	}
+	for _, m := range parts.Modules {
+		if m.Check == nil {
+			continue
+		}
+		found, err := m.Check(ctx, parts.DB)
+		if err != nil {
+			return err
+		}
+		differences = append(differences, found...)
+	}
 	for _, d := range differences {
 		fmt.Fprintln(w.Out, d)
 	}

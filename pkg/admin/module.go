@@ -16,14 +16,16 @@ import (
 // Deps is everything a module may use outside its own folder. The wiring fills all fields; tests
 // leave out what they do not reach.
 type Deps struct {
-	DB        *database.DB
-	Exports   Exports
-	Jobs      Jobs
-	Events    Events
-	PublicURL string           // prefix of links to this server, without a slash at the end
-	Location  *time.Location   // the zone in which people read and enter times (TIMEZONE)
-	Now       func() time.Time // the clock for everything but leases; tests set it
-	Logger    *slog.Logger     // default slog.Default()
+	DB      *database.DB
+	Exports Exports
+	Jobs    Jobs
+	Events  Events
+	// ImportRate limits imports a minute and person on all replicas; nil is no limit.
+	ImportRate Rate
+	PublicURL  string           // prefix of links to this server, without a slash at the end
+	Location   *time.Location   // the zone in which people read and enter times (TIMEZONE)
+	Now        func() time.Time // the clock for everything but leases; tests set it
+	Logger     *slog.Logger     // default slog.Default()
 }
 
 // Exports queues exports of any dataset for the caller of ctx. Refusals are *errs.Error with the
@@ -38,6 +40,12 @@ type Exports interface {
 	// the file is there: the GET then waits for it. Each GET checks the owner's rights and is
 	// audited. filename is the request's, with the format's extension.
 	WaitLink(uuid, filename string) string
+}
+
+// Rate limits how often something is done. key names what is counted.
+type Rate interface {
+	// Allow counts one more and reports whether it is within the limit, else how long to wait.
+	Allow(ctx context.Context, key string) (ok bool, wait time.Duration)
 }
 
 // Jobs accepts durable work of the kinds that modules declare; *job.Engine does.
@@ -72,6 +80,12 @@ type Module struct {
 	Channels     []auth.ChannelRule // who may subscribe to which channel
 	// On is the module's reactions to events. They run in the transaction that raises the event.
 	On map[Event]Reaction
+	// Settle brings rows of older releases into the present form where SQL alone can't. It runs
+	// after the migrations at every start, maybe on several replicas at once, and must be quick
+	// when there is nothing to do.
+	Settle func(ctx context.Context, db *database.DB) error
+	// Check describes rows that need a person's decision, one a line, for "api -check".
+	Check func(ctx context.Context, db *database.DB) ([]string, error)
 	// Demo fills the module's tables for a first look; size is the number of rows of its large
 	// tables. It runs at every start of the demo, and must do nothing when its rows are there. The
 	// modules' run in the reverse order of the list, so that what one raises finds the reactions'

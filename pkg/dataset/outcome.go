@@ -1,6 +1,8 @@
 package dataset
 
-import "time"
+import (
+	"time"
+)
 
 // Outcome is how far an accepted export has come when its caller stops waiting for it.
 type Outcome struct {

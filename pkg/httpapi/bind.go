@@ -210,6 +210,9 @@ func (b *binder) bindScalar(raw any, v reflect.Value, s *huma.Schema, path strin
 			b.problem(path, msgText)
 			return true
 		}
+		if n, is := raw.(json.Number); is {
+			str = digits(n)
+		}
 		v.SetString(str)
 		b.checkText(s, str, path)
 		return true

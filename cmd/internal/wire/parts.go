@@ -199,15 +199,19 @@ func (p *Parts) buildSystems(context.Context) error {
 	if err := p.Engine.Register(p.Exports.Kind()); err != nil {
 		return err
 	}
+	// Imports have a bucket of their own, of the same size as exports.
+	imports := ratelimit.NewShared(p.Redis, ratelimit.Options{PerMinute: p.Config.ExportRate, Name: "import"})
+	p.close = append(p.close, imports.Close)
 	p.Modules = all.Modules(admin.Deps{
-		DB:        p.DB,
-		Exports:   p.Exports,
-		Jobs:      p.Engine,
-		Events:    happens,
-		PublicURL: p.Config.PublicURL,
-		Location:  p.Config.Location,
-		Now:       p.now,
-		Logger:    p.Log,
+		DB:         p.DB,
+		Exports:    p.Exports,
+		Jobs:       p.Engine,
+		Events:     happens,
+		ImportRate: imports,
+		PublicURL:  p.Config.PublicURL,
+		Location:   p.Config.Location,
+		Now:        p.now,
+		Logger:     p.Log,
 	})
 	for _, m := range p.Modules {
 		happens.register(m)
@@ -272,6 +276,14 @@ func (p *Parts) migrate(ctx context.Context) error {
 	}
 	if err := database.Migrate(ctx, p.DB, sources...); err != nil {
 		return fmt.Errorf("migrate the database: %w", err)
+	}
+	for _, m := range p.Modules {
+		if m.Settle == nil {
+			continue
+		}
+		if err := m.Settle(ctx, p.DB); err != nil {
+			return fmt.Errorf("settle the rows of %s: %w", m.Name, err)
+		}
 	}
 	return nil
 }

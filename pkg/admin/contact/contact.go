@@ -2,7 +2,8 @@ package contact
 
 import (
 	"context"
-	"strings"
+	"regexp"
+	"sync"
 	"time"
 
 	"exporthub/pkg/admin"
@@ -42,6 +43,30 @@ type Contact struct {
 	ContactedAt     time.Time
 	CreatedAt       time.Time
 	Version         int64 // starts at 1 and grows with each change
+	// Key is what an import finds the record by, beside the account: the contact in one of the
+	// many ways to write it. Empty is a record that is found by its contact as it stands, see
+	// fillKeys. It is never shown.
+	Key string
+}
+
+// key identifies the record to imports.
+func (v Contact) key() key {
+	if v.Key == "" {
+		return key{account: v.AccountID, contact: v.Contact, exact: true}
+	}
+	return key{account: v.AccountID, contact: v.Key}
+}
+
+// scientific is how spreadsheets write a long number: digits of it are lost already. Of two such
+// numbers nothing says whether they were one.
+var scientific = regexp.MustCompile(`^\d(\.\d+)?E\+?\d+$`)
+
+// checkContact refuses contacts that can't be somebody's.
+func checkContact(contact string) error {
+	if scientific.MatchString(admin.Key(contact)) {
+		return errs.Invalidf("contact", "是科学计数法，号码的后几位已丢失:请在表格中把这一列设为文本格式后重新填写")
+	}
+	return nil
 }
 
 // text is the text of a record that the search index holds. Notes are not in it, since not everyone
@@ -69,8 +94,12 @@ type Details struct {
 	ContactedAt     httpapi.Opt[httpapi.Bound] `json:"contacted_at" doc:"联系时间"`
 }
 
-// check refuses details that no record can hold.
-func (d Details) check(zone *time.Location) error {
+// check refuses details that no record can hold, and notes from people who may not see them: they
+// would overwrite what they can't read, and learn from the answer whether they guessed it.
+func (d Details) check(zone *time.Location, view dataset.View) error {
+	if d.Notes.Set && !view.Sees(notes) {
+		return errs.Invalidf(notes, "没有查看备注的权限，不能填写或修改")
+	}
 	return checkTime("contacted_at", d.ContactedAt, zone)
 }
 
@@ -111,10 +140,10 @@ func (d Details) apply(v *Contact, zone *time.Location) {
 	}
 }
 
-// trimmed sets text to the value of o, if it has one, without the blanks around it.
+// trimmed sets text to the value of o, if it has one, cleaned of what can't be seen.
 func trimmed(text *string, o httpapi.Opt[string]) {
 	if o.Set {
-		*text = strings.TrimSpace(o.Value)
+		*text = admin.Clean(o.Value)
 	}
 }
 
@@ -143,9 +172,13 @@ func (v Contact) check() error {
 	return nil
 }
 
-// service holds the use cases of this module. It has no state of its own.
+// service holds the use cases of this module. Its only state is how many imports each person has
+// running in this process.
 type service struct {
 	admin.Deps
+
+	mu      sync.Mutex
+	running map[int64]int
 }
 
 // list returns a page of the matching records, newest first.
@@ -190,6 +223,7 @@ func duplicate(err error) error {
 // create stores a new record. Its creation time is rounded as instant does it.
 func (s *service) create(ctx context.Context, v Contact) (Contact, error) {
 	v.CreatedAt, v.Version = s.Now().UTC().Truncate(time.Microsecond), 1
+	v.Key = admin.Key(v.Contact)
 	if err := v.check(); err != nil {
 		return v, err
 	}
@@ -229,6 +263,10 @@ func (s *service) change(ctx context.Context, id int64, version *int64, fn func(
 		}
 		changed = old
 		fn(&changed)
+		// A record without a key keeps none while its contact stays: another record has it.
+		if changed.Contact != old.Contact {
+			changed.Key = admin.Key(changed.Contact)
+		}
 		if err := changed.check(); err != nil || changed == old {
 			return err
 		}

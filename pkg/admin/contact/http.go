@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"exporthub/pkg/admin"
+	"exporthub/pkg/database"
 	"exporthub/pkg/dataset"
 	"exporthub/pkg/errs"
 	"exporthub/pkg/httpapi"
@@ -31,7 +32,7 @@ func (s *service) routes() []httpapi.Route {
 			Summary: "导出联系记录为 Excel",
 			Tag:     tag,
 			Detail: "加入导出队列并等待完成(EXPORT_WAIT)。被接受的导出总是返回 200 和下载链接:届时还没有完成的，" +
-				"链接会等到文件生成;total_records 是目前所知的记录数。",
+				"链接会等到文件生成，total_records 是此刻匹配的记录数。已经失败的返回 500(可稍后重试的为 503)和原因。",
 		}, s.handleExport, httpapi.Starting()),
 		httpapi.Handle("POST", "/api/contacts", httpapi.CodeMsg, permissionWrite, httpapi.Doc{
 			Summary: "新建联系记录",
@@ -120,7 +121,7 @@ type exportIn struct {
 type exportOut struct {
 	DownloadURL  string `json:"download_url" doc:"文件下载链接(完整 URL)"`
 	Filename     string `json:"filename" doc:"文件名"`
-	TotalRecords int64  `json:"total_records" doc:"导出的记录数，目前所知"`
+	TotalRecords int64  `json:"total_records" doc:"导出的记录数"`
 	GeneratedAt  string `json:"generated_at" doc:"文件生成时间;还没有生成时是提交时间"`
 	dataset.Ticket
 }
@@ -144,7 +145,7 @@ func (s *service) handleExport(ctx context.Context, in exportIn) (exportOut, err
 		return exportOut{}, err
 	}
 	name = cmp.Or(ticket.Filename, name) // that of the first request, where this one repeats it
-	// From here on the answer is a link: the page does nothing with any other, and whatever
+	// From here on the answer is a link, unless the export is known to have failed. Whatever
 	// keeps this request from waiting for the export does not keep the link from doing so.
 	outcome, err := s.Exports.Wait(ctx, ticket.UUID)
 	if err != nil {
@@ -153,6 +154,13 @@ func (s *service) handleExport(ctx context.Context, in exportIn) (exportOut, err
 	// An export that is known to have failed is not announced as a success.
 	if outcome.Err != nil {
 		return exportOut{}, outcome.Err
+	}
+	if !outcome.Ended {
+		// The page shows the number as that of the file. Counting may fail; the link is good then
+		// all the same.
+		if n, err := s.count(ctx, in.Filter); err == nil {
+			outcome.Count = n
+		}
 	}
 	if !outcome.FinishedAt.IsZero() {
 		now = outcome.FinishedAt
@@ -164,6 +172,16 @@ func (s *service) handleExport(ctx context.Context, in exportIn) (exportOut, err
 		GeneratedAt:  now.In(s.Location).Format(time.DateTime),
 		Ticket:       ticket,
 	}, nil
+}
+
+// count counts what the filter matches now.
+func (s *service) count(ctx context.Context, f Filter) (n int64, err error) {
+	err = s.DB.Read(ctx, func(ctx context.Context, tx *database.Tx) error {
+		counted, err := s.query(f, nil).count(ctx, tx)
+		n = int64(counted)
+		return err
+	})
+	return n, err
 }
 
 // fourBytes is the random part of a file's name. It separates the files of one second.
@@ -183,10 +201,10 @@ type createIn struct {
 
 // handleCreate stores a record and answers with it as the caller may see it.
 func (s *service) handleCreate(ctx context.Context, in createIn) (row, error) {
-	if err := in.check(s.Location); err != nil {
+	if err := cmp.Or(in.check(s.Location, s.view(ctx)), checkContact(in.Contact)); err != nil {
 		return row{}, err
 	}
-	v := Contact{Name: strings.TrimSpace(in.Name), Contact: strings.TrimSpace(in.Contact)}
+	v := Contact{Name: admin.Clean(in.Name), Contact: admin.Clean(in.Contact)}
 	in.apply(&v, s.Location)
 	v, err := s.create(ctx, v)
 	if err != nil {
@@ -231,11 +249,7 @@ func (s *service) handleChange(ctx context.Context, in changeIn) (row, error) {
 	if err != nil {
 		return row{}, err
 	}
-	// Writing blindly would overwrite notes that the caller can't see.
-	if in.Notes.Set && !s.view(ctx).Sees(notes) {
-		return row{}, errs.Invalidf(notes, "没有查看备注的权限，不能修改")
-	}
-	if err := in.check(s.Location); err != nil {
+	if err := cmp.Or(in.check(s.Location, s.view(ctx)), checkContact(in.Contact.Value)); err != nil {
 		return row{}, err
 	}
 	v, err := s.change(ctx, in.ID, version, func(v *Contact) {

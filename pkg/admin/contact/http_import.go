@@ -11,7 +11,9 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"strconv"
 	"strings"
+	"time"
 
 	"exporthub/pkg/auth"
 	"exporthub/pkg/errs"
@@ -25,6 +27,13 @@ const (
 	// the size of the reader's buffer, so a longer line can be skipped but not held.
 	lineBytes = 64 << 10
 )
+
+// activeRetry is when a person with too many imports may try again: an import of the largest body
+// takes about as long.
+const activeRetry = 10 * time.Second
+
+// notLines is the refusal of a body whose first line is no object.
+const notLines = "文件不是 JSON Lines:每行应为一个 JSON 对象，如 {\"name\":\"…\",\"contact\":\"…\"}。CSV、工作簿和 JSON 数组请先转换"
 
 // linesTypes are the content types of JSON Lines, and those that command-line clients send when
 // they are not told any: curl --data-binary says x-www-form-urlencoded.
@@ -41,8 +50,9 @@ func (s *service) importRoute() httpapi.Route {
 		Tag:     tag,
 		Detail: "JSON Lines:每行一个对象，字段与新建相同，另可带 created_at。account_id(没有时算作无账号)与 contact 都相同的是同一条" +
 			"记录:没有则新建，有则只修改行中出现的字段。每 200 行一个事务;有误的行不影响其他行，在 errors 中按行号列出。" +
-			"重复提交同一内容不会重复创建。没有 created_at 的新记录按行的先后依次创建。最多 20 MiB，每行最长 64 KiB。" +
-			"结束或中断后，导入人收到一条消息;没有任何行时不发。",
+			"重复提交同一内容不会重复创建。空文本等于没有该字段，null 表示清空。没有 created_at 的新记录按行的先后依次创建。" +
+			"最多 20 MiB，每行最长 64 KiB;有误的行超过 1000 行时停止并返回 400;第一行不是对象的文件整个拒绝。" +
+			"每人每分钟的导入次数与导出相同。结束或中断后，导入人收到一条消息;没有任何行时不发。",
 	}, s.handleImport, httpapi.WithMaxBody(importBytes), httpapi.Takes[importLine](linesTypes...), httpapi.Gives("application/json"))
 }
 
@@ -56,16 +66,61 @@ func (s *service) handleImport(w http.ResponseWriter, r *http.Request) error {
 	if who == nil {
 		return errs.New(errs.Unauthenticated, "")
 	}
-	im := newImporter(s, who.UserID)
-	err := im.read(r.Context(), bufio.NewReaderSize(r.Body, lineBytes))
+	done, err := s.begin(r.Context(), who.UserID)
+	if err != nil {
+		return err
+	}
+	defer done()
+	im := newImporter(s, who.UserID, s.view(r.Context()))
+	err = im.read(r.Context(), bufio.NewReaderSize(r.Body, lineBytes))
 	if err == nil {
 		err = im.finish(r.Context())
 	}
 	if err != nil {
-		im.abort(r.Context(), err)
+		// What is no file of JSON Lines was refused before its first line: there is nothing to
+		// report.
+		if im.report.Total > 0 || errs.KindOf(err) != errs.Invalid {
+			im.abort(r.Context(), err)
+		}
 		return err
 	}
 	return writeReport(w, im.report)
+}
+
+// begin counts an import against its person's limits: how many a minute on all replicas, as for
+// exports, and how many at once in this process. done ends it.
+func (s *service) begin(ctx context.Context, person int64) (done func(), err error) {
+	if s.ImportRate != nil {
+		if ok, wait := s.ImportRate.Allow(ctx, "import:"+strconv.FormatInt(person, 10)); !ok {
+			return nil, &errs.Error{
+				Kind:       errs.TooMany,
+				Code:       "import_rate",
+				Message:    "导入请求过于频繁，请稍后再试",
+				RetryAfter: wait,
+			}
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.running[person] >= importsAtOnce {
+		return nil, &errs.Error{
+			Kind:       errs.TooMany,
+			Code:       "import_active",
+			Message:    "您有多个导入正在进行，请等它们结束后再试",
+			RetryAfter: activeRetry,
+		}
+	}
+	if s.running == nil {
+		s.running = map[int64]int{}
+	}
+	s.running[person]++
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.running[person]--; s.running[person] == 0 {
+			delete(s.running, person)
+		}
+	}, nil
 }
 
 // read takes a body line by line and holds at most one chunk of it in memory. The last chunk is
@@ -82,6 +137,10 @@ func (im *importer) read(ctx context.Context, body *bufio.Reader) error {
 		if err == nil && len(text) == 0 {
 			continue
 		}
+		// A table or an array is refused once, by its first line, not once a line.
+		if im.report.Total == 0 && (err != nil || text[0] != '{') {
+			return errs.New(errs.Invalid, notLines)
+		}
 		im.report.Total++
 		var line importLine
 		if err == nil {
@@ -97,7 +156,26 @@ func (im *importer) read(ctx context.Context, body *bufio.Reader) error {
 		if err != nil {
 			return err
 		}
+		if im.report.Failed > maxBadLines {
+			// What is collected is good: it goes in, as the answer says.
+			if err := im.store(ctx, nil); err != nil {
+				return err
+			}
+			return im.tooManyBad(number)
+		}
 	}
+}
+
+// tooManyBad ends an import with too many bad lines. The first of them is in the text, since an
+// error carries no report.
+func (im *importer) tooManyBad(number int) error {
+	first := im.report.Errors[0]
+	reason := first.Reason
+	if first.Field != "" {
+		reason = first.Field + " " + reason
+	}
+	return errs.Newf(errs.Invalid, "有误的行超过 %d 行，在第 %d 行停止导入;第 %d 行:%s。之前的正确行已导入，可以修正后重复提交",
+		maxBadLines, number, first.Line, reason)
 }
 
 // decode reads one line. Its errors are about the line: the general message of a decoder would say
@@ -113,7 +191,9 @@ func (im *importer) decode(text []byte, number int, line *importLine) error {
 			return errs.Wrap(errs.Invalid, fmt.Sprintf("第 %d 行应为 JSON 对象", number), err)
 		}
 	}
-	return cmp.Or(err, line.Details.check(im.s.Location), checkTime("created_at", line.CreatedAt, im.s.Location))
+	line.settle()
+	return cmp.Or(err, checkContact(line.Contact), line.Details.check(im.s.Location, im.view),
+		checkTime("created_at", line.CreatedAt, im.s.Location))
 }
 
 // checkLines refuses bodies that can't be JSON Lines, before the first byte of them is read.

@@ -7,11 +7,11 @@ import (
 	"errors"
 	"log/slog"
 	"slices"
-	"strings"
 	"time"
 
 	"exporthub/pkg/admin"
 	"exporthub/pkg/database"
+	"exporthub/pkg/dataset"
 	"exporthub/pkg/errs"
 	"exporthub/pkg/httpapi"
 )
@@ -24,6 +24,11 @@ const (
 	importErrors = 100
 	// importTries is how often a chunk is tried while other imports add the same records.
 	importTries = 5
+	// maxBadLines is how many bad lines end an import: a file with more is not what its sender
+	// thinks it is, and each bad line costs the work of a good one.
+	maxBadLines = 1000
+	// importsAtOnce is how many imports one person may have running in one process.
+	importsAtOnce = 4
 )
 
 // importLine is one line of an import: the key of a record, and the fields to set.
@@ -36,14 +41,31 @@ type importLine struct {
 	number int // in the body, from 1
 }
 
-// key identifies a record to an import. The database has a unique index over both columns.
+// key identifies a record to an import.
 type key struct {
 	account int64
-	contact string
+	contact string // the record's Key, or its contact when exact
+	// exact is a record without a Key, found by its contact as it stands.
+	exact bool
 }
 
 // key returns the record's key. A line without account_id belongs to account 0, which is none.
-func (l importLine) key() key { return key{l.AccountID.Value, strings.TrimSpace(l.Contact)} }
+func (l importLine) key() key { return key{account: l.AccountID.Value, contact: admin.Key(l.Contact)} }
+
+// exactKey is the key of the record that has the line's contact as it stands.
+func (l importLine) exactKey() key {
+	return key{account: l.AccountID.Value, contact: admin.Clean(l.Contact), exact: true}
+}
+
+// settle makes empty texts absent and only null clear, for all fields alike. Programs that collect
+// records write "" for what they did not find, which says nothing about the record.
+func (l *importLine) settle() {
+	for _, o := range []*httpapi.Opt[string]{&l.Name, &l.Position, &l.ReplyStatus, &l.WorkerID, &l.Notes} {
+		if o.Set && !o.Null && admin.Clean(o.Value) == "" {
+			*o = httpapi.Opt[string]{}
+		}
+	}
+}
 
 // importReport is the result of an import. Every line that is not blank is counted once, so that
 // total = created + updated + unchanged + failed.
@@ -99,6 +121,7 @@ type importer struct {
 	s       *service
 	key     string // identifies the import in its message
 	ownerID int64
+	view    dataset.View // what the person who sends it may see
 	lines   []importLine // the chunk being collected, at most importChunk lines
 	after   time.Time    // creation time of the newest record of the last chunk
 	report  importReport // of the chunks stored so far, and of lines that could not be read
@@ -106,8 +129,14 @@ type importer struct {
 
 // newImporter starts an import of a person. Its key is random, as nothing in a body identifies
 // it: the same file may be sent twice on purpose.
-func newImporter(s *service, ownerID int64) *importer {
-	return &importer{s: s, key: rand.Text(), ownerID: ownerID, report: importReport{Errors: []lineError{}}}
+func newImporter(s *service, ownerID int64, view dataset.View) *importer {
+	return &importer{
+		s:       s,
+		key:     rand.Text(),
+		ownerID: ownerID,
+		view:    view,
+		report:  importReport{Errors: []lineError{}},
+	}
 }
 
 // take adds a readable line to the chunk, and stores the chunk before when it is full. A full chunk
@@ -221,7 +250,8 @@ type chunk struct {
 	now    time.Time
 	zone   *time.Location
 	lines  []importLine
-	place  map[key]int // index of the line that made the new record of a key
+	place  map[key]int     // index of the line that made the new record of a key
+	exact  map[key]Contact // records that are found by their contact as it stands
 	report importReport
 }
 
@@ -230,10 +260,20 @@ type chunk struct {
 func (c *chunk) keys() []key {
 	keys := make([]key, len(c.lines))
 	for i, l := range c.lines {
-		keys[i] = l.key()
+		keys[i] = c.key(l)
 	}
 	slices.SortFunc(keys, compareKeys)
 	return slices.Compact(keys)
+}
+
+// key returns the key by which this chunk finds the line's record.
+func (c *chunk) key(l importLine) key {
+	if exact := l.exactKey(); len(c.exact) > 0 {
+		if _, is := c.exact[exact]; is {
+			return exact
+		}
+	}
+	return l.key()
 }
 
 // run stores the chunk: it looks the keys up once, merges all lines in memory, then writes only
@@ -241,6 +281,15 @@ func (c *chunk) keys() []key {
 func (c *chunk) run(ctx context.Context, tx *database.Tx) error {
 	if len(c.lines) == 0 {
 		return nil
+	}
+	exact := make([]key, len(c.lines))
+	for i, l := range c.lines {
+		exact[i] = l.exactKey()
+	}
+	slices.SortFunc(exact, compareKeys)
+	var err error
+	if c.exact, err = exactKeys(ctx, tx, slices.Compact(exact)); err != nil {
+		return err
 	}
 	stored, err := byKeys(ctx, tx, c.keys())
 	if err != nil {
@@ -287,17 +336,18 @@ func (c *chunk) order(tx *database.Tx, fresh []Contact) {
 	if tx.Dialect() != database.SQLite && len(times) == len(fresh) {
 		return
 	}
-	place := func(v Contact) int { return c.place[key{v.AccountID, v.Contact}] }
+	place := func(v Contact) int { return c.place[v.key()] }
 	slices.SortFunc(fresh, func(a, b Contact) int { return cmp.Compare(place(a), place(b)) })
 }
 
 // apply merges the i-th line into the record of its key. now holds the records after the lines
 // before it, stored or not.
 func (c *chunk) apply(i int, l importLine, now map[key]Contact) error {
-	v, there := now[l.key()]
+	k := c.key(l)
+	v, there := now[k]
 	if !there {
 		at := c.now.Add(time.Duration(i) * time.Microsecond)
-		v = Contact{Contact: l.key().contact, AccountID: l.key().account, CreatedAt: at, Version: 1}
+		v = Contact{Contact: admin.Clean(l.Contact), AccountID: k.account, Key: k.contact, CreatedAt: at, Version: 1}
 		if at, ok := l.CreatedAt.Get(); ok && !at.IsZero() {
 			v.CreatedAt = instant(at, c.zone)
 		}
@@ -305,14 +355,14 @@ func (c *chunk) apply(i int, l importLine, now map[key]Contact) error {
 	old := v
 	trimmed(&v.Name, l.Name)
 	l.Details.apply(&v, c.zone)
-	v.AccountID = l.key().account // part of the key, so absent means none here, not unchanged
+	v.AccountID = k.account // part of the key, so absent means none here, not unchanged
 	if err := v.check(); err != nil {
 		return err
 	}
-	now[l.key()] = v
+	now[k] = v
 	switch {
 	case !there:
-		c.place[l.key()] = i
+		c.place[k] = i
 		c.report.Created++
 	case v != old:
 		c.report.Updated++

@@ -35,8 +35,17 @@ func (s *service) imported(t *testing.T, body string) importReport {
 }
 
 func (s *service) tryImport(ctx context.Context, body io.Reader) (importReport, error) {
+	return s.importAs(ctx, auth.Principal{UserID: importing}.Holding(permissionNotes), body)
+}
+
+// seeing is the context of a person who may see notes.
+func seeing(ctx context.Context) context.Context {
+	return auth.With(ctx, auth.Principal{UserID: importing}.Holding(permissionNotes))
+}
+
+func (s *service) importAs(ctx context.Context, who *auth.Principal, body io.Reader) (importReport, error) {
 	w := httptest.NewRecorder()
-	r := httptest.NewRequestWithContext(auth.With(ctx, &auth.Principal{UserID: importing}), "POST", "/api/contacts/import", body)
+	r := httptest.NewRequestWithContext(auth.With(ctx, who), "POST", "/api/contacts/import", body)
 	r.Header.Set("Content-Type", "application/x-ndjson")
 	var answer struct {
 		Code int
@@ -80,7 +89,7 @@ func TestImport(t *testing.T) {
 			"王五": {Name: "王五", Contact: "13700000001", ReplyStatus: "未回复", AccountID: 2, Notes: "后来的一行", CreatedAt: at.Add(2 * time.Microsecond)},
 		}
 		for name, w := range want {
-			w.ID, w.Version = byName[name].ID, 1
+			w.ID, w.Version, w.Key = byName[name].ID, 1, w.Contact
 			if diff := cmp.Diff(w, byName[name]); diff != "" {
 				t.Errorf("%s (-want +got):\n%s", name, diff)
 			}

@@ -34,6 +34,8 @@ func Module(d admin.Deps) admin.Module {
 		Datasets:     []dataset.Dataset{s.dataset()},
 		Dictionaries: []dataset.Dictionary{replyStatuses},
 		Migrations:   migrations,
+		Settle:       fillKeys,
+		Check:        collisions,
 		Demo:         seedDemo,
 	}
 }

@@ -2,10 +2,12 @@ package contact
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"slices"
 	"strings"
 
+	"exporthub/pkg/admin"
 	"exporthub/pkg/database"
 	"exporthub/pkg/page"
 	"exporthub/pkg/search"
@@ -15,7 +17,7 @@ const (
 	table = "contacts"
 	// columns are the columns of a Contact, in the order in which scanOne reads them.
 	columns = `id, name, position, contact, reply_status, wechat_exchanged, account_id, worker_id, notes, contacted_at,
-		created_at, version`
+		created_at, version, COALESCE(contact_key, '')`
 	// newest is the list's order. The id decides between records of the same microsecond.
 	newest = " ORDER BY created_at DESC, id DESC"
 )
@@ -49,7 +51,7 @@ func (s *service) query(f Filter, ids []int64) query {
 	if len(ids) > 0 {
 		w = w.And("id IN "+database.In(len(ids)), anys(ids)...)
 	}
-	return query{where: w, text: search.Parse(f.Search), few: len(ids) > 0}
+	return query{where: w, text: search.Parse(admin.Clean(f.Search)), few: len(ids) > 0}
 }
 
 // anys makes arguments of ids.
@@ -153,14 +155,14 @@ func scanOne(row database.Scanner) (v Contact, err error) {
 	var contacted database.NullTime
 	var created int64
 	err = row.Scan(&v.ID, &v.Name, &v.Position, &v.Contact, &v.ReplyStatus, &v.WechatExchanged, &v.AccountID, &v.WorkerID,
-		&v.Notes, &contacted, &created, &v.Version)
+		&v.Notes, &contacted, &created, &v.Version, &v.Key)
 	v.ContactedAt, v.CreatedAt = contacted.Time, database.Time(created)
 	return v, err
 }
 
 // written are the columns of an INSERT, without those of the search index.
 const written = `name, position, contact, reply_status, wechat_exchanged, account_id, worker_id, notes, contacted_at,
-	created_at, version`
+	created_at, version, contact_key`
 
 // insertHead begins an INSERT of any number of rows.
 func insertHead(tx *database.Tx) string {
@@ -169,13 +171,13 @@ func insertHead(tx *database.Tx) string {
 
 // insertRow is the placeholders of one row: those of written, then those of the search index.
 func insertRow(tx *database.Tx) string {
-	return "(" + strings.Repeat("?, ", 11) + index.Values(tx) + ")"
+	return "(" + strings.Repeat("?, ", 12) + index.Values(tx) + ")"
 }
 
 // insertArgs are the arguments of insertRow.
 func insertArgs(tx *database.Tx, v Contact) []any {
 	return append([]any{v.Name, v.Position, v.Contact, v.ReplyStatus, v.WechatExchanged, v.AccountID, v.WorkerID, v.Notes,
-		database.Nullable(v.ContactedAt), database.Micros(v.CreatedAt), v.Version}, index.Args(tx, v.text())...)
+		database.Nullable(v.ContactedAt), database.Micros(v.CreatedAt), v.Version, orNull(v.Key)}, index.Args(tx, v.text())...)
 }
 
 // insert adds a record and returns its id.
@@ -190,15 +192,18 @@ func insert(ctx context.Context, tx *database.Tx, v Contact) (int64, error) {
 // update stores the new state of a locked record. old is needed to take its words out of the index.
 func update(ctx context.Context, tx *database.Tx, old, v Contact) error {
 	args := []any{v.Name, v.Position, v.Contact, v.ReplyStatus, v.WechatExchanged, v.AccountID, v.WorkerID, v.Notes,
-		database.Nullable(v.ContactedAt), v.Version}
+		database.Nullable(v.ContactedAt), v.Version, orNull(v.Key)}
 	args = append(append(args, index.Args(tx, v.text())...), v.ID)
 	_, err := tx.Exec(ctx, `UPDATE contacts SET name = ?, position = ?, contact = ?, reply_status = ?, wechat_exchanged = ?,
-		account_id = ?, worker_id = ?, notes = ?, contacted_at = ?, version = ?, `+index.Set(tx)+" WHERE id = ?", args...)
+		account_id = ?, worker_id = ?, notes = ?, contacted_at = ?, version = ?, contact_key = ?, `+index.Set(tx)+" WHERE id = ?", args...)
 	if err != nil {
 		return fmt.Errorf("change contact: %w", err)
 	}
 	return index.Put(ctx, tx, search.Change{ID: v.ID, Old: old.text(), New: v.text()})
 }
+
+// orNull stores an empty key as NULL: the unique index lets any number of those pass.
+func orNull(s string) sql.NullString { return sql.NullString{String: s, Valid: s != ""} }
 
 // remove deletes a locked record.
 func remove(ctx context.Context, tx *database.Tx, old Contact) error {

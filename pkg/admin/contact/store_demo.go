@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"exporthub/pkg/admin"
 	"exporthub/pkg/database"
 )
 
@@ -73,6 +74,7 @@ func demoContact(random *rand.Rand, i int, at time.Time) Contact {
 	if i%7 == 3 {
 		v.Contact = fmt.Sprintf("wechat:demo%05d", i+1)
 	}
+	v.Key = admin.Key(v.Contact)
 	if random.IntN(5) < 2 {
 		v.ReplyStatus = "已回复"
 		v.ContactedAt = at.Add(time.Duration(10+random.IntN(110)) * time.Minute)

@@ -12,7 +12,13 @@ import (
 
 // compareKeys is the order in which all imports lock and insert records.
 func compareKeys(a, b key) int {
-	return cmp.Or(cmp.Compare(a.account, b.account), cmp.Compare(a.contact, b.contact))
+	exact := func(k key) int {
+		if k.exact {
+			return 1
+		}
+		return 0
+	}
+	return cmp.Or(cmp.Compare(exact(a), exact(b)), cmp.Compare(a.account, b.account), cmp.Compare(a.contact, b.contact))
 }
 
 // byKeys returns the records of these keys, locked until the transaction ends. It locks in the
@@ -21,19 +27,14 @@ func byKeys(ctx context.Context, tx *database.Tx, keys []key) (map[key]Contact, 
 	if err := plannedAnew(ctx, tx); err != nil {
 		return nil, err
 	}
-	var args []any
-	for _, k := range keys {
-		args = append(args, k.account, k.contact)
-	}
-	one := "account_id = ? AND contact = ?"
-	found, err := scan(ctx, tx, nil, " WHERE "+one+strings.Repeat(" OR "+one, len(keys)-1)+
-		" ORDER BY account_id, contact"+tx.ForUpdate(), args...)
+	where, args := whereKeys(keys)
+	found, err := scan(ctx, tx, nil, " WHERE "+where+" ORDER BY account_id, contact_key, contact"+tx.ForUpdate(), args...)
 	if err != nil {
 		return nil, err
 	}
 	byKey := make(map[key]Contact, len(found))
 	for _, v := range found {
-		byKey[key{v.AccountID, v.Contact}] = v
+		byKey[v.key()] = v
 	}
 	return byKey, nil
 }
@@ -62,7 +63,7 @@ func addAll(ctx context.Context, tx *database.Tx, fresh []Contact) error {
 	keys := make([]key, len(fresh))
 	for i, v := range fresh {
 		args = append(args, insertArgs(tx, v)...)
-		keys[i] = key{v.AccountID, v.Contact}
+		keys[i] = v.key()
 	}
 	row := insertRow(tx)
 	_, err := tx.Exec(ctx, insertHead(tx)+row+strings.Repeat(", "+row, len(fresh)-1), args...)

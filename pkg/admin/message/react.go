@@ -66,8 +66,13 @@ func (s *service) exportEnded(ctx context.Context, tx *database.Tx, e admin.Expo
 func (s *service) importEnded(ctx context.Context, tx *database.Tx, e admin.Import) error {
 	rows := fmt.Sprintf("新建 %d 条，修改 %d 条，未变 %d 条，有误 %d 行", e.Created, e.Updated, e.Unchanged, e.Failed)
 	notice := admin.Notice{To: e.OwnerID, Title: e.Title, Head: "导入已完成", Content: rows}
-	if e.Reason != "" {
+	switch {
+	case e.Reason != "":
 		notice.Head, notice.Content = "导入未完成", e.Reason+"（已处理："+rows+"）"
+	case e.Failed > 0 && e.Created+e.Updated+e.Unchanged == 0:
+		// Nothing of it is stored. "Completed" would be read as done.
+		notice.Head = "导入失败"
+		notice.Content = fmt.Sprintf("全部 %d 行都有误，没有导入任何记录", e.Failed)
 	}
 	return s.write(ctx, tx, []draft{{key: "import:" + e.Key, plugin: pluginImport, kind: ImportEnded, notice: notice}})
 }
