@@ -160,6 +160,9 @@ func (a *admission) args(set dataset.Dataset, r dataset.Request, who *auth.Princ
 	if filter == nil {
 		filter = set.NewFilter()
 	}
+	if err := set.CheckFilter(filter, who.Can); err != nil {
+		return args, err
+	}
 	if args.Filter, err = json.Marshal(filter); err != nil {
 		return args, fmt.Errorf("store filter of %s: %w", set.Name, err)
 	}

@@ -5,7 +5,9 @@ import (
 	"strings"
 
 	"exporthub/pkg/admin"
+	"exporthub/pkg/auth"
 	"exporthub/pkg/dataset"
+	"exporthub/pkg/errs"
 	"exporthub/pkg/httpapi"
 	"exporthub/pkg/page"
 )
@@ -20,7 +22,7 @@ func (s *service) routes() []httpapi.Route {
 			Summary: "邀请记录列表",
 			Tag:     tag,
 			Detail: "带 export_format 时不返回列表，而是把全部匹配的记录加入导出队列，返回任务的 uuid 和 channel。" +
-				"没有 invitation.read_phone 权限的人在列表和导出文件中看到的手机号中间都是 ****。",
+				"没有 invitation.read_phone 权限的人在列表和导出文件中看到的手机号中间都是 ****，也不能按手机号筛选。",
 		}, s.handleList, httpapi.StartsWith("export_format")),
 		httpapi.Handle("POST", "/api/admin/invitations", httpapi.CodeRemark, permissionWrite, httpapi.Doc{
 			Summary: "新建邀请",
@@ -120,6 +122,9 @@ func orNull(s string) *string {
 // handleList answers with a page of invitations, or with the ticket of an export.
 func (s *service) handleList(ctx context.Context, in listIn) (httpapi.Reply[admin.ListOrTicket[httpapi.ModelsPage[row]]], error) {
 	return admin.List(ctx, s.Exports, DatasetName, &in.Filter, in.ExportParams, func() (httpapi.ModelsPage[row], error) {
+		if err := s.dataset().CheckFilter(&in.Filter, auth.From(ctx).Can); err != nil {
+			return httpapi.ModelsPage[row]{}, err
+		}
 		result, err := s.list(ctx, in.Filter, in.PageRequest())
 		if err != nil {
 			return httpapi.ModelsPage[row]{}, err
@@ -143,6 +148,11 @@ type createIn struct {
 
 // handleCreate stores an invitation and answers with it as the caller may see it.
 func (s *service) handleCreate(ctx context.Context, in createIn) (row, error) {
+	// The answer holds what is recorded of a phone's owner, and a conflict says who has invited
+	// whom: with both, a person without the right could find any phone.
+	if !auth.From(ctx).Can(permissionPhone) {
+		return row{}, errs.New(errs.Forbidden, "没有查看完整手机号的权限，不能新建邀请")
+	}
 	v, err := s.create(ctx, creation{
 		ExhibitionID:   in.ExhibitionID,
 		RecommendPhone: strings.TrimSpace(in.RecommendPhone),

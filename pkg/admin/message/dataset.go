@@ -30,7 +30,12 @@ func (l list) export() dataset.Dataset {
 			return int64(n), err
 		},
 		Page: func(ctx context.Context, tx *database.Tx, q dataset.Query[Filter], last *Message, limit int, into []Message) ([]Message, error) {
-			return newQuery(l, q.Viewer.UserID, q.Filter, q.IDs).after(ctx, tx, last, limit, into)
+			had := len(into)
+			into, err := newQuery(l, q.Viewer.UserID, q.Filter, q.IDs).after(ctx, tx, last, limit, into)
+			for i := had; i < len(into); i++ {
+				into[i] = into[i].seenBy(q.Viewer.Can)
+			}
+			return into, err
 		},
 	})
 }

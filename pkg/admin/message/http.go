@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"exporthub/pkg/admin"
+	"exporthub/pkg/auth"
 	"exporthub/pkg/httpapi"
 	"exporthub/pkg/page"
 )
@@ -123,8 +124,10 @@ func (s Sender) name() string {
 	return s.Name
 }
 
-// newRow renders a message in the documented shape for pages of a business.
-func newRow(ctx context.Context, m Message, business int64) row {
+// newRow renders a message in the documented shape for pages of a business, as a person with these
+// permissions may read it.
+func newRow(ctx context.Context, can func(permission string) bool, m Message, business int64) row {
+	m = m.seenBy(can)
 	at := httpapi.FormatTime(ctx, httpapi.ResultMsg, m.CreatedAt)
 	return row{
 		ID:           m.ID,
@@ -176,7 +179,7 @@ func (s *service) handleList(ctx context.Context, base string, l list, in listIn
 		// The paginator's links keep the base that was asked for, so that old pages stay on theirs.
 		business := max(in.BusinessID, defaultBusiness)
 		path := s.PublicURL + strings.ReplaceAll(base, "{business_id}", strconv.FormatInt(business, 10)) + "/" + l.path
-		rows := page.Map(result, func(m Message) row { return newRow(ctx, m, business) })
+		rows := page.Map(result, func(m Message) row { return newRow(ctx, auth.From(ctx).Can, m, business) })
 		return pageOut{
 			LaravelPage:   httpapi.LaravelList(rows, path, in.query()),
 			UnreadMum:     counts.Unread,
@@ -212,7 +215,7 @@ type changedOut struct {
 
 // newChangedOut renders the answer to a change.
 func newChangedOut(ctx context.Context, m Message, c Counts, business int64) changedOut {
-	return changedOut{Message: newRow(ctx, m, business), UnreadMum: c.Unread, WaitHandleNum: c.Awaits}
+	return changedOut{Message: newRow(ctx, auth.From(ctx).Can, m, business), UnreadMum: c.Unread, WaitHandleNum: c.Awaits}
 }
 
 // doneText answers a successful change.

@@ -45,11 +45,15 @@ func (s *service) push(ctx context.Context, fresh map[receipt]bool, others []int
 	people = slices.Compact(people)
 	var rows []Message
 	var counts map[int64]Counts
+	var may map[string]map[int64]bool
 	err := s.DB.Read(ctx, func(ctx context.Context, tx *database.Tx) (err error) {
 		if rows, err = messagesOf(ctx, tx, fresh); err != nil {
 			return err
 		}
-		counts, err = countsOfAll(ctx, tx, people)
+		if counts, err = countsOfAll(ctx, tx, people); err != nil {
+			return err
+		}
+		may, err = mayRead(ctx, tx, rows)
 		return err
 	})
 	if err != nil {
@@ -70,7 +74,8 @@ func (s *service) push(ctx context.Context, fresh map[receipt]bool, others []int
 		return err == nil
 	}
 	for _, m := range rows {
-		message := newRow(ctx, m, defaultBusiness)
+		can := func(permission string) bool { return may[permission][m.RecipientID] }
+		message := newRow(ctx, can, m, defaultBusiness)
 		if !publish(m.RecipientID, &message) {
 			return
 		}
@@ -82,4 +87,25 @@ func (s *service) push(ctx context.Context, fresh map[receipt]bool, others []int
 			return
 		}
 	}
+}
+
+// mayRead returns who holds the permissions that the messages need, by permission. A push has no
+// request whose caller could be asked.
+func mayRead(ctx context.Context, tx *database.Tx, rows []Message) (map[string]map[int64]bool, error) {
+	may := map[string]map[int64]bool{}
+	for _, m := range rows {
+		need := numbersNeed[m.Plugin]
+		if need == "" || may[need] != nil {
+			continue
+		}
+		people, err := holders(ctx, tx, need)
+		if err != nil {
+			return nil, err
+		}
+		may[need] = make(map[int64]bool, len(people))
+		for _, id := range people {
+			may[need][id] = true
+		}
+	}
+	return may, nil
 }

@@ -85,6 +85,10 @@ func (r *Runner) prepare(ctx context.Context, run *record.Run) (*attempt, error)
 	if a.sel, err = a.args.Selection(a.set, owner); err != nil {
 		return nil, errs.Wrap(errs.Invalid, "筛选条件无法读取，请重新提交", err)
 	}
+	// The owner may have lost the right to see a column since.
+	if err := a.set.CheckFilter(a.sel.Filter, owner.Can); err != nil {
+		return nil, err
+	}
 	return a, nil
 }
 
