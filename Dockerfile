@@ -22,7 +22,7 @@ RUN CGO_ENABLED=0 go build -trimpath -ldflags="-s -w" -o /out/ ./cmd/api ./cmd/w
 RUN mkdir -p /srv/exporthub/files /srv/exporthub/spool
 
 FROM scratch
-COPY --from=busybox:1.37-musl /bin/wget /bin/wget
+COPY --from=busybox:1.37.0-musl /bin/wget /bin/wget
 COPY --from=programs /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
 COPY --from=programs /out/api /out/worker /bin/
 COPY --from=programs --chown=10001:10001 /srv/exporthub /srv/exporthub

@@ -98,6 +98,9 @@ lint: ## formatting, vet, staticcheck
 	go vet ./...
 	go tool -modfile=tools/go.mod staticcheck ./...
 
+audit: ## known vulnerabilities of Go modules and npm packages, where their databases can be reached
+	@tools/audit.sh
+
 # The packages with golden files. The others do not know the flag -update, and fail on it.
 GOLDEN = $(shell grep -rl --include=*_test.go testkit.Golden cmd jobs pkg test | xargs -n1 dirname | sort -u | sed 's,^,./,')
 
@@ -114,4 +117,4 @@ clean: ## what was built; data stays
 	rm -rf bin web/node_modules
 	find web/dist -mindepth 1 ! -name .keep -delete
 
-.PHONY: help run dev up down build compile build-go web test deps test-page test-go test-race test-faults test-long soak bench verify-files lint generate fuzz clean
+.PHONY: help run dev up down build compile build-go web test deps test-page test-go test-race test-faults test-long soak bench verify-files lint audit generate fuzz clean

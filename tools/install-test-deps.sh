@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs what the tests need where it is missing: Redis, PostgreSQL, MariaDB, Chromium, openpyxl and a font with
-# Chinese characters. Says nothing and takes no time when everything is there. Works with apt-get (as root, or through
+# Installs what the tests need where it is missing: Redis, PostgreSQL, MariaDB, nginx, Chromium, openpyxl and a font
+# with Chinese characters. Says nothing and takes no time when everything is there. Works with apt-get (as root, or through
 # sudo) and with Homebrew; elsewhere it says what to install by hand. No service is started: the tests start their own.
 set -euo pipefail
 
@@ -40,6 +40,7 @@ missing() {
 	have redis-server || echo redis
 	{ have postgres && have initdb; } || echo postgresql
 	{ have mariadbd && have mariadb-install-db; } || echo mariadb
+	have nginx || echo nginx
 	have_chromium || echo chromium
 	have_openpyxl || echo openpyxl
 	have_cjk_font || echo cjk-font
@@ -85,6 +86,7 @@ with_apt() {
 		redis) packages="$packages redis-server" ;;
 		postgresql) packages="$packages postgresql" ;;
 		mariadb) packages="$packages mariadb-server" ;;
+		nginx) packages="$packages nginx-light" ;;
 		chromium) packages="$packages chromium" ;;
 		openpyxl) packages="$packages python3-openpyxl" ;;
 		cjk-font) packages="$packages fontconfig fonts-noto-cjk" ;;
@@ -110,6 +112,7 @@ with_brew() {
 		redis) formulas="$formulas redis" ;;
 		postgresql) formulas="$formulas postgresql@17" ;;
 		mariadb) formulas="$formulas mariadb" ;;
+		nginx) formulas="$formulas nginx" ;;
 		chromium) casks="$casks chromium" ;;
 		openpyxl) formulas="$formulas python3" ;;
 		esac

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"hash/fnv"
@@ -17,6 +18,9 @@ import (
 
 // replicaCookie names the replica that a browser's realtime requests go to. It is for /faye only.
 const replicaCookie = "up_replica"
+
+// requestID is the header by which the programs know a request that is sent again.
+const requestID = "X-Request-Id"
 
 // proxy spreads requests over the replicas and keeps each subscriber of events on one.
 type proxy struct {
@@ -39,6 +43,11 @@ func newProxy(replicas []string, log *slog.Logger) http.Handler {
 			// Checks of where a request comes from go by the address that people use.
 			r.Out.Host = r.In.Host
 			r.SetXForwarded()
+			// A GET on a connection that has just died is sent again by the transport. With one id over
+			// both tries, a start that was accepted is answered as such and not refused as a second one.
+			if r.Out.Header.Get(requestID) == "" {
+				r.Out.Header.Set(requestID, rand.Text())
+			}
 		},
 		ModifyResponse: p.offerReplica,
 		FlushInterval:  -1, // events and files go on as they come
@@ -46,11 +55,20 @@ func newProxy(replicas []string, log *slog.Logger) http.Handler {
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
 			// A client that left is no failure of the replicas.
 			if r.Context().Err() == nil {
-				log.Warn("no replica answers", "path", r.URL.Path, "error", err)
+				log.Warn("no replica answers", "path", loggedPath(r), "error", err)
 			}
 			w.WriteHeader(http.StatusBadGateway)
 		},
 	}
+}
+
+// loggedPath is a path without the session id that those of event streams have in it: with the id alone
+// the events of its session can be read.
+func loggedPath(r *http.Request) string {
+	if strings.HasPrefix(r.URL.Path, "/faye/") {
+		return "/faye/-"
+	}
+	return r.URL.Path
 }
 
 // realtime reports whether the request belongs to a session, which lives in one replica.

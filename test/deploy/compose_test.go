@@ -60,9 +60,18 @@ func composeWith(t *testing.T, dotenv map[string]string) (composed, error) {
 	return composed{file: file, services: file["services"].(yamlMap)}, nil
 }
 
+// secrets are what has to be in .env.
+func secrets() map[string]string {
+	return map[string]string{
+		"AUTH_SECRET":       program.Secret,
+		"POSTGRES_PASSWORD": "pw0123456789",
+		"REDIS_PASSWORD":    "pw9876543210",
+	}
+}
+
 func compose(t *testing.T) composed {
 	t.Helper()
-	c, err := composeWith(t, map[string]string{"AUTH_SECRET": program.Secret, "POSTGRES_PASSWORD": "pw0123456789"})
+	c, err := composeWith(t, secrets())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -117,8 +126,8 @@ func TestComposeSetsWhatTheProgramsRead(t *testing.T) {
 	if _, err := composeWith(t, nil); err == nil {
 		t.Error("without secrets nothing must start")
 	}
-	for _, secret := range []string{"AUTH_SECRET", "POSTGRES_PASSWORD"} {
-		dotenv := map[string]string{"AUTH_SECRET": program.Secret, "POSTGRES_PASSWORD": "pw0123456789"}
+	for _, secret := range []string{"AUTH_SECRET", "POSTGRES_PASSWORD", "REDIS_PASSWORD"} {
+		dotenv := secrets()
 		delete(dotenv, secret)
 		if _, err := composeWith(t, dotenv); err == nil || !strings.Contains(err.Error(), secret) {
 			t.Errorf("without %s: %v", secret, err)
@@ -156,6 +165,13 @@ func TestComposePartsFindEachOther(t *testing.T) {
 	if c.services[redis.Hostname()] == nil || redis.Port() != "6379" {
 		t.Errorf("REDIS_URL %s leads nowhere", redis.Redacted())
 	}
+	cache := c.service("redis")
+	redisPassword, _ := redis.User.Password()
+	required := "--requirepass " + redisPassword + " "
+	if redisPassword == "" || !strings.Contains(strings.Join(words(cache["command"]), " "), required) ||
+		cache["environment"].(yamlMap)["REDISCLI_AUTH"] != redisPassword {
+		t.Errorf("REDIS_URL %s and the server's own %v differ", redis.Redacted(), cache["command"])
+	}
 	if !slices.Equal(c.environ("api"), c.environ("worker")) {
 		t.Error("api and worker are configured differently")
 	}
@@ -177,6 +193,32 @@ func TestComposePartsFindEachOther(t *testing.T) {
 func asMap(v any) yamlMap {
 	m, _ := v.(yamlMap)
 	return m
+}
+
+// No service keeps a capability that it does not need, or runs an image that may be another tomorrow.
+func TestComposeServicesAreConfined(t *testing.T) {
+	c := compose(t)
+	exact := regexp.MustCompile(`^[a-z]+:\d+\.\d+(\.\d+)?-[a-z0-9.]+$`)
+	allowed := []string{"CHOWN", "DAC_OVERRIDE", "FOWNER", "NET_BIND_SERVICE", "SETGID", "SETUID"}
+	for name := range c.services {
+		s := c.service(name)
+		if !slices.Equal(words(s["cap_drop"]), []string{"ALL"}) {
+			t.Errorf("%s keeps capabilities: %v", name, s["cap_drop"])
+		}
+		if !slices.Equal(words(s["security_opt"]), []string{"no-new-privileges:true"}) {
+			t.Errorf("%s may gain privileges: %v", name, s["security_opt"])
+		}
+		if s["cap_add"] != nil {
+			for _, capability := range words(s["cap_add"]) {
+				if !slices.Contains(allowed, capability) || s["build"] != nil {
+					t.Errorf("%s has the capability %s", name, capability)
+				}
+			}
+		}
+		if image := s["image"].(string); s["build"] == nil && !exact.MatchString(image) {
+			t.Errorf("%s runs %s, which names no exact version", name, image)
+		}
+	}
 }
 
 func TestComposeScales(t *testing.T) {

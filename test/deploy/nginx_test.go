@@ -20,7 +20,7 @@ func directives(t *testing.T, text string) map[string][]string {
 	found := map[string][]string{}
 	var blocks []string
 	comment := regexp.MustCompile(`(?m)^\s*#.*$`)
-	for _, token := range regexp.MustCompile(`[^;{}]*[;{}]`).FindAllString(comment.ReplaceAllString(text, ""), -1) {
+	for _, token := range regexp.MustCompile(`(?:"[^"]*"|'[^']*'|[^;{}"'])*[;{}]`).FindAllString(comment.ReplaceAllString(text, ""), -1) {
 		words := strings.Join(strings.Fields(token[:len(token)-1]), " ")
 		switch token[len(token)-1] {
 		case '{':
@@ -101,7 +101,13 @@ func TestTheProxyFitsThePrograms(t *testing.T) {
 			t.Errorf("requests go on without %s", want)
 		}
 	}
-	if log := one("http > log_format"); strings.Contains(log, "$request ") || strings.Contains(log, "$args") || strings.Contains(log, "$request_uri") ||
+	if ids := strings.Join(conf[server+"proxy_set_header"], "\n"); !strings.Contains(ids, "X-Request-Id $request_label") {
+		t.Errorf("requests go on without an id of their own: %s", ids)
+	}
+	if got := one("http > error_log"); !strings.HasSuffix(got, " emerg") {
+		t.Errorf("errors of requests are logged, with the whole request in them: error_log %s", got)
+	}
+	if log := one("http > log_format"); strings.Contains(log, "$uri") || strings.Contains(log, "$request ") || strings.Contains(log, "$args") || strings.Contains(log, "$request_uri") ||
 		strings.Contains(log, "referer") {
 		t.Errorf("queries get into the log: %s", log)
 	}
