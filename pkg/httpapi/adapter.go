@@ -21,6 +21,14 @@ import (
 // statusClientGone is what the log says of a request whose client did not wait. Nobody receives it.
 const statusClientGone = 499
 
+// MaxRequestLine is the longest target of a request in bytes: what nginx, the proxies of development
+// and this server are all set to. A longer one is refused here, in the system's own envelope, because
+// the proxies' and net/http's own refusals are HTML and plain text that no page can show.
+const MaxRequestLine = 16 << 10
+
+// codeLineTooLong gets the HTTP status 414, which no kind stands for.
+const codeLineTooLong = "request_line_too_long"
+
 // retryUnavailable is the Retry-After of a part that is away for an unknown time.
 const retryUnavailable = 5 * time.Second
 
@@ -83,15 +91,21 @@ func (x *exchange) serve() {
 // against any limit; the caller is identified before the body is read, so that strangers can't make
 // the server read megabytes; a HandleHTTP route gets the body unread.
 func (x *exchange) run() error {
+	if len(x.r.RequestURI) > MaxRequestLine {
+		return &errs.Error{Kind: errs.TooLarge, Code: codeLineTooLong,
+			Message: fmt.Sprintf(msgLineTooLong, SizeText(MaxRequestLine))}
+	}
 	query, err := parseForm(x.r.URL.RawQuery)
 	if err != nil {
 		return err
 	}
-	safe := x.r.Method == http.MethodGet || x.r.Method == http.MethodHead
-	starting := safe && (x.route.AlwaysStarts || starts(query, x.route.Starts))
+	safe := isSafe(x.r)
+	// A POST that comes to a GET's route starts something, or mount would not have sent it here.
+	posted := !safe && x.route.Method == http.MethodGet
+	starting := posted || safe && (x.route.AlwaysStarts || starts(query, x.route.Starts))
 	if starting && x.r.Method == http.MethodHead {
 		x.w.Header().Set("Allow", http.MethodGet)
-		writeNotAllowed(x.w, x.r)
+		writeNotAllowed(x.w, x.r, x.route.Envelope)
 		return nil
 	}
 	if starting && isPrefetch(x.r) {
@@ -128,7 +142,13 @@ func (x *exchange) run() error {
 	}
 	in := reflect.New(x.route.In)
 	// Later sources win: a path parameter can't be overridden by a body.
-	if err := fill(merged(query, body, pathValues(x.r)), x.r.Header.Get, in.Elem()); err != nil {
+	sent := merged(query, body)
+	if starting {
+		if sent, err = x.route.startingValues(sent); err != nil {
+			return err
+		}
+	}
+	if err := fill(merged(sent, pathValues(x.r)), x.r.Header.Get, in.Elem(), safe || posted); err != nil {
 		return err
 	}
 	out, err := x.route.call(x.r.Context(), in.Interface())
@@ -136,6 +156,12 @@ func (x *exchange) run() error {
 		return err
 	}
 	return x.succeed(replyOf(out))
+}
+
+// isSafe reports whether the request's method only reads (RFC 9110, section 9.2.1), as far as routes
+// take such methods.
+func isSafe(r *http.Request) bool {
+	return r.Method == http.MethodGet || r.Method == http.MethodHead
 }
 
 // isPrefetch reports whether a browser asks ahead of a click. Sec-Purpose is the standard's name;

@@ -22,6 +22,9 @@ const maxProblems = 50
 type binder struct {
 	problems []errs.Field
 	more     bool
+	// trims says that the values are those of a search: blanks around them come from copying out of
+	// a table, and nobody looks for a name that begins with one. What is stored keeps them.
+	trims bool
 }
 
 func (b *binder) problem(path, reason string) {
@@ -211,7 +214,12 @@ func (b *binder) bindScalar(raw any, v reflect.Value, s *huma.Schema, path strin
 			return true
 		}
 		if n, is := raw.(json.Number); is {
-			str = digits(n)
+			str = integralDigits(n.String())
+		}
+		if b.trims {
+			if str = strings.TrimSpace(str); str == "" {
+				return false // a filter of blanks is an empty one
+			}
 		}
 		v.SetString(str)
 		b.checkText(s, str, path)

@@ -52,7 +52,7 @@ func DecodeValues(values any, into any) error {
 	if !ok {
 		return errs.New(errs.Invalid, msgNotObject)
 	}
-	return fill(m, nil, target.Elem())
+	return fill(m, nil, target.Elem(), false)
 }
 
 // Decode fills the struct that into points to from r's path, query, headers and body, as Handle
@@ -74,12 +74,13 @@ func Decode(r *http.Request, into any) error {
 	if err != nil {
 		return err
 	}
-	return fill(merged(query, body, pathValues(r)), r.Header.Get, target.Elem())
+	return fill(merged(query, body, pathValues(r)), r.Header.Get, target.Elem(), isSafe(r))
 }
 
-// fill binds values to the struct target and reports every problem in one error.
-func fill(values map[string]any, header func(string) string, target reflect.Value) error {
-	b := &binder{}
+// fill binds values to the struct target and reports every problem in one error. trims is for
+// requests that only look something up.
+func fill(values map[string]any, header func(string) string, target reflect.Value, trims bool) error {
+	b := &binder{trims: trims}
 	b.bindStruct(values, header, target, "")
 	return b.err()
 }

@@ -92,6 +92,8 @@ func fieldText(fields []errs.Field) string {
 func (f failure) status(e Envelope) int {
 	a := answers[f.kind]
 	switch {
+	case f.code == codeLineTooLong:
+		return http.StatusRequestURITooLong
 	case a.kept || e == CodeMsg:
 		return a.status
 	case e == Native:

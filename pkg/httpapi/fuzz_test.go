@@ -62,10 +62,10 @@ func FuzzForm(f *testing.F) {
 			return
 		}
 		var in, again everything
-		err = fill(tree, nil, reflect.ValueOf(&in).Elem())
+		err = fill(tree, nil, reflect.ValueOf(&in).Elem(), false)
 		checkDecoded(t, &in, err)
 		tree, _ = parseForm(raw)
-		if errAgain := fill(tree, nil, reflect.ValueOf(&again).Elem()); (err == nil) != (errAgain == nil) || !reflect.DeepEqual(in, again) {
+		if errAgain := fill(tree, nil, reflect.ValueOf(&again).Elem(), false); (err == nil) != (errAgain == nil) || !reflect.DeepEqual(in, again) {
 			t.Fatalf("the same form reads differently twice: %+v, %v; %+v, %v", in, err, again, errAgain)
 		}
 	})

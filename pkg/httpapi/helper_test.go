@@ -30,3 +30,8 @@ func captureRoute(got *everything) Route {
 }
 
 func valueOf(into any) reflect.Value { return reflect.ValueOf(into).Elem() }
+
+// handle makes a handler of a function that can't fail.
+func handle[In, Out any](fn func(In) Out) func(context.Context, In) (Out, error) {
+	return func(_ context.Context, in In) (Out, error) { return fn(in), nil }
+}

@@ -38,6 +38,7 @@ const (
 	msgIndexNeeded  = "请写出序号，如 a[0][b]"
 	msgMixed        = "不能既有值又有下级字段"
 	msgPercent      = "百分号编码不正确"
+	msgNotTaken     = "导出不支持此参数，请检查拼写或去掉它"
 	msgMoreProblems = "还有其他字段有误"
 )
 
@@ -52,6 +53,7 @@ const (
 	msgNoContentType = "无法识别请求体，请用 Content-Type 注明 application/json 或 application/x-www-form-urlencoded"
 	msgEncoding      = "不支持压缩的请求体（Content-Encoding: %s）"
 	msgPrefetch      = "预取请求不会启动任务"
+	msgLineTooLong   = "请求地址过长，最多 %s；请改用 POST，把参数放在请求体中"
 	msgNoRoute       = "没有这个接口"
 	msgNoMethod      = "此接口不支持 %s 方法"
 )

@@ -87,10 +87,12 @@ func Mount(r chi.Router, routes []Route, opts Options) {
 	if opts.Info.Title != "" {
 		all = append(all, docRoutes(routes, opts.Info)...)
 	}
-	unknown := opts.unknown(known)
+	unknown := opts.unknown(known, routes)
 	for _, root := range roots(all) {
 		r.Handle(root+"/*", unknown)
 	}
+	// A base address with a slash at its end, joined with a path: https://host//api/things.
+	r.Handle("//*", unknown)
 	for _, route := range all {
 		// Every method first, so that other methods get their own answer, and preflights reach the
 		// middleware of r.
@@ -108,6 +110,18 @@ func Mount(r chi.Router, routes []Route, opts Options) {
 			r.Method(method, route.Path, whole(h, unknown))
 			known.Method(method, route.Path, h)
 		}
+	}
+	for _, route := range all {
+		if route.Method != http.MethodGet || len(route.Starts) == 0 || route.call == nil {
+			continue
+		}
+		otherwise := unknown
+		for _, other := range all {
+			if other.Method == http.MethodPost && other.Path == route.Path {
+				otherwise = opts.handler(other)
+			}
+		}
+		r.Method(http.MethodPost, route.Path, whole(route.posts(opts.handler(route), otherwise), unknown))
 	}
 }
 
@@ -215,15 +229,35 @@ func checkRouteInput(r Route) error {
 	return nil
 }
 
-// unknown answers paths that no route has, and methods that the path's routes don't take.
-func (opts Options) unknown(known chi.Routes) http.Handler {
-	methods := []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete}
-	route := HandleHTTP("", "", Native, Public, Doc{}, func(w http.ResponseWriter, r *http.Request) error {
-		path := r.URL.Path
-		// chi routes by the escaped path when there is one, so that %2F in a parameter is no slash.
-		if r.URL.RawPath != "" {
-			path = r.URL.RawPath
+// unknown answers paths that no route has, and methods that the path's routes don't take, in the
+// envelope of the routes nearest by. Paths with superfluous slashes go to the route that is meant.
+func (opts Options) unknown(known *chi.Mux, routes []Route) http.Handler {
+	// One handler for each envelope, made once: a handler is what writes the envelope.
+	refusals := map[Envelope]http.Handler{}
+	for _, e := range Envelopes() {
+		refusals[e] = opts.refusal(known, e)
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		path := routedPath(r)
+		// A slash too many in the middle may stand where an id is missing (/things//approve). Such a
+		// path is not cleaned, or it would name another route than the one that was meant.
+		missing := leavesOut(r) && cleanSlashes(path) != strings.TrimRight(path, "/")
+		if next := withCleanPath(r); next != nil && !missing {
+			r, path = next, routedPath(next)
+			if known.Match(chi.NewRouteContext(), r.Method, path) {
+				known.ServeHTTP(w, r)
+				return
+			}
 		}
+		refusals[envelopeAt(routes, path)].ServeHTTP(w, r)
+	})
+}
+
+// refusal answers in one envelope what no route answers.
+func (opts Options) refusal(known chi.Routes, envelope Envelope) http.Handler {
+	methods := []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete}
+	route := HandleHTTP("", "", envelope, Public, Doc{}, func(w http.ResponseWriter, r *http.Request) error {
+		path := routedPath(r)
 		var allowed []string
 		for _, m := range methods {
 			if known.Match(chi.NewRouteContext(), m, path) {
@@ -238,7 +272,7 @@ func (opts Options) unknown(known chi.Routes) http.Handler {
 			w.WriteHeader(http.StatusNoContent)
 			return nil
 		}
-		writeNotAllowed(w, r)
+		writeNotAllowed(w, r, envelope)
 		return nil
 	})
 	// The answer holds nothing that the public description does not, so it needs no caller. Asking
@@ -248,9 +282,25 @@ func (opts Options) unknown(known chi.Routes) http.Handler {
 }
 
 // writeNotAllowed is the one answer that no kind of error stands for: the route was never reached.
-func writeNotAllowed(w http.ResponseWriter, r *http.Request) {
-	f := failure{code: "method_not_allowed", text: fmt.Sprintf(msgNoMethod, r.Method), requestID: RequestID(r.Context())}
-	body := &object{}
-	f.problemAs(body, http.StatusMethodNotAllowed)
-	writeObject(w, http.StatusMethodNotAllowed, "application/problem+json", body)
+// The status stays 405 in every envelope, since no page has code for it and tools do.
+func writeNotAllowed(w http.ResponseWriter, r *http.Request, envelope Envelope) {
+	f := failure{
+		kind:      errs.NotFound,
+		code:      "method_not_allowed",
+		text:      fmt.Sprintf(msgNoMethod, r.Method),
+		requestID: RequestID(r.Context()),
+	}
+	body, contentType := &object{}, "application/json; charset=utf-8"
+	switch envelope {
+	case Native:
+		contentType = "application/problem+json"
+		f.problemAs(body, http.StatusMethodNotAllowed)
+	case CodeMsg: // whose code is the HTTP status
+		body.add("code", http.StatusMethodNotAllowed)
+		body.add("msg", f.text)
+		body.add("data", nil)
+	default:
+		body, _ = f.body(envelope) // texts and numbers always encode
+	}
+	writeObject(w, http.StatusMethodNotAllowed, contentType, body)
 }

@@ -274,12 +274,12 @@ func TestPathsNobodyDeclared(t *testing.T) {
 	}, Options{Logger: quiet(), Info: Info{Title: "x"}})
 	for _, c := range []struct{ method, target, want string }{
 		{"GET", "/api/nothing", `404 {"type":"about:blank","title":"Not Found","status":404,"code":"not_found","detail":"没有这个接口","request_id":"test-request-1"}` + "\n  Content-Type: application/problem+json\n"},
-		{"POST", "/api/things/5", `405 {"type":"about:blank","title":"Method Not Allowed","status":405,"code":"method_not_allowed","detail":"此接口不支持 POST 方法","request_id":"test-request-1"}` + "\n  Content-Type: application/problem+json\n  Allow: GET, HEAD, PUT\n"},
+		{"POST", "/api/things/5", `405 {"code":404,"message":"failure","remark":"此接口不支持 POST 方法","error":"errors/not_found_error"}` + "\n  Allow: GET, HEAD, PUT\n"},
 		{"POST", "/api/docs", `405 {"type":"about:blank","title":"Method Not Allowed","status":405,"code":"method_not_allowed","detail":"此接口不支持 POST 方法","request_id":"test-request-1"}` + "\n  Content-Type: application/problem+json\n  Allow: GET, HEAD\n"},
-		{"POST", "/admin/message", `405 {"type":"about:blank","title":"Method Not Allowed","status":405,"code":"method_not_allowed","detail":"此接口不支持 POST 方法","request_id":"test-request-1"}` + "\n  Content-Type: application/problem+json\n  Allow: GET, HEAD\n"},
+		{"POST", "/admin/message", `405 {"result":0,"msg":"此接口不支持 POST 方法","data":[]}` + "\n  Allow: GET, HEAD\n"},
 		{"OPTIONS", "/admin/message", "204 \n  Allow: GET, HEAD\n"},
 		{"OPTIONS", "/api/nothing", `404 {"type":"about:blank","title":"Not Found","status":404,"code":"not_found","detail":"没有这个接口","request_id":"test-request-1"}` + "\n  Content-Type: application/problem+json\n"},
-		{"GET", "/api/things/a%2Fb/c", `404 {"type":"about:blank","title":"Not Found","status":404,"code":"not_found","detail":"没有这个接口","request_id":"test-request-1"}` + "\n  Content-Type: application/problem+json\n"},
+		{"GET", "/api/things/a%2Fb/c", `200 {"code":404,"message":"failure","remark":"没有这个接口","error":"errors/not_found_error"}` + "\n"},
 	} {
 		if got := show(t, s, c.method, c.target); got != c.want {
 			t.Errorf("%s %s:\n%s\nwant\n%s", c.method, c.target, got, c.want)

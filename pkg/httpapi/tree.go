@@ -222,6 +222,7 @@ func parseJSON(data []byte) (any, error) {
 	if !utf8.Valid(data) {
 		data = bytes.ToValidUTF8(data, []byte(invalidRune))
 	}
+	data = markLoneSurrogates(data)
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.UseNumber()
 	v, err := jsonValue(d, 0)
