@@ -51,7 +51,7 @@ func serve(ctx context.Context, parts *wire.Parts, listener net.Listener, out io
 // serveHTTP answers until ctx ends, then takes nothing new and waits for what is being answered.
 func serveHTTP(ctx context.Context, listener net.Listener, h http.Handler, log *slog.Logger) error {
 	server := &http.Server{
-		Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
+		Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 256 << 10,
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 		// No write timeout: downloads and held polls are long by nature, and bound themselves.
 	}

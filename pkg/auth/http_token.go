@@ -28,7 +28,7 @@ func CookieToken(r *http.Request) string {
 // Unauthenticated.
 func RequestToken(r *http.Request) (token string, byCookie bool, err error) {
 	for _, v := range r.Header.Values(HeaderName) {
-		if token, err = sameToken(token, strings.TrimSpace(v)); err != nil {
+		if token, err = sameToken(token, meantToken(v)); err != nil {
 			return "", false, err
 		}
 	}
@@ -62,11 +62,23 @@ func authorizationToken(value string) string {
 	scheme, rest, spaced := strings.Cut(strings.TrimSpace(value), " ")
 	switch {
 	case strings.EqualFold(scheme, "Bearer"):
-		return strings.TrimSpace(rest)
+		return meantToken(rest)
 	case !spaced:
-		return scheme
+		return meantToken(scheme)
 	}
 	return ""
+}
+
+// meantToken returns the token in a header, or "" for what pages send that have none: a variable of
+// JavaScript that was never set becomes the text "undefined" or "null". Such a header must not spoil
+// a good cookie beside it.
+func meantToken(value string) string {
+	value = strings.TrimSpace(value)
+	switch strings.ToLower(value) {
+	case "undefined", "null", "none", "nan", "false", "[object object]":
+		return ""
+	}
+	return value
 }
 
 // cookie carries a token to the browser until the token ends.

@@ -14,6 +14,29 @@ type Check struct {
 	Name     string
 	Required bool // without it the process is not ready; otherwise it is reported as degraded
 	Ping     func(ctx context.Context) error
+	// Write does the operation for which the part is there, on something of no importance. A part that
+	// answers Ping and takes no writes (a full Redis, a database that became a replica) is "read_only"
+	// and turns the status into "degraded", Required or not: with a 503 every replica would leave the
+	// balancer at once, and lists can still be read. nil is for parts whose Ping writes.
+	Write func(ctx context.Context) error
+}
+
+// The states of a part in the answer of /readyz.
+const (
+	stateOK          = "ok"
+	stateReadOnly    = "read_only"
+	stateUnreachable = "unreachable"
+)
+
+// state asks one part.
+func (c Check) state(ctx context.Context) string {
+	if c.Ping(ctx) != nil {
+		return stateUnreachable
+	}
+	if c.Write != nil && c.Write(ctx) != nil {
+		return stateReadOnly
+	}
+	return stateOK
 }
 
 // Health answers /healthz and /readyz.
@@ -45,10 +68,7 @@ func (h *Health) states(ctx context.Context) []string {
 	var wait sync.WaitGroup
 	for i, c := range h.Checks {
 		wait.Go(func() {
-			states[i] = "ok"
-			if c.Ping(ctx) != nil {
-				states[i] = "unreachable"
-			}
+			states[i] = c.state(ctx)
 		})
 	}
 	wait.Wait()
@@ -61,16 +81,17 @@ func (h *Health) Live(w http.ResponseWriter, _ *http.Request) {
 	writeHealth(w, http.StatusOK, map[string]any{"status": "ok"})
 }
 
-// Ready answers 200 while every required part answers, 503 otherwise. Parts that are not required
-// turn the status into "degraded" and keep the 200: work is still accepted.
+// Ready answers 200 while every required part can be read, 503 otherwise. Parts that are not
+// required, and those that take no writes, turn the status into "degraded" and keep the 200; checks
+// names them.
 func (h *Health) Ready(w http.ResponseWriter, r *http.Request) {
 	states := h.states(r.Context())
 	status, overall, parts := http.StatusOK, "ok", map[string]string{}
 	for i, c := range h.Checks {
 		parts[c.Name] = states[i]
 		switch {
-		case states[i] == "ok":
-		case c.Required:
+		case states[i] == stateOK:
+		case c.Required && states[i] == stateUnreachable:
 			status, overall = http.StatusServiceUnavailable, "unavailable"
 		case overall == "ok":
 			overall = "degraded"

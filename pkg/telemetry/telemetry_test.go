@@ -23,12 +23,16 @@ func TestReady(t *testing.T) {
 		code   int
 		status string
 	}{
-		"all well":              {[]Check{{"database", true, up}, {"redis", false, up}}, 200, "ok"},
-		"redis away":            {[]Check{{"database", true, up}, {"redis", false, down}}, 200, "degraded"},
-		"database away":         {[]Check{{"database", true, down}, {"redis", false, up}}, 503, "unavailable"},
-		"both away":             {[]Check{{"redis", false, down}, {"database", true, down}}, 503, "unavailable"},
-		"a part hangs":          {[]Check{{"database", true, up}, {"storage", false, hang}}, 200, "degraded"},
-		"required part hanging": {[]Check{{"database", true, hang}}, 503, "unavailable"},
+		"all well":              {[]Check{{Name: "database", Required: true, Ping: up}, {Name: "redis", Required: false, Ping: up}}, 200, "ok"},
+		"redis away":            {[]Check{{Name: "database", Required: true, Ping: up}, {Name: "redis", Required: false, Ping: down}}, 200, "degraded"},
+		"database away":         {[]Check{{Name: "database", Required: true, Ping: down}, {Name: "redis", Required: false, Ping: up}}, 503, "unavailable"},
+		"both away":             {[]Check{{Name: "redis", Required: false, Ping: down}, {Name: "database", Required: true, Ping: down}}, 503, "unavailable"},
+		"a part hangs":          {[]Check{{Name: "database", Required: true, Ping: up}, {Name: "storage", Required: false, Ping: hang}}, 200, "degraded"},
+		"required part hanging": {[]Check{{Name: "database", Required: true, Ping: hang}}, 503, "unavailable"},
+		"database read-only":    {[]Check{{Name: "database", Required: true, Ping: up, Write: down}}, 200, "degraded"},
+		"database write hangs":  {[]Check{{Name: "database", Required: true, Ping: up, Write: hang}}, 200, "degraded"},
+		"redis full":            {[]Check{{Name: "redis", Ping: up, Write: down}}, 200, "degraded"},
+		"all can be written":    {[]Check{{Name: "redis", Ping: up, Write: up}}, 200, "ok"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := &Health{Checks: c.checks, Timeout: 20 * time.Millisecond}
@@ -45,6 +49,23 @@ func TestReady(t *testing.T) {
 				t.Errorf("the answer leaks a cause: %s", w.Body)
 			}
 		})
+	}
+}
+
+// The answer names what is wrong with which part, for the person who reads it.
+func TestReadyNamesWhatCannotBeWritten(t *testing.T) {
+	up := func(context.Context) error { return nil }
+	down := func(context.Context) error { return errors.New("OOM command not allowed") }
+	h := &Health{Checks: []Check{
+		{Name: "database", Required: true, Ping: up, Write: down},
+		{Name: "redis", Ping: up, Write: up},
+		{Name: "storage", Ping: down},
+	}}
+	w := httptest.NewRecorder()
+	h.Ready(w, httptest.NewRequest("GET", "/readyz", nil))
+	want := `{"checks":{"database":"read_only","redis":"ok","storage":"unreachable"},"status":"degraded"}` + "\n"
+	if w.Code != http.StatusOK || w.Body.String() != want {
+		t.Errorf("got %d %s, want 200 %s", w.Code, w.Body, want)
 	}
 }
 

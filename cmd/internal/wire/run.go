@@ -109,16 +109,39 @@ func (p *Parts) Visitors() export.Visitors {
 	}
 }
 
-// Health checks the parts: without the database nothing works; without the others exports are
-// still accepted.
+// Health judges each part by the operation that is needed of it. Without the database nothing can be
+// read and the process is not ready; anything else that is away or takes no writes is reported, and
+// requests that need it are refused one by one. Storage and spool are checked by writing to them.
 func (p *Parts) Health() *telemetry.Health {
 	return &telemetry.Health{Checks: []telemetry.Check{
-		{Name: "database", Required: true, Ping: p.DB.Ping},
-		{Name: "redis", Ping: func(ctx context.Context) error { return p.Redis.Ping(ctx).Err() }},
-		{Name: "storage", Ping: p.Store.Check},
-		{Name: "spool", Ping: p.Exports.CheckSpool},
+		{
+			Name:     "database",
+			Required: true,
+			Ping:     p.DB.Ping,
+			Write:    p.Auth.CheckWrites,
+		},
+		{
+			Name: "redis",
+			Ping: func(ctx context.Context) error { return p.Redis.Ping(ctx).Err() },
+			// One key for all processes, so that Redis keeps one and not one a process.
+			Write: func(ctx context.Context) error {
+				return p.Redis.Set(ctx, healthKey, 1, time.Minute).Err()
+			},
+		},
+		{
+			Name: "storage",
+			Ping: p.Store.Check,
+		},
+		{
+			Name: "spool",
+			Ping: p.Exports.CheckSpool,
+		},
 	}}
 }
+
+// healthKey is what /readyz writes to Redis. A Redis that is out of memory, a replica or unable to
+// save its snapshot answers PING and refuses this.
+const healthKey = "exporthub:health"
 
 // Watch adds the realtime server's figures to the metrics.
 func (p *Parts) Watch(s *bayeux.Server) {
