@@ -34,6 +34,32 @@ func TestABodyThatIsAnnouncedAndNotSent(t *testing.T) {
 	}
 }
 
+// deadlines is a connection that remembers its read deadline.
+type deadlines struct {
+	http.ResponseWriter
+	until time.Time
+}
+
+func (d *deadlines) SetReadDeadline(until time.Time) error { d.until = until; return nil }
+
+// A body that trickles moves the deadline by what its bytes are worth, not by how often they come.
+func TestATricklingBodyEnds(t *testing.T) {
+	d := &deadlines{ResponseWriter: httptest.NewRecorder()}
+	r := httptest.NewRequest("POST", "/", io.NopCloser(strings.NewReader(strings.Repeat("x", 1000))))
+	began := time.Now()
+	boundBodies(bodySilence)(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		one := make([]byte, 1)
+		for range 500 {
+			if _, err := r.Body.Read(one); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})).ServeHTTP(d, r)
+	if latest := time.Now().Add(bodyGrace + 500*time.Second/bodyRate); d.until.After(latest) || d.until.Before(began.Add(bodyGrace)) {
+		t.Errorf("after 500 bytes the body may go on for %s, want about %s", d.until.Sub(began), bodyGrace)
+	}
+}
+
 // A poll that is held longer than a body may be silent is not cut: the bound ends with the body.
 func TestAHeldAnswerOutlivesTheBoundOfItsBody(t *testing.T) {
 	const silence = 50 * time.Millisecond

@@ -44,7 +44,10 @@ func dictionaries(p *wire.Parts) httpapi.Route {
 // handler serves everything: health, API, realtime, page. realtime is mounted at /faye.
 func handler(p *wire.Parts, realtime http.Handler) http.Handler {
 	r := chi.NewRouter()
-	r.Use(securityHeaders, boundBodies(bodySilence))
+	r.Use(securityHeaders(strings.HasPrefix(p.Config.PublicURL, "https://")), boundBodies(bodySilence))
+	if p.Config.Embedded && !p.Config.EmbeddedPublic {
+		r.Use(ownHosts(p.Config.HTTPAddr, p.Config.PublicURL))
+	}
 	health := p.Health()
 	r.Get("/healthz", health.Live)
 	r.Get("/readyz", health.Ready)
@@ -71,18 +74,4 @@ func person(ctx context.Context) string {
 		return strconv.FormatInt(who.UserID, 10)
 	}
 	return ""
-}
-
-// securityHeaders go on every answer but the realtime endpoint's, which pages of other sites have
-// to be able to load.
-func securityHeaders(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		h := w.Header()
-		h.Set("X-Content-Type-Options", "nosniff")
-		if !strings.HasPrefix(r.URL.Path, "/faye") {
-			h.Set("X-Frame-Options", "DENY")
-			h.Set("Referrer-Policy", "same-origin")
-		}
-		next.ServeHTTP(w, r)
-	})
 }

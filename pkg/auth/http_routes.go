@@ -45,6 +45,9 @@ type meData struct {
 	MustChangePassword bool     `json:"must_change_password"`
 }
 
+// maxCredentials is the largest body of a route that takes credentials, in bytes.
+const maxCredentials = 4 << 10
+
 // saved is the answer of routes that say a text only.
 type saved = httpapi.Reply[none]
 
@@ -53,23 +56,31 @@ func said(msg string) saved { return saved{Msg: msg, NoData: true} }
 // Routes are the routes of identity.
 func (s *Service) Routes() []httpapi.Route {
 	const tag = "身份"
+	// Strangers may send to most of these, and nothing honest comes near.
+	small := httpapi.WithMaxBody(maxCredentials)
 	return []httpapi.Route{
 		httpapi.Handle("POST", "/api/access/token", httpapi.StatusError, httpapi.Public,
-			httpapi.Doc{Summary: "用账号密码换取令牌", Tag: tag}, s.handleToken),
+			httpapi.Doc{Summary: "用账号密码换取令牌", Tag: tag}, s.handleToken, small),
 		httpapi.Handle("POST", pathRenew, httpapi.StatusError, httpapi.SignedIn,
-			httpapi.Doc{Summary: "续期令牌", Detail: "原令牌在其到期前仍有效；用 Cookie 调用时同时更新 Cookie。", Tag: tag}, s.handleRenew),
+			httpapi.Doc{Summary: "续期令牌", Detail: "原令牌在其到期前仍有效；用 Cookie 调用时同时更新 Cookie。", Tag: tag}, s.handleRenew, small),
 		httpapi.Handle("POST", "/api/user/login", httpapi.StatusMsg, httpapi.Public,
-			httpapi.Doc{Summary: "登录", Detail: "令牌放在 HttpOnly 的 Cookie 中。", Tag: tag}, s.handleLogin),
+			httpapi.Doc{Summary: "登录", Detail: "令牌放在 HttpOnly 的 Cookie 中。", Tag: tag}, s.handleLogin, small),
 		httpapi.Handle("POST", pathLogout, httpapi.StatusMsg, httpapi.Public,
-			httpapi.Doc{Summary: "登出", Detail: "结束调用者的令牌；参数被忽略。", Tag: tag}, s.handleLogout),
+			httpapi.Doc{Summary: "登出", Detail: "结束调用者的令牌；参数被忽略。", Tag: tag}, s.handleLogout, small),
 		httpapi.Handle("POST", pathPassword, httpapi.StatusMsg, httpapi.Public,
-			httpapi.Doc{Summary: "修改密码", Detail: "凭旧密码，不需要令牌；该人员的全部令牌随即失效。", Tag: tag}, s.handlePassword),
+			httpapi.Doc{Summary: "修改密码", Detail: "凭旧密码，不需要令牌；该人员的全部令牌随即失效。", Tag: tag}, s.handlePassword, small),
 		httpapi.Handle("GET", pathMe, httpapi.StatusMsg, httpapi.SignedIn,
 			httpapi.Doc{Summary: "当前人员、权限与菜单", Tag: tag}, s.handleMe),
 	}
 }
 
 func (s *Service) handleToken(ctx context.Context, in tokenInput) (tokenData, error) {
+	// A form of another site can't read the answer, but its wrong passwords would lock the visitor's
+	// own account for the visitor's address. ALLOWED_ORIGINS may log in, and clients that are no
+	// browsers send nothing to judge by.
+	if visitOf(ctx).crossSite {
+		return tokenData{}, crossSite()
+	}
 	token, p, err := s.Login(ctx, in.Account, in.Password, visitOf(ctx).from)
 	if err != nil {
 		return tokenData{}, err
@@ -143,6 +154,9 @@ func (s *Service) handleLogout(ctx context.Context, _ none) (saved, error) {
 }
 
 func (s *Service) handlePassword(ctx context.Context, in passwordInput) (saved, error) {
+	if visitOf(ctx).crossSite {
+		return saved{}, crossSite() // for the reason of handleToken
+	}
 	before, _ := s.caller(ctx) // who is not signed in changes their password all the same
 	after, err := s.ChangePassword(ctx, in.Phone, in.Old, in.New, visitOf(ctx).from)
 	if err != nil {

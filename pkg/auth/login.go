@@ -104,15 +104,24 @@ func (s *Service) ChangePassword(ctx context.Context, name, old, new string, fro
 // checkPassword returns the person whose name and password these are.
 func (s *Service) checkPassword(ctx context.Context, name, password string, from netip.Addr) (personRow, error) {
 	name = cleanName(name)
-	row, err := s.lookUp(ctx, name)
+	// Before anything that costs: a refused try leaves nothing but the counter it met.
+	undo, err := s.tries.take(from)
 	if err != nil {
 		return personRow{}, err
 	}
-	pair := pairKey("name:"+name, from)
-	if row.id != 0 {
-		// By person, so that account and phone don't give twice the guesses.
-		pair = pairKey("person:"+strconv.FormatInt(row.id, 10), from)
+	row, err := s.checkCounted(ctx, name, password, from)
+	if !errs.Is(err, errs.Invalid) && !errs.Is(err, errs.Quota) {
+		undo() // only wrong passwords count, or a busy office would use up its own address
 	}
+	return row, err
+}
+
+// checkCounted is checkPassword after the address was counted.
+func (s *Service) checkCounted(ctx context.Context, name, password string, from netip.Addr) (personRow, error) {
+	// By the name that was typed. Counting by person would give account and phone one counter, and a
+	// stranger who locks one and meets the lock at the other learns whose they are. The price is that
+	// a person who goes by two names has twice the guesses.
+	pair := pairKey("name:"+name, from)
 	// One at a time for each pair, or simultaneous right passwords (a page that logs in twice)
 	// would each hold a place and could lock the person out.
 	release, err := s.turns.take(ctx, pair)
@@ -120,7 +129,7 @@ func (s *Service) checkPassword(ctx context.Context, name, password string, from
 		return personRow{}, err
 	}
 	defer release()
-	a, row, err := s.begin(ctx, pair, row.id)
+	a, row, err := s.begin(ctx, pair, name)
 	if err != nil {
 		return personRow{}, err
 	}
@@ -129,7 +138,7 @@ func (s *Service) checkPassword(ctx context.Context, name, password string, from
 	}
 	// The place is taken before the password is verified: guesses that race through several
 	// replicas can't be more than the limit allows.
-	right, err := s.verify(ctx, row, password)
+	right, err := s.verify(ctx, from, row, password)
 	if err != nil {
 		return personRow{}, s.abandon(ctx, a, err)
 	}
@@ -143,33 +152,17 @@ func (s *Service) checkPassword(ctx context.Context, name, password string, from
 	return row, nil
 }
 
-// lookUp finds a person by name; nobody is the zero row.
-func (s *Service) lookUp(ctx context.Context, name string) (row personRow, err error) {
-	if name == "" || len(name) > maxNameSize {
-		return personRow{}, nil
-	}
-	err = s.db.Read(ctx, func(ctx context.Context, tx *database.Tx) (err error) {
-		row, _, err = findPerson(ctx, tx, name)
-		return err
-	})
-	if err != nil {
-		return personRow{}, unanswered(err)
-	}
-	return row, nil
-}
-
-// begin takes an attempt and reads the person afresh, since waiting for the turn may have taken
-// long.
-func (s *Service) begin(ctx context.Context, pair string, id int64) (a attempt, row personRow, err error) {
+// begin takes an attempt and reads the person, in one transaction: nothing of a locked name is read.
+func (s *Service) begin(ctx context.Context, pair, name string) (a attempt, row personRow, err error) {
 	now := s.now()
 	err = s.db.Write(ctx, func(ctx context.Context, tx *database.Tx) (err error) {
-		if a, err = s.take(ctx, tx, pair, now); err != nil {
+		if a, err = s.take(ctx, tx, pair, now); err != nil || a.until > 0 {
 			return err
 		}
-		row, err = personByID(ctx, tx, id) // for nobody too, who must take as long
-		if database.IsNoRows(err) {
-			row, err = personRow{}, nil
+		if row = (personRow{}); name == "" || len(name) > maxNameSize {
+			return nil
 		}
+		row, _, err = findPerson(ctx, tx, name)
 		return err
 	})
 	if err != nil {
@@ -181,8 +174,8 @@ func (s *Service) begin(ctx context.Context, pair string, id int64) (a attempt, 
 
 // verify takes the same time for every person and for unknown accounts, so that timing does not say
 // which accounts exist.
-func (s *Service) verify(ctx context.Context, row personRow, password string) (bool, error) {
-	right, err := s.hasher.verify(ctx, row.hash, password)
+func (s *Service) verify(ctx context.Context, from netip.Addr, row personRow, password string) (bool, error) {
+	right, err := s.hasher.verify(ctx, from, row.hash, password)
 	if err != nil {
 		return false, err
 	}

@@ -25,25 +25,27 @@ func TestBusyHasherCountsNoGuesses(t *testing.T) {
 		t.Fatal(err)
 	}
 	from := netip.MustParseAddr("192.0.2.1")
-	for range cap(s.hasher.slots) {
-		if _, err := s.hasher.turn(ctx); err != nil {
+	slots := s.hasher.slots.free
+	for range slots {
+		if _, err := s.hasher.slots.take(ctx, from); err != nil {
 			t.Fatal(err)
 		}
 	}
-	s.hasher.waiting.Store(int64(waitersPerSlot * cap(s.hasher.slots)))
+	limit := s.hasher.slots.limit
+	s.hasher.slots.limit = 0 // as if all that may wait did
 	for range 10 {
 		if _, _, err := s.Login(ctx, "staff", "guess", from); !errs.Is(err, errs.Unavailable) {
 			t.Fatalf("Login while too many wait: %v", err)
 		}
 	}
-	s.hasher.waiting.Store(0)
+	s.hasher.slots.limit = limit
 	canceled, cancel := context.WithTimeout(ctx, 200*time.Millisecond)
 	defer cancel()
 	if _, _, err := s.Login(canceled, "staff", "guess", from); err == nil {
 		t.Fatal("Login without a slot")
 	}
-	for range cap(s.hasher.slots) {
-		s.hasher.release()
+	for range slots {
+		s.hasher.slots.release()
 	}
 	for range 4 {
 		if _, _, err := s.Login(ctx, "staff", "guess", from); errs.CodeOf(err) != "credentials_wrong" {

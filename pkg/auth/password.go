@@ -7,15 +7,12 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"net/netip"
 	"runtime"
 	"strings"
-	"sync/atomic"
-	"time"
 
 	"golang.org/x/crypto/argon2"
 	"golang.org/x/crypto/bcrypt"
-
-	"exporthub/pkg/errs"
 )
 
 // PasswordCost is what one argon2id hash costs (RFC 9106). The zero value is the default: 19 MiB,
@@ -48,49 +45,24 @@ const (
 type hasher struct {
 	cost PasswordCost
 	// a hash nobody knows the password of, to spend the same time on unknown accounts
-	dummy   string
-	slots   chan struct{}
-	waiting atomic.Int64
+	dummy string
+	slots *fairSlots
 }
 
 func newHasher(cost PasswordCost) *hasher {
 	if cost == (PasswordCost{}) {
 		cost = defaultCost
 	}
-	h := &hasher{cost: cost, slots: make(chan struct{}, runtime.GOMAXPROCS(0))}
+	slots := runtime.GOMAXPROCS(0)
+	h := &hasher{cost: cost, slots: newFairSlots(slots, waitersPerSlot*slots)}
 	h.dummy = h.encode([]byte(rand.Text()), randomBytes(saltSize))
 	return h
 }
 
-// turn waits for a slot. When too many wait already, the answer is Unavailable.
-func (h *hasher) turn(ctx context.Context) (release func(), err error) {
-	select {
-	case h.slots <- struct{}{}:
-		return h.release, nil
-	default:
-	}
-	defer h.waiting.Add(-1)
-	if h.waiting.Add(1) > int64(waitersPerSlot*cap(h.slots)) {
-		return nil, &errs.Error{
-			Kind:       errs.Unavailable,
-			Code:       "login_busy",
-			Message:    "登录的人太多，请稍后再试",
-			RetryAfter: time.Second,
-		}
-	}
-	select {
-	case h.slots <- struct{}{}:
-		return h.release, nil
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-}
-
-func (h *hasher) release() { <-h.slots }
-
 // hash returns the PHC string of a password.
 func (h *hasher) hash(ctx context.Context, password string) (string, error) {
-	release, err := h.turn(ctx)
+	// Without an address: who gets so far has proved who they are, or is an administrator.
+	release, err := h.slots.take(ctx, netip.Addr{})
 	if err != nil {
 		return "", err
 	}
@@ -99,9 +71,10 @@ func (h *hasher) hash(ctx context.Context, password string) (string, error) {
 }
 
 // verify reports whether the password is the hash's. A hash that is empty or can't be read is
-// nobody's and takes as long as any other. An error says that nothing was verified.
-func (h *hasher) verify(ctx context.Context, hash, password string) (bool, error) {
-	release, err := h.turn(ctx)
+// nobody's and takes as long as any other. An error says that nothing was verified. from is whom the
+// slot is for; slots are shared fairly by network.
+func (h *hasher) verify(ctx context.Context, from netip.Addr, hash, password string) (bool, error) {
+	release, err := h.slots.take(ctx, from)
 	if err != nil {
 		return false, err
 	}

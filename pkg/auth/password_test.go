@@ -3,6 +3,7 @@ package auth
 import (
 	"context"
 	"errors"
+	"net/netip"
 	"strings"
 	"testing"
 
@@ -54,17 +55,17 @@ func TestHasher(t *testing.T) {
 		"password in text": {"正确 horse", false, true},
 	}
 	for name, c := range cases {
-		if right, err := h.verify(ctx, c.hash, "正确 horse"); right != c.right || err != nil {
+		if right, err := h.verify(ctx, netip.Addr{}, c.hash, "正确 horse"); right != c.right || err != nil {
 			t.Errorf("%s: verify = %t, %v, want %t", name, right, err, c.right)
 		}
-		if wrong, err := h.verify(ctx, c.hash, "wrong"); wrong || err != nil {
+		if wrong, err := h.verify(ctx, netip.Addr{}, c.hash, "wrong"); wrong || err != nil {
 			t.Errorf("%s: verify of a wrong password = %t, %v", name, wrong, err)
 		}
 		if got := h.outdated(c.hash); got != c.outdated {
 			t.Errorf("%s: outdated = %t, want %t", name, got, c.outdated)
 		}
 	}
-	if right, err := h.verify(ctx, hash, strings.Repeat("x", maxPasswordSize+1)); right || err != nil {
+	if right, err := h.verify(ctx, netip.Addr{}, hash, strings.Repeat("x", maxPasswordSize+1)); right || err != nil {
 		t.Errorf("an endless password: %t, %v", right, err)
 	}
 }
@@ -79,26 +80,26 @@ func TestDefaultCost(t *testing.T) {
 func TestHasherBoundsWhoWaits(t *testing.T) {
 	h := newHasher(testCost)
 	ctx := t.Context()
-	for range cap(h.slots) {
-		if _, err := h.turn(ctx); err != nil {
+	for range h.slots.free {
+		if _, err := h.slots.take(ctx, netip.Addr{}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	canceled, cancel := context.WithCancel(ctx)
 	cancel()
-	if _, err := h.turn(canceled); !errors.Is(err, context.Canceled) {
+	if _, err := h.slots.take(canceled, netip.Addr{}); !errors.Is(err, context.Canceled) {
 		t.Errorf("waiting with an ended context: %v", err)
 	}
-	h.waiting.Store(int64(waitersPerSlot * cap(h.slots)))
-	_, err := h.turn(ctx)
+	h.slots.limit = 0 // as if all that may wait did
+	_, err := h.slots.take(ctx, netip.Addr{})
 	if !errs.Is(err, errs.Unavailable) || errs.As(err).RetryAfter == 0 {
 		t.Errorf("one too many: %v", err)
 	}
-	if got := h.waiting.Load(); got != int64(waitersPerSlot*cap(h.slots)) {
+	if got := h.slots.waiting; got != 0 {
 		t.Errorf("%d wait after all were answered", got)
 	}
-	h.release()
-	release, err := h.turn(ctx)
+	h.slots.release()
+	release, err := h.slots.take(ctx, netip.Addr{})
 	if err != nil {
 		t.Fatalf("a free slot: %v", err)
 	}

@@ -50,9 +50,12 @@ type Options struct {
 	LockAfter  int           // wrong passwords within LockWindow that lock; default 5, at most 12
 	LockWindow time.Duration // default 15 min
 	LockFor    time.Duration // default 15 min
-	Cost       PasswordCost  // of one password hash
-	Now        func() time.Time
-	Logger     *slog.Logger // default slog.Default()
+	// LoginRate is how many wrong passwords a minute one address (IPv6: /64; four times as many its /48)
+	// may try over all accounts, in this process; default 60, below 0 is off.
+	LoginRate int
+	Cost      PasswordCost // of one password hash
+	Now       func() time.Time
+	Logger    *slog.Logger // default slog.Default()
 }
 
 // maxLockAfter is how many times fit into login_failures.wrong_at.
@@ -67,6 +70,7 @@ type Service struct {
 	hasher       *hasher
 	guard        *originGuard
 	turns        turns
+	tries        *tries
 	secureCookie bool
 	channelKeys  [][]byte
 	standings    *cache[standingKey, standing]
@@ -116,6 +120,7 @@ func New(opts Options) (*Service, error) {
 		tokens:       newTokens(DeriveKeys(opts.Secret, opts.PreviousSecrets, PurposeTokens), opts.Env, opts.Now),
 		channelKeys:  DeriveKeys(opts.Secret, opts.PreviousSecrets, PurposeCapabilities),
 	}
+	s.tries = newTries(cmp.Or(opts.LoginRate, 60), opts.Now)
 	s.standings = newCache(opts.CacheTTL, opts.Grace, maxStandings, opts.Now, s.loadStanding)
 	s.roles = newCache(opts.CacheTTL, opts.Grace, 1, opts.Now, s.loadRoles)
 	return s, nil

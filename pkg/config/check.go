@@ -11,9 +11,6 @@ import (
 	_ "time/tzdata" // TIMEZONE must resolve on images without a zone database
 )
 
-// minSecret is how many bytes AUTH_SECRET needs: as many as the HMAC key it becomes.
-const minSecret = 32
-
 func fieldNames() []string {
 	var names []string
 	t := reflect.TypeFor[Config]()
@@ -67,8 +64,8 @@ func (c *Config) checkAddresses(bad report) {
 		bad("PUBLIC_URL: is required: links to files begin with it")
 	}
 	for _, o := range c.AllowedOrigins {
-		if u, err := url.Parse(o); err != nil || u.Scheme == "" || u.Host == "" || u.Path != "" {
-			bad("ALLOWED_ORIGINS: %q is not an origin such as https://admin.example.com", o)
+		if !isOrigin(strings.TrimSpace(o)) {
+			bad("ALLOWED_ORIGINS: %q is not an origin such as https://admin.example.com; patterns are not taken, name each origin", o)
 		}
 	}
 	// Everything in these networks may name any client address, so a typo must not become 0.0.0.0/0
@@ -85,6 +82,17 @@ func (c *Config) checkAddresses(bad report) {
 		}
 		c.Proxies = append(c.Proxies, prefix)
 	}
+}
+
+// isOrigin reports whether text is an origin as browsers send it (RFC 6454, section 6.2): scheme, host
+// and perhaps a port, in lower case. A pattern is none. The check of cookies compares whole origins,
+// so a pattern that CORS alone understood would let a page read what it may not send for.
+func isOrigin(text string) bool {
+	u, err := url.Parse(text)
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || strings.Contains(u.Host, "*") {
+		return false
+	}
+	return text == strings.ToLower(u.Scheme+"://"+u.Host)
 }
 
 // loopback reports whether only this machine reaches host. Other names are not resolved: what they
@@ -143,25 +151,9 @@ func (c *Config) checkSecrets(bad report) {
 	}
 	for name, s := range map[string]Secret{"AUTH_SECRET": c.AuthSecret, "AUTH_SECRET_PREVIOUS": c.AuthSecretPrevious} {
 		if s != "" && weakSecret(string(s)) {
-			bad("%s: must be at least %d random bytes and not an example; make one with: openssl rand -hex 32", name, minSecret)
+			bad("%s: must be at least %d random bytes, no repetition and no example; make one with: openssl rand -hex 32", name, minSecret)
 		}
 	}
-}
-
-// weakSecret finds secrets that are short, made of few different characters, or copied from an
-// example.
-func weakSecret(s string) bool {
-	distinct := map[rune]bool{}
-	for _, r := range s {
-		distinct[r] = true
-	}
-	lower := strings.ToLower(s)
-	for _, word := range []string{"changeme", "change-me", "change_me", "default", "example", "password"} {
-		if strings.Contains(lower, word) {
-			return true
-		}
-	}
-	return len(s) < minSecret || len(distinct) < 8
 }
 
 func (c *Config) checkLimits(bad report) {
@@ -174,6 +166,7 @@ func (c *Config) checkLimits(bad report) {
 		{"EXPORT_QUEUE_LIMIT", c.ExportQueueLimit, 1, 1000},
 		{"EXPORT_DAILY_LIMIT", c.ExportDailyLimit, 1, 1_000_000},
 		{"EXPORT_RATE", c.ExportRate, 0, 1_000_000},
+		{"LOGIN_RATE", c.LoginRate, 0, 1_000_000},
 		{"WORKER_CONCURRENCY", c.WorkerConcurrency, 1, 256},
 		{"DEMO_ROWS", c.DemoRows, 0, 50_000_000},
 	} {

@@ -59,6 +59,8 @@ type Config struct {
 	// the last link that was signed with it has ended.
 	AuthSecret         Secret `env:"AUTH_SECRET"`
 	AuthSecretPrevious Secret `env:"AUTH_SECRET_PREVIOUS"`
+	// LoginRate is per address and process; 0 is off.
+	LoginRate int `env:"LOGIN_RATE" envDefault:"60"`
 
 	// StorageDir is for disk storage and must be one directory that every process shares. SpoolDir
 	// is local to a worker and needs room for the largest files that are written at once.

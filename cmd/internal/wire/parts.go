@@ -142,6 +142,7 @@ func (p *Parts) openAuth(context.Context) error {
 		AllowedOrigins:     p.Config.AllowedOrigins,
 		TrustedProxies:     p.Config.Proxies,
 		AllowDemoPasswords: p.Config.Embedded,
+		LoginRate:          loginRate(p.Config.LoginRate),
 		Now:                p.now,
 		Logger:             p.Log,
 	})
@@ -150,6 +151,14 @@ func (p *Parts) openAuth(context.Context) error {
 	}
 	p.Auth = service
 	return nil
+}
+
+// loginRate turns "0 is off" of the settings into what auth takes, where 0 is the default.
+func loginRate(perMinute int) int {
+	if perMinute == 0 {
+		return -1
+	}
+	return perMinute
 }
 
 func (p *Parts) previousSecrets() []string {

@@ -118,7 +118,7 @@ func (p *Parts) Health() *telemetry.Health {
 			Name:     "database",
 			Required: true,
 			Ping:     p.DB.Ping,
-			Write:    p.Auth.CheckWrites,
+			Write:    p.DB.CheckWrite,
 		},
 		{
 			Name: "redis",

@@ -45,7 +45,7 @@ describe('guard', () => {
 
   it('does not take a server in trouble for a logout', async () => {
     answer(503, { status: 1, msg: '数据库暂时不可用' })
-    expect(await guard(to('/invitations'), useSession())).toEqual({ name: 'unreachable', query: { redirect: '/invitations', message: '数据库暂时不可用' } })
+    expect(await guard(to('/invitations'), useSession())).toEqual({ name: 'unreachable', query: { redirect: '/invitations' }, state: { message: '数据库暂时不可用' } })
   })
 })
 

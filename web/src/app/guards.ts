@@ -29,7 +29,7 @@ export async function guard(to: RouteLocationNormalized, session: Session): Prom
     try {
       me = await session.load()
     } catch (cause) {
-      return { name: 'unreachable', query: { redirect: to.fullPath, message: toApiError(cause).message } }
+      return { name: 'unreachable', query: { redirect: to.fullPath }, state: { message: toApiError(cause).message } }
     }
   }
   if (me === null) return loginLocation(to.fullPath)
