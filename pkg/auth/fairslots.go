@@ -12,8 +12,8 @@ import (
 
 // fairSlots lets a few calls work at once and shares the slots among the networks that wait for
 // one: each /48 of IPv6 in turn, within it each /64, within that first come first served. An IPv4
-// address is a network by itself. However many calls one attacker has waiting, a call from elsewhere
-// is next but one.
+// address is a network by itself. However many calls one attacker has waiting, a call from
+// elsewhere is next but one.
 type fairSlots struct {
 	mu      sync.Mutex
 	free    int

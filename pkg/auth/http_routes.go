@@ -75,9 +75,9 @@ func (s *Service) Routes() []httpapi.Route {
 }
 
 func (s *Service) handleToken(ctx context.Context, in tokenInput) (tokenData, error) {
-	// A form of another site can't read the answer, but its wrong passwords would lock the visitor's
-	// own account for the visitor's address. ALLOWED_ORIGINS may log in, and clients that are no
-	// browsers send nothing to judge by.
+	// A form of another site can't read the answer, but its wrong passwords would lock the
+	// visitor's own account for the visitor's address. ALLOWED_ORIGINS may log in, and clients that
+	// are no browsers send nothing to judge by.
 	if visitOf(ctx).crossSite {
 		return tokenData{}, crossSite()
 	}

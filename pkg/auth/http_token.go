@@ -70,8 +70,8 @@ func authorizationToken(value string) string {
 }
 
 // meantToken returns the token in a header, or "" for what pages send that have none: a variable of
-// JavaScript that was never set becomes the text "undefined" or "null". Such a header must not spoil
-// a good cookie beside it.
+// JavaScript that was never set becomes the text "undefined" or "null". Such a header must not
+// spoil a good cookie beside it.
 func meantToken(value string) string {
 	value = strings.TrimSpace(value)
 	switch strings.ToLower(value) {

@@ -118,9 +118,9 @@ func (s *Service) checkPassword(ctx context.Context, name, password string, from
 
 // checkCounted is checkPassword after the address was counted.
 func (s *Service) checkCounted(ctx context.Context, name, password string, from netip.Addr) (personRow, error) {
-	// By the name that was typed. Counting by person would give account and phone one counter, and a
-	// stranger who locks one and meets the lock at the other learns whose they are. The price is that
-	// a person who goes by two names has twice the guesses.
+	// By the name that was typed. Counting by person would give account and phone one counter, and
+	// a stranger who locks one and meets the lock at the other learns whose they are. The price is
+	// that a person who goes by two names has twice the guesses.
 	pair := pairKey("name:"+name, from)
 	// One at a time for each pair, or simultaneous right passwords (a page that logs in twice)
 	// would each hold a place and could lock the person out.
@@ -152,7 +152,8 @@ func (s *Service) checkCounted(ctx context.Context, name, password string, from 
 	return row, nil
 }
 
-// begin takes an attempt and reads the person, in one transaction: nothing of a locked name is read.
+// begin takes an attempt and reads the person, in one transaction: nothing of a locked name is
+// read.
 func (s *Service) begin(ctx context.Context, pair, name string) (a attempt, row personRow, err error) {
 	now := s.now()
 	err = s.db.Write(ctx, func(ctx context.Context, tx *database.Tx) (err error) {

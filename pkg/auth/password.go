@@ -71,8 +71,8 @@ func (h *hasher) hash(ctx context.Context, password string) (string, error) {
 }
 
 // verify reports whether the password is the hash's. A hash that is empty or can't be read is
-// nobody's and takes as long as any other. An error says that nothing was verified. from is whom the
-// slot is for; slots are shared fairly by network.
+// nobody's and takes as long as any other. An error says that nothing was verified. from is whom
+// the slot is for; slots are shared fairly by network.
 func (h *hasher) verify(ctx context.Context, from netip.Addr, hash, password string) (bool, error) {
 	release, err := h.slots.take(ctx, from)
 	if err != nil {

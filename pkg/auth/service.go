@@ -50,8 +50,8 @@ type Options struct {
 	LockAfter  int           // wrong passwords within LockWindow that lock; default 5, at most 12
 	LockWindow time.Duration // default 15 min
 	LockFor    time.Duration // default 15 min
-	// LoginRate is how many wrong passwords a minute one address (IPv6: /64; four times as many its /48)
-	// may try over all accounts, in this process; default 60, below 0 is off.
+	// LoginRate is how many wrong passwords a minute one address (IPv6: /64; four times as many its
+	// /48) may try over all accounts, in this process; default 60, below 0 is off.
 	LoginRate int
 	Cost      PasswordCost // of one password hash
 	Now       func() time.Time

@@ -14,7 +14,8 @@ import (
 	"exporthub/pkg/testkit"
 )
 
-// waitFor waits until n calls wait for a slot; a test of what is asked next needs them in the queue.
+// waitFor waits until n calls wait for a slot; a test of what is asked next needs them in the
+// queue.
 func waitFor(t *testing.T, f *fairSlots, n int) {
 	t.Helper()
 	testkit.Eventually(t, 10*time.Second, func() bool {
@@ -205,7 +206,7 @@ func TestAFloodOfTriesCostsNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	attacker := netip.MustParseAddr("192.0.2.66")
-	// All slots are held, so a try that got as far as hashing would wait.
+	// All slots are taken, so a try that got as far as hashing would wait.
 	var held []func()
 	for range s.hasher.slots.free {
 		release, err := s.hasher.slots.take(ctx, attacker)

@@ -76,8 +76,8 @@ func (t *tries) take(from netip.Addr) (undo func(), err error) {
 	}, nil
 }
 
-// makeRoomLocked drops networks whose tries have drained and, when all are busy, a few of the others:
-// an attacker with that many networks is not stopped by a counter for each.
+// makeRoomLocked drops networks whose tries have drained and, when all are busy, a few of the
+// others: an attacker with that many networks is not stopped by a counter for each.
 func (t *tries) makeRoomLocked(now time.Time) {
 	if len(t.ahead) < maxTriers {
 		return

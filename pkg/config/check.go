@@ -84,9 +84,9 @@ func (c *Config) checkAddresses(bad report) {
 	}
 }
 
-// isOrigin reports whether text is an origin as browsers send it (RFC 6454, section 6.2): scheme, host
-// and perhaps a port, in lower case. A pattern is none. The check of cookies compares whole origins,
-// so a pattern that CORS alone understood would let a page read what it may not send for.
+// isOrigin reports whether text is an origin as browsers send it (RFC 6454, section 6.2): scheme,
+// host and perhaps a port, in lower case. A pattern is none. The check of cookies compares whole
+// origins, so a pattern that CORS alone understood would let a page read what it may not send for.
 func isOrigin(text string) bool {
 	u, err := url.Parse(text)
 	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || strings.Contains(u.Host, "*") {

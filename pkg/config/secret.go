@@ -45,8 +45,8 @@ func entropy(s string) float64 {
 	for _, word := range wellKnown {
 		lower = strings.ReplaceAll(lower, word, "\x00")
 	}
-	// Case is a bit for each letter at most, and people use it in patterns; the estimate leaves it out
-	// except where nothing was replaced, so that base64 keeps its six bits.
+	// Case is a bit for each letter at most, and people use it in patterns; the estimate leaves it
+	// out except where nothing was replaced, so that base64 keeps its six bits.
 	if !strings.Contains(lower, "\x00") {
 		lower = s
 	}

@@ -21,9 +21,10 @@ import (
 // statusClientGone is what the log says of a request whose client did not wait. Nobody receives it.
 const statusClientGone = 499
 
-// MaxRequestLine is the longest target of a request in bytes: what nginx, the proxies of development
-// and this server are all set to. A longer one is refused here, in the system's own envelope, because
-// the proxies' and net/http's own refusals are HTML and plain text that no page can show.
+// MaxRequestLine is the longest target of a request in bytes: what nginx, the proxies of
+// development and this server are all set to. A longer one is refused here, in the system's own
+// envelope, because the proxies' and net/http's own refusals are HTML and plain text that no page
+// can show.
 const MaxRequestLine = 16 << 10
 
 // codeLineTooLong gets the HTTP status 414, which no kind stands for.
@@ -120,16 +121,8 @@ func (x *exchange) run() error {
 	if err != nil {
 		return err
 	}
-	limit := x.opts.MaxBody
-	if x.route.MaxBody > 0 {
-		limit = x.route.MaxBody
-	}
-	// A declared length is refused before reading. One that lies, or none, meets MaxBytesReader.
-	if x.r.ContentLength > limit {
-		return errs.Newf(errs.TooLarge, msgBodyTooLarge, SizeText(limit))
-	}
-	if x.r.Body != nil && x.r.Body != http.NoBody {
-		x.r.Body = http.MaxBytesReader(x.w, x.r.Body, limit)
+	if err := x.boundBody(); err != nil {
+		return err
 	}
 	if x.route.http != nil {
 		return x.route.http(x.w, x.r)
@@ -158,8 +151,25 @@ func (x *exchange) run() error {
 	return x.succeed(replyOf(out))
 }
 
-// isSafe reports whether the request's method only reads (RFC 9110, section 9.2.1), as far as routes
-// take such methods.
+// boundBody holds the request to the largest body of its route. It comes after the caller was
+// identified and before anything is read.
+func (x *exchange) boundBody() error {
+	limit := x.opts.MaxBody
+	if x.route.MaxBody > 0 {
+		limit = x.route.MaxBody
+	}
+	// A declared length is refused before reading. One that lies, or none, meets MaxBytesReader.
+	if x.r.ContentLength > limit {
+		return errs.Newf(errs.TooLarge, msgBodyTooLarge, SizeText(limit))
+	}
+	if x.r.Body != nil && x.r.Body != http.NoBody {
+		x.r.Body = http.MaxBytesReader(x.w, x.r.Body, limit)
+	}
+	return nil
+}
+
+// isSafe reports whether the request's method only reads (RFC 9110, section 9.2.1), as far as
+// routes take such methods.
 func isSafe(r *http.Request) bool {
 	return r.Method == http.MethodGet || r.Method == http.MethodHead
 }

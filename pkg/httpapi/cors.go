@@ -26,8 +26,8 @@ func CORS(allowed []string) func(http.Handler) http.Handler {
 	return cors.Handler(cors.Options{
 		AllowedOrigins: origins,
 		AllowedMethods: []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete},
-		// Cache-Control, X-Requested-With and X-XSRF-TOKEN are what axios, jQuery and Laravel's page
-		// templates add by themselves.
+		// Cache-Control, X-Requested-With and X-XSRF-TOKEN are what axios, jQuery and Laravel's
+		// page templates add by themselves.
 		AllowedHeaders: []string{"Accept", "ACCESS-TOKEN", "Authorization", "Cache-Control", "Content-Type",
 			"Idempotency-Key", "If-Match", "If-None-Match", "Prefer", "X-Request-Id", "X-Requested-With", "X-XSRF-TOKEN"},
 		ExposedHeaders: []string{"Content-Disposition", "ETag", "Location", "RateLimit-Limit", "RateLimit-Policy",

@@ -239,8 +239,8 @@ func (opts Options) unknown(known *chi.Mux, routes []Route) http.Handler {
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		path := routedPath(r)
-		// A slash too many in the middle may stand where an id is missing (/things//approve). Such a
-		// path is not cleaned, or it would name another route than the one that was meant.
+		// A slash too many in the middle may stand where an id is missing (/things//approve). Such
+		// a path is not cleaned, or it would name another route than the one that was meant.
 		missing := leavesOut(r) && cleanSlashes(path) != strings.TrimRight(path, "/")
 		if next := withCleanPath(r); next != nil && !missing {
 			r, path = next, routedPath(next)

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// maxWritten is how many digits of an integral number are written out. Nothing honest is longer, and
-// 1E999999999 must not become a gigabyte of zeros.
+// maxWritten is how many digits of an integral number are written out. Nothing honest is longer,
+// and 1E999999999 must not become a gigabyte of zeros.
 const maxWritten = 64
 
 // integralDigits writes a JSON number that is integral as its digits: 13800094001.0 and 1.38E10 are

@@ -49,11 +49,12 @@ func (r Route) startingValues(query map[string]any) (map[string]any, error) {
 }
 
 // posts serves the same export by POST: a request line has room for some 1,000 ticked rows, a body
-// for all 10,000 that are allowed. What starts it (export_format) still stands in the query, so that
-// a path whose POST creates something keeps meaning that.
+// for all 10,000 that are allowed. What starts it (export_format) still stands in the query, so
+// that a path whose POST creates something keeps meaning that.
 func (r Route) posts(export, otherwise http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		// A query that can't be read starts nothing; the other handler answers what is wrong with it.
+		// A query that can't be read starts nothing; the other handler answers what is wrong with
+		// it.
 		if query, err := parseForm(req.URL.RawQuery); err == nil && starts(query, r.Starts) {
 			export.ServeHTTP(w, req)
 			return

@@ -15,7 +15,8 @@ func markLoneSurrogates(data []byte) []byte {
 	}
 	out, copied := data, false
 	for i := 0; i < len(data); {
-		// A backslash stands inside strings only; in text that is no JSON the result does not matter.
+		// A backslash stands inside strings only; in text that is no JSON the result does not
+		// matter.
 		if data[i] != '\\' {
 			i++
 			continue

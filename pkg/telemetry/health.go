@@ -14,10 +14,11 @@ type Check struct {
 	Name     string
 	Required bool // without it the process is not ready; otherwise it is reported as degraded
 	Ping     func(ctx context.Context) error
-	// Write does the operation for which the part is there, on something of no importance. A part that
-	// answers Ping and takes no writes (a full Redis, a database that became a replica) is "read_only"
-	// and turns the status into "degraded", Required or not: with a 503 every replica would leave the
-	// balancer at once, and lists can still be read. nil is for parts whose Ping writes.
+	// Write does the operation for which the part is there, on something of no importance. A part
+	// that answers Ping and takes no writes (a full Redis, a database that became a replica) is
+	// "read_only" and turns the status into "degraded", Required or not: with a 503 every replica
+	// would leave the balancer at once, and lists can still be read. nil is for parts whose Ping
+	// writes.
 	Write func(ctx context.Context) error
 }
 
