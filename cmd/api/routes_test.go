@@ -71,9 +71,13 @@ func TestTheDescriptionIsServed(t *testing.T) {
 func TestUnknownPaths(t *testing.T) {
 	a := startEmbedded(t, "DEMO_ROWS=1")
 	for path, want := range map[string]int{
-		"/api/nothing": 404, "/api/admin/invitations/": 404, "/faye/nothing.js": 404, "/export/": 404, "/assets/gone.js": 404,
-		"/media/": 404, "/admin/message/waithandle": 404, "/admin/nothing": 404, "/business/1/nothing": 404,
-		"/business//admin/message/unread": 404, "/business//admin/message/7/read": 404,
+		"/api/nothing": 404, "/faye/nothing.js": 404, "/export/": 404, "/assets/gone.js": 404,
+		"/media/": 404, "/admin/nothing": 404,
+		// A slash at the end is cleaned: the list, which wants a token.
+		"/api/admin/invitations/": 401,
+		// Below the messages' base: their envelope, whose failures are bodies under 200.
+		"/admin/message/waithandle": 200, "/business/1/nothing": 200,
+		"/business//admin/message/unread": 200, "/business//admin/message/7/read": 200,
 	} {
 		if res := a.Do("GET", path, nil); res.Status != want || strings.Contains(res.Header.Get("Content-Type"), "text/html") {
 			t.Errorf("%s answers %d %s, want %d and no page", path, res.Status, res.Header.Get("Content-Type"), want)
