@@ -160,4 +160,3 @@ func TestHiddenColumnsCantBeFiltered(t *testing.T) {
 		}
 	})
 }
-
