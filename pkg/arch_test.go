@@ -45,7 +45,8 @@ var arrows = map[string][]string{
 	"export/attempt":   {"export/record", "backoff", "dataset", "job", "storage", "auth", "database", "errs"},
 	"export/delivery":  {"export/record", "backoff", "dataset", "job", "storage", "auth", "database", "errs"},
 	"export/retention": {"export/record", "job", "storage", "database", "errs"},
-	"export/routes":    {"export/record", "export/delivery", "job", "httpapi"}, // it serves what delivery opens
+	// It serves what delivery opens.
+	"export/routes": {"export/record", "export/delivery", "job", "httpapi"},
 	"export/exporttest": {"export", "export/record", "export/retention", "export/csv", "export/xlsx", "/jobs", "job", "event", "dataset", "storage",
 		"storage/disk", "auth", "database", "database/dbtest", "httpapi", "testkit"},
 	"export/xlsx":             {"dataset", "errs"},

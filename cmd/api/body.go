@@ -9,9 +9,9 @@ import (
 const (
 	// bodySilence is how long a client may send nothing of a body it has announced.
 	bodySilence = 30 * time.Second
-	// bodyGrace is how long a body may take that is slower than bodyRate, in bytes a second. Together
-	// they bound a body as a whole: a byte every 20 s would otherwise hold a connection and its
-	// buffers for ever. The rate is far below any link on which a page can be used.
+	// bodyGrace is how long a body may take that is slower than bodyRate, in bytes a second.
+	// Together they bound a body as a whole: a byte every 20 s would otherwise hold a connection
+	// and its buffers for ever. The rate is far below any link on which a page can be used.
 	bodyGrace = 15 * time.Second
 	bodyRate  = 2 << 10
 )

@@ -36,10 +36,10 @@ func securityHeaders(https bool) func(http.Handler) http.Handler {
 	}
 }
 
-// ownHosts answers only requests for a name of this machine's own: localhost, a loopback address, or
-// the host of one of the addresses. Embedded mode has passwords that everybody knows. A foreign site
-// whose name is made to point at 127.0.0.1 (DNS rebinding) would be of one origin with it, and only
-// the Host header shows the name that was asked for.
+// ownHosts answers only requests for a name of this machine's own: localhost, a loopback address,
+// or the host of one of the addresses. Embedded mode has passwords that everybody knows. A foreign
+// site whose name is made to point at 127.0.0.1 (DNS rebinding) would be of one origin with it, and
+// only the Host header shows the name that was asked for.
 func ownHosts(listen, public string) func(http.Handler) http.Handler {
 	own := map[string]bool{"localhost": true}
 	if host, _, err := net.SplitHostPort(listen); err == nil && host != "" {

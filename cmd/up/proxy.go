@@ -43,8 +43,9 @@ func newProxy(replicas []string, log *slog.Logger) http.Handler {
 			// Checks of where a request comes from go by the address that people use.
 			r.Out.Host = r.In.Host
 			r.SetXForwarded()
-			// A GET on a connection that has just died is sent again by the transport. With one id over
-			// both tries, a start that was accepted is answered as such and not refused as a second one.
+			// A GET on a connection that has just died is sent again by the transport. With one id
+			// over both tries, a start that was accepted is answered as such and not refused as a
+			// second one.
 			if r.Out.Header.Get(requestID) == "" {
 				r.Out.Header.Set(requestID, rand.Text())
 			}
@@ -62,8 +63,8 @@ func newProxy(replicas []string, log *slog.Logger) http.Handler {
 	}
 }
 
-// loggedPath is a path without the session id that those of event streams have in it: with the id alone
-// the events of its session can be read.
+// loggedPath is a path without the session id that those of event streams have in it: with the id
+// alone the events of its session can be read.
 func loggedPath(r *http.Request) string {
 	if strings.HasPrefix(r.URL.Path, "/faye/") {
 		return "/faye/-"

@@ -19,7 +19,8 @@ func TestARequestThatIsSentAgainKeepsItsID(t *testing.T) {
 		defer mu.Unlock()
 		ids = append(ids, r.Header.Get("X-Request-Id"))
 		if len(ids) == 2 {
-			panic(http.ErrAbortHandler) // cuts a connection that was used before: only then is it tried again
+			// It cuts a connection that was used before: only then is the request tried again.
+			panic(http.ErrAbortHandler)
 		}
 	}))
 	t.Cleanup(replica.Close)

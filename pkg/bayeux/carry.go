@@ -120,8 +120,8 @@ func (s *session) releaseLocked(why ending) {
 	s.recallLocked()
 }
 
-// recallLocked puts what was sent and is not known to have arrived back into the queue, as far as it
-// is still worth sending.
+// recallLocked puts what was sent and is not known to have arrived back into the queue, as far as
+// it is still worth sending.
 func (s *session) recallLocked() {
 	s.out.PutBack(s.sent.Recall(s.srv.opt.Repeat))
 	if s.out.Len() >= s.srv.opt.CoalesceAfter {

@@ -29,8 +29,8 @@ type Receipt struct {
 }
 
 const (
-	// MemoryFor is how long a Memory should keep what it remembers: longer than any Latest goes on to
-	// return the end of a thing, with room for clocks that differ.
+	// MemoryFor is how long a Memory should keep what it remembers: longer than any Latest goes on
+	// to return the end of a thing, with room for clocks that differ.
 	MemoryFor = 10 * time.Minute
 	// maxRemembered bounds the keys and the receipts that one process remembers.
 	maxRemembered = 10_000

@@ -40,7 +40,7 @@ type socket struct {
 	closeBy   time.Time // when a socket that is closing is cut
 	writing   bool      // a writer runs
 	dirty     bool      // there is something for it
-	parted    bool      // the close frame has been handed to the writer, after which nothing is written
+	parted    bool      // the close frame is the writer's; nothing is written after it
 	gone      bool      // the connection is closed
 
 	pingAt time.Time // when the next regular ping is due
@@ -255,8 +255,9 @@ func (k *socket) cutLocked() {
 	_ = k.conn.Close() // closing is all there is to do
 }
 
-// onTimer is called when a ping is due or the socket was idle too long. A socket that is being closed
-// has nothing left to wait for: its read deadline ends it, or the cut at closeBy where that fails.
+// onTimer is called when a ping is due or the socket was idle too long. A socket that is being
+// closed has nothing left to wait for: its read deadline ends it, or the cut at closeBy where that
+// fails.
 func (k *socket) onTimer(now time.Time) {
 	sess := k.session()
 	bound := sess != nil && sess.carriedBy(k)

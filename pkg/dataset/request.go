@@ -17,7 +17,7 @@ type Request struct {
 type Ticket struct {
 	UUID    string `json:"uuid"`
 	Channel string `json:"channel" doc:"频道:订阅后收到该任务的进度"`
-	// Filename is what the file will be called, without extension: that of the first request where this
-	// one repeats it.
+	// Filename is what the file will be called, without extension: that of the first request where
+	// this one repeats it.
 	Filename string `json:"-"`
 }

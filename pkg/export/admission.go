@@ -211,41 +211,13 @@ func (a *admission) admit(ctx context.Context, who *auth.Principal, args record.
 	if repeatable {
 		since = now.Add(-a.wait)
 	}
-	var first string // the uuid of the export that this request repeats
-	var left, limit int
-	err = a.db.Write(ctx, func(ctx context.Context, tx *database.Tx) error {
-		first = "" // a transaction that is tried again begins anew
-		if err := lockPerson(ctx, tx, who.UserID, row.QuotaDay); err != nil {
-			return err
-		}
-		limits, err := a.limitsOf(ctx, tx, who)
-		if err != nil {
-			return err
-		}
-		limit = limits.Daily
-		// After the lock: of two requests that are sent at once the second sees what the first
-		// stored.
-		if first, err = findEarlier(ctx, tx, row, since); err != nil {
-			return err
-		}
-		if first != "" {
-			used, err := usedOn(ctx, tx, who.UserID, row.QuotaDay)
-			left = max(limit-used, 0)
-			return err
-		}
-		used, err := useQuotas(ctx, tx, who.UserID, row.QuotaDay, limits)
-		left = max(limit-used, 0) // a limit can be lowered below what was used
-		if err != nil {
-			return a.retryHint(err, now)
-		}
-		if err := record.Insert(ctx, tx, row); err != nil {
-			return err
-		}
-		_, err = a.jobs.Enqueue(ctx, tx, n)
+	var done admitted
+	err = a.db.Write(ctx, func(ctx context.Context, tx *database.Tx) (err error) {
+		done, err = a.store(ctx, tx, who, row, since, n)
 		return err
 	})
-	if limit > 0 {
-		a.setQuotaHeaders(ctx, limit, left, now)
+	if done.limit > 0 {
+		a.setQuotaHeaders(ctx, done.limit, done.left, now)
 	}
 	if err != nil {
 		return dataset.Ticket{}, false, err
@@ -255,11 +227,50 @@ func (a *admission) admit(ctx context.Context, who *auth.Principal, args record.
 		Channel:  a.people.ExportChannel(who),
 		Filename: args.Filename,
 	}
-	if first == "" {
+	if done.first == "" {
 		return ticket, false, nil
 	}
-	ticket, err = a.firstTicket(ctx, ticket, first)
+	ticket, err = a.firstTicket(ctx, ticket, done.first)
 	return ticket, err == nil, err
+}
+
+// admitted is what the transaction of an admission has found, with a refusal too.
+type admitted struct {
+	first string // the uuid of the export that this request repeats; empty when it repeats none
+	limit int    // exports of the day; 0 when they could not be read
+	left  int    // of them
+}
+
+// store is the transaction of an admission: everything of it is stored, or nothing.
+func (a *admission) store(ctx context.Context, tx *database.Tx, who *auth.Principal, row record.Row,
+	since time.Time, n job.New) (done admitted, err error) {
+	if err := lockPerson(ctx, tx, who.UserID, row.QuotaDay); err != nil {
+		return done, err
+	}
+	limits, err := a.limitsOf(ctx, tx, who)
+	if err != nil {
+		return done, err
+	}
+	done.limit = limits.Daily
+	// After the lock: of two requests that are sent at once the second sees what the first stored.
+	if done.first, err = findEarlier(ctx, tx, row, since); err != nil {
+		return done, err
+	}
+	if done.first != "" {
+		used, err := usedOn(ctx, tx, who.UserID, row.QuotaDay)
+		done.left = max(done.limit-used, 0)
+		return done, err
+	}
+	used, err := useQuotas(ctx, tx, who.UserID, row.QuotaDay, limits)
+	done.left = max(done.limit-used, 0) // a limit can be lowered below what was used
+	if err != nil {
+		return done, a.retryHint(err, row.CreatedAt)
+	}
+	if err := record.Insert(ctx, tx, row); err != nil {
+		return done, err
+	}
+	_, err = a.jobs.Enqueue(ctx, tx, n)
+	return done, err
 }
 
 // firstTicket is the ticket of the export that a request repeats. Its file has the name of the

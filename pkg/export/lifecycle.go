@@ -12,7 +12,7 @@ import (
 	"exporthub/pkg/job"
 )
 
-// Ended is an export that is over, for whoever has to react in the transaction that ends it.
+// Ended is an export that is over, for those who react in the transaction that ends it.
 type Ended struct {
 	UUID     string
 	OwnerID  int64

@@ -60,9 +60,9 @@ func (w Window) Order() string {
 	return "DESC"
 }
 
-// Window returns where the page is read once Total is known: from the nearer end, since rows that are
-// passed over cost an index walk. The last page then costs as little as the first. Where Total is an
-// estimate only the top is known for sure, so every page is read from there.
+// Window returns where the page is read once Total is known: from the nearer end, since rows that
+// are passed over cost an index walk. The last page then costs as little as the first. Where Total
+// is an estimate only the top is known for sure, so every page is read from there.
 func (r Result[T]) Window() Window {
 	from := r.Request.Offset()
 	if r.Estimated {

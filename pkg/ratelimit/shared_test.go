@@ -148,7 +148,8 @@ func TestSharedWhileRedisIsAway(t *testing.T) {
 				if ok, after := s.Allow(t.Context(), "k"); !ok {
 					t.Fatalf("use %d refused for %s", n, after)
 				}
-				if took := time.Since(began); took > time.Second { // 100 ms and what a busy machine adds
+				// 100 ms, and what a busy machine adds.
+				if took := time.Since(began); took > time.Second {
 					t.Errorf("use %d took %s", n, took)
 				}
 			}

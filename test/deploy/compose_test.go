@@ -195,7 +195,8 @@ func asMap(v any) yamlMap {
 	return m
 }
 
-// No service keeps a capability that it does not need, or runs an image that may be another tomorrow.
+// No service keeps a capability that it does not need, or runs an image that may be another
+// tomorrow.
 func TestComposeServicesAreConfined(t *testing.T) {
 	c := compose(t)
 	exact := regexp.MustCompile(`^[a-z]+:\d+\.\d+(\.\d+)?-[a-z0-9.]+$`)

@@ -30,8 +30,8 @@ type nginx struct {
 	errors string // file of the error log
 }
 
-// startNginx starts nginx with our configuration before replicas. Only what a container has and this
-// machine has not is changed: addresses, where logs go, and Docker's resolver.
+// startNginx starts nginx with our configuration before replicas. Only what a container has and
+// this machine has not is changed: addresses, where logs go, and Docker's resolver.
 func startNginx(t *testing.T, replicas ...string) *nginx {
 	t.Helper()
 	binary, err := localserver.Find("nginx", "nginx-light (apt) or nginx (brew)")
@@ -128,8 +128,8 @@ func (n *nginx) logs(t *testing.T) string {
 	return all.String()
 }
 
-// A GET that starts something may reach two replicas: the first one dies when it has accepted it. Both
-// get the same id, so that the second can answer what the first one would have.
+// A GET that starts something may reach two replicas: the first one dies when it has accepted it.
+// Both get the same id, so that the second can answer what the first one would have.
 func TestARequestKeepsItsIDOnItsSecondReplica(t *testing.T) {
 	var mu sync.Mutex
 	seen := map[string][]string{} // ids by path
@@ -180,7 +180,8 @@ func TestARequestKeepsItsIDOnItsSecondReplica(t *testing.T) {
 	}
 }
 
-// A request line of 16 KiB reaches the programs, and what nginx itself refuses is in the API's shape.
+// A request line of 16 KiB reaches the programs, and what nginx itself refuses is in the API's
+// shape.
 func TestRequestLinesOf16KiBPass(t *testing.T) {
 	got := make(chan int, 1)
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -227,8 +228,8 @@ func checkRefusal(t *testing.T, res program.Answer, advice string) {
 	}
 }
 
-// After a run of everything no log has anything in it that lets its reader in: not nginx's access log,
-// not its error log, not the programs'.
+// After a run of everything no log has anything in it that lets its reader in: not nginx's access
+// log, not its error log, not the programs'.
 func TestNoLogHoldsWhatLetsItsReaderIn(t *testing.T) {
 	p := program.StartParts(t, 50, "LOG_LEVEL=debug", "EXPORT_RATE=0")
 	worker := p.Worker()
@@ -251,10 +252,12 @@ func TestNoLogHoldsWhatLetsItsReaderIn(t *testing.T) {
 	if res := p.Do("GET", link, nil); res.Status != http.StatusOK {
 		t.Fatalf("the file answers %d", res.Status)
 	}
-	p.Do("GET", link+"x", nil)                                                 // a signature that is wrong
-	p.Do("GET", "/api/user/me", nil, "Authorization", "Bearer "+token)         // the other header
-	p.Do("GET", "/api/user/me?access_token="+url.QueryEscape(token), nil)      // where it does not belong
-	p.Do("GET", "/faye/"+clientID, nil, "Accept", "text/event-stream-refused") // an id in a path
+	// A signature that is wrong, the other header, a token where it does not belong, an id in a
+	// path.
+	p.Do("GET", link+"x", nil)
+	p.Do("GET", "/api/user/me", nil, "Authorization", "Bearer "+token)
+	p.Do("GET", "/api/user/me?access_token="+url.QueryEscape(token), nil)
+	p.Do("GET", "/faye/"+clientID, nil, "Accept", "text/event-stream-refused")
 
 	// Then the replica dies, and the same requests fail: the error log is what tells of those.
 	p.API.Signal(syscall.SIGKILL)
@@ -288,8 +291,8 @@ func TestNoLogHoldsWhatLetsItsReaderIn(t *testing.T) {
 	}
 }
 
-// openSession opens a session, subscribes nowhere, and reads its event stream for a moment: the id of
-// the session is in the stream's path.
+// openSession opens a session, subscribes nowhere, and reads its event stream for a moment: the id
+// of the session is in the stream's path.
 func openSession(t *testing.T, base string) (clientID string) {
 	t.Helper()
 	a := &program.App{T: t, URL: base}

@@ -78,8 +78,8 @@ func StartPartsFrom(t testing.TB, dir, dsn string, rows int, more ...string) *Pa
 	return p
 }
 
-// Seed adds demo invitations. No person is notified of them: messages about thousands of invitations that
-// await a decision are what the tests' own are counted among.
+// Seed adds demo invitations. No person is notified of them: messages about thousands of
+// invitations that await a decision are what the tests' own are counted among.
 func Seed(t testing.TB, db *database.DB, rows int) {
 	t.Helper()
 	deps := admin.Deps{

@@ -36,8 +36,8 @@ func TestReleasesSideBySide(t *testing.T) {
 	}
 }
 
-// A database that the release before has written, with jobs that ended, run and wait, on each of the
-// three engines: this release takes all of them on.
+// A database that the release before has written, with jobs that ended, run and wait, on each of
+// the three engines: this release takes all of them on.
 func TestADatabaseOfTheReleaseBefore(t *testing.T) {
 	old, current := program.Release(t, before), program.Build(t)
 	dbtest.EachURL(t, func(t *testing.T, dsn string) {

@@ -100,7 +100,8 @@ func (f *figures) source(path, rel string) error {
 	for _, group := range file.Comments {
 		for _, c := range group.List {
 			first, last := set.Position(c.Pos()), set.Position(c.End())
-			// A comment behind code on its line is inside a function like any other, but no line of comments.
+			// A comment behind code on its line is inside a function like any other, but no line of
+			// comments.
 			if strings.TrimSpace(lines[first.Line-1][:first.Column-1]) == "" {
 				for l := first.Line; l <= last.Line; l++ {
 					commented[l] = true

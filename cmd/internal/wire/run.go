@@ -94,8 +94,8 @@ func (p *Parts) Visitors() export.Visitors {
 	return export.Visitors{
 		Address: func(r *http.Request) string { return p.Auth.ClientIP(r).String() },
 		Actor: func(r *http.Request) int64 {
-			// A token that is no good, or can't be checked now, is no reason to refuse a good link: the
-			// download counts as one by link.
+			// A token that is no good, or can't be checked now, is no reason to refuse a good link:
+			// the download counts as one by link.
 			token, _, err := auth.RequestToken(r)
 			if err != nil {
 				return 0
@@ -109,9 +109,10 @@ func (p *Parts) Visitors() export.Visitors {
 	}
 }
 
-// Health judges each part by the operation that is needed of it. Without the database nothing can be
-// read and the process is not ready; anything else that is away or takes no writes is reported, and
-// requests that need it are refused one by one. Storage and spool are checked by writing to them.
+// Health judges each part by the operation that is needed of it. Without the database nothing can
+// be read and the process is not ready; anything else that is away or takes no writes is reported,
+// and requests that need it are refused one by one. Storage and spool are checked by writing to
+// them.
 func (p *Parts) Health() *telemetry.Health {
 	return &telemetry.Health{Checks: []telemetry.Check{
 		{

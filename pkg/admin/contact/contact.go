@@ -44,7 +44,7 @@ type Contact struct {
 	CreatedAt       time.Time
 	Version         int64 // starts at 1 and grows with each change
 	// Key is what an import finds the record by, beside the account: the contact in one of the
-	// many ways to write it. Empty is a record that is found by its contact as it stands, see
+	// many ways to write it. Empty is a record that is found by its unchanged contact, see
 	// fillKeys. It is never shown.
 	Key string
 }

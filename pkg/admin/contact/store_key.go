@@ -129,7 +129,7 @@ func collisions(ctx context.Context, db *database.DB) (lines []string, err error
 	return lines, nil
 }
 
-// exactKeys returns which of these records are found by their contact as it stands. They are
+// exactKeys returns which of these records are found by their unchanged contact. They are
 // locked. Usually there are none, which costs one look at the end of an index.
 func exactKeys(ctx context.Context, tx *database.Tx, keys []key) (map[key]Contact, error) {
 	any, err := database.All(ctx, tx, database.Scalar[int64], "SELECT id FROM contacts WHERE contact_key IS NULL LIMIT 1")

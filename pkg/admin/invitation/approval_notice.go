@@ -47,7 +47,7 @@ const statusProgress = "progress"
 func renderApproval(j approvalRecord) (any, []string) {
 	o, at := j.Args, j.Detail
 	if len(o.IDs) == 0 {
-		return nil, nil // a damaged record: there is nothing to report on, and pages see the list unchanged
+		return nil, nil // a damaged record: pages see the list unchanged
 	}
 	failed := j.State == job.StateFailure || j.State == job.StateCancelled
 	var why *problem

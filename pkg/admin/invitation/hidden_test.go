@@ -19,8 +19,8 @@ import (
 // wholePhone is a phone with none of its digits hidden.
 var wholePhone = regexp.MustCompile(`1[0-9]{10}`)
 
-// Who may not see whole phones gets none, by no way: rows, answers, messages, pushes, events, files. The right makes them
-// whole in all of these, so that the test sees where one is.
+// Who may not see whole phones gets none, by no way: rows, answers, messages, pushes, events,
+// files. The right makes them whole in all of these, so that the test sees where one is.
 func TestPhonesAreHiddenWhereverTheyLeave(t *testing.T) {
 	for _, right := range []bool{false, true} {
 		t.Run(fmt.Sprint("right ", right), func(t *testing.T) {
@@ -42,7 +42,8 @@ func TestPhonesAreHiddenWhereverTheyLeave(t *testing.T) {
 	}
 }
 
-// everythingThatLeaves is what a decider with these rights, and the linked inviter, receive of invitations.
+// everythingThatLeaves is what a decider with these rights, and the linked inviter, receive of
+// invitations.
 func (o *office) everythingThatLeaves(t *testing.T, rights []string, ids []int64) map[string]string {
 	t.Helper()
 	told := map[string]string{}
@@ -115,8 +116,8 @@ func (o *office) file(t *testing.T, set dataset.Dataset, who *auth.Principal) st
 	return text.String()
 }
 
-// Filters by a hidden column are refused, for a list and for a file, matching or not; other filters are not. So is what
-// would answer with the owner of a phone.
+// Filters by a hidden column are refused, for a list and for a file, matching or not; other filters
+// are not. So is what would answer with the owner of a phone.
 func TestHiddenColumnsCantBeFiltered(t *testing.T) {
 	onEach(t, func(t *testing.T, s *service) {
 		if err := s.seedDemo(t.Context(), s.DB, 20); err != nil {

@@ -12,8 +12,8 @@ import (
 // since permissions change after a message was written, and messages of before are masked too.
 var numbersNeed = map[string]string{"invitation": "invitation.read_phone"}
 
-// phoneNumber is what looks like a phone number, as invitations take it. Other long numbers match too,
-// in the reason of a decision for example: hiding one too many is the safe side.
+// phoneNumber is what looks like a phone number, as invitations take it. Other long numbers match
+// too, in the reason of a decision for example: hiding one too many is the safe side.
 var phoneNumber = regexp.MustCompile(`\+?[0-9][0-9-]{4,30}`)
 
 // numberMask hides what the lists hide: 138****0001.

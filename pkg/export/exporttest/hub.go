@@ -159,6 +159,11 @@ func (h *Hub) buildExports(o Options, log *slog.Logger) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	h.buildCleaner(store, formats, shanghai, log)
+}
+
+// buildCleaner makes the clean-up as Exports has it, for tests that call its steps.
+func (h *Hub) buildCleaner(store storage.Store, formats []dataset.Format, shanghai *time.Location, log *slog.Logger) {
 	h.Cleaner = retention.New(retention.Deps{
 		DB:       h.DB,
 		Store:    store,

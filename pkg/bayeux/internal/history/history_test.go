@@ -35,8 +35,9 @@ func TestHistoryIsBounded(t *testing.T) {
 	}
 }
 
-// Positions that a bus sets are the same on all servers, so what came after one is exact. Those that
-// only this server uses are compared with some room, and what may have been received is marked.
+// Positions that a bus sets are the same on all servers, so what came after one is exact. Those
+// that only this server uses are compared with some room, and what may have been received is
+// marked.
 func TestForeignPositions(t *testing.T) {
 	for _, c := range []struct {
 		shared  bool

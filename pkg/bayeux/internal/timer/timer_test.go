@@ -24,7 +24,8 @@ func TestTimersShrink(t *testing.T) {
 	c.Run(ctx)
 }
 
-// A timer that asks for a time that has passed fires a bounded number of times, and lets others fire.
+// A timer that asks for a time that has passed fires a bounded number of times, and lets others
+// fire.
 func TestTimersInThePastDoNotSpin(t *testing.T) {
 	c := NewClock()
 	var past Timer
