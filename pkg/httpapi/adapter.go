@@ -92,9 +92,8 @@ func (x *exchange) serve() {
 // against any limit; the caller is identified before the body is read, so that strangers can't make
 // the server read megabytes; a HandleHTTP route gets the body unread.
 func (x *exchange) run() error {
-	if len(x.r.RequestURI) > MaxRequestLine {
-		return &errs.Error{Kind: errs.TooLarge, Code: codeLineTooLong,
-			Message: fmt.Sprintf(msgLineTooLong, SizeText(MaxRequestLine))}
+	if err := x.checkLine(); err != nil {
+		return err
 	}
 	query, err := parseForm(x.r.URL.RawQuery)
 	if err != nil {
@@ -110,9 +109,7 @@ func (x *exchange) run() error {
 		return nil
 	}
 	if starting && isPrefetch(x.r) {
-		// A status that is no success, so that the browser throws the answer away and asks again
-		// when it is meant.
-		return &errs.Error{Kind: errs.Unavailable, Code: "prefetch", Message: msgPrefetch, RetryAfter: time.Second}
+		return prefetched()
 	}
 	ctx, err := x.opts.Authorize(x.r, x.route.Permission, starting || !safe)
 	if ctx != nil {
@@ -127,11 +124,9 @@ func (x *exchange) run() error {
 	if x.route.http != nil {
 		return x.route.http(x.w, x.r)
 	}
-	var body map[string]any
-	if x.route.takes { // what takes nothing can't be sent anything wrong
-		if body, err = readBody(x.r); err != nil {
-			return err
-		}
+	body, err := x.readBody()
+	if err != nil {
+		return err
 	}
 	in := reflect.New(x.route.In)
 	// Later sources win: a path parameter can't be overridden by a body.

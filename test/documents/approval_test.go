@@ -175,6 +175,12 @@ func TestRejectFiveHundredAndWatchTheBar(t *testing.T) {
 		linked[phone] = a.applying(admin, "recommend_user_phone="+phone, 10)
 		ids = append(ids, linked[phone]...)
 	}
+	// The demo leaves a few hundred undecided, so some more are made.
+	for n := range 150 {
+		a.Do("POST", "/api/admin/invitations", map[string]any{
+			"exhibition_id": 1, "user_phone": fmt.Sprintf("1386666%04d", n), "recommend_user_phone": "13877770000",
+		}, "ACCESS-TOKEN", admin)
+	}
 	seen := map[int64]bool{}
 	for _, id := range ids {
 		seen[id] = true

@@ -255,7 +255,8 @@ func TestContactExportsHaveTheSameLimits(t *testing.T) {
 		refused(a.bearer("GET", path, nil, reader), 403, "你没有应用导出的权限")
 	}
 	a.exportContacts(staff, "")
-	daily := a.bearer("GET", "/api/contacts/export", nil, staff)
+	// With the same parameters it would be the first request again.
+	daily := a.bearer("GET", "/api/contacts/export?search=1", nil, staff)
 	refused(daily, 429, "该用户已经超过当日导出最大次数1,当前任务不允许执行")
 	if daily.Header.Get("Retry-After") == "" || daily.Header.Get("RateLimit-Remaining") != "0" {
 		t.Errorf("the daily limit's headers: %v", daily.Header)
@@ -282,7 +283,7 @@ func TestAContactExportThatTakesLonger(t *testing.T) {
 		t.Fatalf("imported %+v", report)
 	}
 	early := c.exportContacts(token, "?search=产品")
-	if early.TotalRecords != 0 || !generatedAt.MatchString(early.GeneratedAt) || !contactsFile.MatchString(early.Filename) {
+	if early.TotalRecords != 250 || !generatedAt.MatchString(early.GeneratedAt) || !contactsFile.MatchString(early.Filename) {
 		t.Errorf("answered %+v", early)
 	}
 	second := c.bearer("GET", "/api/contacts/export", nil, token)

@@ -25,6 +25,13 @@ var phoneMask = dataset.Mask{Permission: permissionPhone, Head: 3, Tail: 4}
 // view is what the caller of ctx may see of the columns. The list and the file use the same one.
 func (s *service) view(ctx context.Context) dataset.View { return s.dataset().View(auth.From(ctx).Can) }
 
+// estimate is about how many invitations match. Only a filter that matches most of the table takes
+// too long to count, since every narrower one has an index. The newest id is close to the size of
+// such a result.
+func estimate(ctx context.Context, tx *database.Tx, _ dataset.Query[Filter]) (int64, error) {
+	return database.One(ctx, tx, database.Scalar[int64], "SELECT COALESCE(MAX(id), 0) FROM invitations")
+}
+
 // dataset is the list of invitations as a file. The columns are those of the document, in its
 // order, followed by what else the list shows: those are Extra, so that a file that names no
 // columns stays the documented one.
@@ -77,11 +84,7 @@ func (s *service) dataset() dataset.Dataset {
 			n, err := count(ctx, tx, s.query(q.Filter, q.IDs), 0)
 			return int64(n), err
 		},
-		// Only a filter that matches most of the table takes too long to count, since every
-		// narrower one has an index. The newest id is close to the size of such a result.
-		Estimate: func(ctx context.Context, tx *database.Tx, _ dataset.Query[Filter]) (int64, error) {
-			return database.One(ctx, tx, database.Scalar[int64], "SELECT COALESCE(MAX(id), 0) FROM invitations")
-		},
+		Estimate: estimate,
 		Page: func(ctx context.Context, tx *database.Tx, q dataset.Query[Filter], last *Invitation, limit int, into []Invitation) ([]Invitation, error) {
 			return after(ctx, tx, s.query(q.Filter, q.IDs), last, limit, into)
 		},

@@ -176,13 +176,7 @@ func (s *Store) sendPart(ctx context.Context, u *upload, n int64, obj object) er
 // answer may be lost, and a success may be a lie of something in between.
 func (s *Store) complete(ctx context.Context, u *upload, obj object) error {
 	// All parts have arrived here; a source that shrank since is refused by its size in confirm.
-	var parts []resumable_upload_v2_complete_multipart_upload.PartInfo
-	var blocks [][sha1.Size]byte
-	for n := int64(1); n <= u.count(obj.size); n++ {
-		p := u.parts[n]
-		parts = append(parts, resumable_upload_v2_complete_multipart_upload.PartInfo{PartNumber: n, Etag: p.etag})
-		blocks = append(blocks, p.blocks...)
-	}
+	parts, blocks := u.whole(obj.size)
 	var got stored
 	var code int
 	err := s.do(ctx, request{
@@ -230,6 +224,18 @@ func (s *Store) complete(ctx context.Context, u *upload, obj object) error {
 		return errs.Wrap(errs.Unavailable, messageUnavailable, err)
 	}
 	return u.gone(err)
+}
+
+// whole lists every part of an upload of that size, and the hashes of their blocks.
+func (u *upload) whole(size int64) ([]resumable_upload_v2_complete_multipart_upload.PartInfo, [][sha1.Size]byte) {
+	var parts []resumable_upload_v2_complete_multipart_upload.PartInfo
+	var blocks [][sha1.Size]byte
+	for n := int64(1); n <= u.count(size); n++ {
+		p := u.parts[n]
+		parts = append(parts, resumable_upload_v2_complete_multipart_upload.PartInfo{PartNumber: n, Etag: p.etag})
+		blocks = append(blocks, p.blocks...)
+	}
+	return parts, blocks
 }
 
 // gone turns an error that ends an upload at Kodo into Unavailable: another try begins anew.
