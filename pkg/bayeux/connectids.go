@@ -43,20 +43,19 @@ type connectIDs struct {
 	repeats  int           // repetitions and late ones in a row
 }
 
-// begin judges a connect and, when it is fresh, makes it the present one. It returns what a fresh
-// one proves to have arrived: the messages of the answer before it.
-func (c *connectIDs) begin(id json.RawMessage) (kind idKind, arrived []queue.Entry) {
+// begin judges a connect and, when it is fresh, makes it the present one.
+func (c *connectIDs) begin(id json.RawMessage) idKind {
 	if id != nil && bytes.Equal(id, c.id) {
 		switch {
 		case !c.answered:
-			return pending, nil
+			return pending
 		case c.repeats < maxRepeats:
 			c.repeats++
-			return repeated, nil
+			return repeated
 		}
 	} else if c.knows(id) && c.repeats < maxRepeats {
 		c.repeats++
-		return late, nil
+		return late
 	}
 	if c.id != nil {
 		c.past[c.count%maxPast] = hashOf(c.id)
@@ -64,9 +63,8 @@ func (c *connectIDs) begin(id json.RawMessage) (kind idKind, arrived []queue.Ent
 	}
 	c.id = id
 	c.repeats = 0
-	arrived = c.unproven
 	c.reopen()
-	return fresh, arrived
+	return fresh
 }
 
 func (c *connectIDs) knows(id json.RawMessage) bool {

@@ -29,8 +29,6 @@ type door struct {
 	latest func(ctx context.Context, channel string) ([]Event, error)
 	valid  func(channel string) bool
 	refuse error // for Subscribe
-	// audience receives ends once, unless it is empty.
-	audience string
 }
 
 func (d *door) Handshake(_ context.Context, r Request) (Principal, error) {
@@ -68,7 +66,7 @@ func (d *door) Subscribe(_ context.Context, p Principal, channel string) (Grant,
 	if strings.HasPrefix(channel, "/secret") && p.ID != "ann" {
 		return Grant{}, errors.New("not yours")
 	}
-	g := Grant{Stream: d.alias[channel], Audience: d.audience, EndsOnce: d.audience != ""}
+	g := Grant{Stream: d.alias[channel]}
 	if latest := d.latest; latest != nil {
 		g.Latest = func(ctx context.Context) ([]Event, error) { return latest(ctx, channel) }
 	}

@@ -2,7 +2,6 @@ package bayeux
 
 import (
 	"bytes"
-	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -98,8 +97,7 @@ func (k *socket) carryOut(e *errand) error {
 		k.mu.Unlock()
 		k.srv.clock.SetBy(&k.timer, time.Now().Add(k.srv.opt.ProofAfter))
 	}
-	// An end is asked for at once: a client that is cut later must not get it again.
-	if e.ping || slices.ContainsFunc(e.messages, func(m queue.Entry) bool { return m.Final }) {
+	if e.ping {
 		k.mu.Lock()
 		k.asked = k.written
 		payload := strconv.AppendUint(nil, k.written, 10)
@@ -161,14 +159,11 @@ func (k *socket) writeFrame(e *errand) error {
 	return k.conn.WriteMessage(websocket.TextMessage, b.Bytes())
 }
 
-// closeWait is how long a client may take to answer the close frame.
-const closeWait = 2 * time.Second
-
 // goodbye sends the close frame and leaves the client a moment to answer it, after which the reader
 // ends.
 func (k *socket) goodbye(code int, deadline time.Time) error {
 	if err := k.conn.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(code, ""), deadline); err != nil {
 		return err
 	}
-	return k.conn.SetReadDeadline(time.Now().Add(min(k.srv.opt.WriteTimeout, closeWait)))
+	return k.conn.SetReadDeadline(time.Now().Add(min(k.srv.opt.WriteTimeout, 2*time.Second)))
 }

@@ -29,7 +29,6 @@ func (p *Parts) Realtime() (*bayeux.Server, error) {
 		Timeout:                p.Config.FayeTimeout,
 		PingEvery:              p.Config.FayePing,
 		Logger:                 p.Log,
-		Repeat:                 repeated,
 	})
 }
 
@@ -103,9 +102,7 @@ func (a authorizer) Subscribe(ctx context.Context, bp bayeux.Principal, channel 
 		if err != nil {
 			return bayeux.Grant{}, refusal(err)
 		}
-		g := grant(sub)
-		g.Audience, g.EndsOnce = audience(bp, channel)
-		return g, nil
+		return grant(sub), nil
 	}
 	return bayeux.Grant{}, &bayeux.Refusal{Code: 403}
 }
