@@ -136,7 +136,7 @@ func (f failure) body(e Envelope) (*object, error) {
 		o.add("error", f.text)
 		o.addFields(f.fields)
 	case CodeMsg:
-		o.add("code", a.status)
+		o.add("code", f.status(e)) // pages compare the two
 		o.add("msg", f.text)
 		o.add("data", nil)
 		o.addFields(f.fields)
