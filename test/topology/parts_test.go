@@ -18,7 +18,6 @@ import (
 func TestSeparateProcessesOnRedisAndPostgres(t *testing.T) {
 	const rows = 20_000
 	p := program.StartParts(t, rows)
-	worker := p.Worker()
 	token, channel := p.SignIn()
 	subscribers := map[string]*subscriber.Stock{
 		"websocket":    subscriber.Start(t, p.URL, channel, "websocket"),
@@ -41,6 +40,8 @@ func TestSeparateProcessesOnRedisAndPostgres(t *testing.T) {
 	}
 	close(start)
 	wait.Wait()
+	// Only now: a worker that ends the first export while the last racers ask would let one of them in.
+	worker := p.Worker()
 	var uuid string
 	for _, a := range answers {
 		var body struct {
