@@ -18,7 +18,8 @@ func prefetched() error {
 	}
 }
 
-// readBody reads the body of a route that takes one; what takes nothing can't be sent anything wrong.
+// readBody reads the body of a route that takes one; what takes nothing can't be sent anything
+// wrong.
 func (x *exchange) readBody() (map[string]any, error) {
 	if !x.route.takes {
 		return nil, nil
