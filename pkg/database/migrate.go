@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"time"
 
 	"github.com/pressly/goose/v3"
 	"modernc.org/sqlite"
@@ -69,7 +68,7 @@ func Migrate(ctx context.Context, db *DB, sources ...fs.FS) error {
 			return fmt.Errorf("migrate: %w", ctx.Err())
 		}
 	}
-	results, err := up(ctx, pool, lock, provider)
+	results, err := db.up(ctx, pool, lock, provider)
 	if err != nil {
 		return fmt.Errorf("migrate: %w", explain(ctx, err))
 	}
@@ -82,7 +81,7 @@ func Migrate(ctx context.Context, db *DB, sources ...fs.FS) error {
 // up runs what is missing under the lock. Not goose's own lock, which it takes only after it has
 // looked at its table and made it: two programs that start on an empty database get in each other's
 // way there.
-func up(ctx context.Context, pool *sql.DB, lock migrationLock, provider *goose.Provider) (_ []*goose.MigrationResult, err error) {
+func (db *DB) up(ctx context.Context, pool *sql.DB, lock migrationLock, provider *goose.Provider) (_ []*goose.MigrationResult, err error) {
 	unlock, err := lock(ctx, pool)
 	if err != nil {
 		return nil, fmt.Errorf("lock: %w", err)
@@ -91,12 +90,7 @@ func up(ctx context.Context, pool *sql.DB, lock migrationLock, provider *goose.P
 	if err := repairVersionTable(ctx, pool); err != nil {
 		return nil, fmt.Errorf("version table: %w", err)
 	}
-	results, err := provider.Up(ctx)
-	var partial *goose.PartialError
-	if errors.As(err, &partial) {
-		return nil, fmt.Errorf("%s: %w", partial.Failed.Source.Path, partial.Err)
-	}
-	return results, err
+	return db.apply(ctx, provider)
 }
 
 // repairVersionTable finishes what a migrator killed at the wrong moment began: on MySQL the table
@@ -126,7 +120,7 @@ func (db *DB) openForMigrations() (*sql.DB, migrationLock, error) {
 	// An index on a table of millions of rows takes longer than any statement of the program.
 	o.StatementTimeout = -1
 	o.IdleWrite = -1
-	o.LockTimeout = max(o.LockTimeout, time.Minute)
+	o.LockTimeout = tableWait
 	switch db.src.dialect {
 	case SQLite:
 		base, err := sqlite.NewConnector(sqliteDSN(db.src, o, "journal_mode(wal)"))
@@ -140,7 +134,7 @@ func (db *DB) openForMigrations() (*sql.DB, migrationLock, error) {
 		pool, err := openPostgres(db.src, o)
 		return pool, lockPostgres, err
 	default:
-		pool, _, err := openMySQL(db.src, o)
+		pool, err := openMySQLForMigrations(db.src, o)
 		return pool, lockMySQL, err
 	}
 }

@@ -21,6 +21,14 @@ const sqlMode = "STRICT_ALL_TABLES,ONLY_FULL_GROUP_BY,ERROR_FOR_DIVISION_BY_ZERO
 
 // openMySQL also returns the way to kill a connection of the pool.
 func openMySQL(src source, o Options) (*sql.DB, func(context.Context, int64) error, error) {
+	c, err := newMySQLConnector(src, o)
+	if err != nil {
+		return nil, nil, err
+	}
+	return sql.OpenDB(c), c.kill, nil
+}
+
+func newMySQLConnector(src source, o Options) (mysqlConnector, error) {
 	cfg := mysql.NewConfig()
 	cfg.User = src.url.User.Username()
 	cfg.Passwd, _ = src.url.User.Password()
@@ -42,21 +50,21 @@ func openMySQL(src source, o Options) (*sql.DB, func(context.Context, int64) err
 	}
 	base, err := mysql.NewConnector(cfg)
 	if err != nil {
-		return nil, nil, fmt.Errorf("mysql database URL: %w", err)
+		return mysqlConnector{}, fmt.Errorf("mysql database URL: %w", err)
 	}
-	c := mysqlConnector{base, mysqlSetup(o)}
-	return sql.OpenDB(c), c.kill, nil
+	return mysqlConnector{base, mysqlSetup(o)}, nil
 }
 
-// mysqlSetup is the statements for each new connection. The M! comments are read by MariaDB only,
+// mysqlSetup is the statements for each new connection. lock_wait_timeout is for tables, whose
+// default is a day, and the other one for rows. The M! comments are read by MariaDB only,
 // the !50708 one by MySQL only (MariaDB skips the numbers 50700 to 50999).
 func mysqlSetup(o Options) []string {
 	return []string{
 		"SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ", // for Read; Write names its own
-		fmt.Sprintf("SET time_zone = '+00:00', sql_mode = '%s', innodb_lock_wait_timeout = %d"+
+		fmt.Sprintf("SET time_zone = '+00:00', sql_mode = '%s', innodb_lock_wait_timeout = %d, lock_wait_timeout = %d"+
 			"/*M!100300 , max_statement_time = %d, idle_write_transaction_timeout = %d, idle_readonly_transaction_timeout = %d */"+
 			"/*!50708 , max_execution_time = %s */",
-			sqlMode, max(seconds(o.LockTimeout), 1),
+			sqlMode, max(seconds(o.LockTimeout), 1), max(seconds(o.LockTimeout), 1),
 			seconds(o.StatementTimeout), seconds(o.IdleWrite), seconds(o.IdleRead), millis(o.StatementTimeout)),
 	}
 }

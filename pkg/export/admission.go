@@ -207,7 +207,9 @@ func (a *admission) admit(ctx context.Context, who *auth.Principal, args record.
 		return dataset.Ticket{}, false, err
 	}
 	n.UUID = row.UUID // the row beside the job is stored first
-	since := now      // no time at all
+	// Zero: the content alone makes no repetition. An instant would not do in its place, since of
+	// two requests the one that came later may be stored first.
+	var since time.Time
 	if repeatable {
 		since = now.Add(-a.wait)
 	}

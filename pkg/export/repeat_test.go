@@ -40,6 +40,7 @@ func TestARepeatedStartGetsTheFirstAnswer(t *testing.T) {
 		"the same id, much later":       {id, "owner", again(nil), time.Hour, false, true},
 		"the same id, first cancelled":  {id, "owner", again(nil), 0, true, false},
 		"another id":                    {otherID, "owner", again(nil), 0, false, false},
+		"another id, a clock behind":    {otherID, "owner", again(nil), -time.Second, false, false},
 		"no id":                         {"", "owner", again(nil), 0, false, false},
 		"another person":                {id, "other", again(nil), 0, false, false},
 		"another format":                {id, "owner", again(func(r *dataset.Request) { r.Format = "jsonl" }), 0, false, false},

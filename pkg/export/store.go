@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"math"
 	"time"
 
 	"exporthub/pkg/auth"
@@ -57,14 +58,19 @@ func lockPerson(ctx context.Context, tx *database.Tx, userID int64, day string) 
 
 // findEarlier returns the uuid of the accepted export that a request repeats, "" when there is
 // none: one with the same request id, which a proxy keeps when it sends a request again, or one
-// of the same content since an instant. An id alone is not enough, since a client may send the
-// same one with everything. What failed or was cancelled is no answer to repeat.
+// of the same content since an instant, where that is not zero. An id alone is not enough, since a
+// client may send the same one with everything. What failed or was cancelled is no answer to
+// repeat.
 func findEarlier(ctx context.Context, tx *database.Tx, r record.Row, since time.Time) (string, error) {
+	after := int64(math.MaxInt64)
+	if !since.IsZero() {
+		after = database.Micros(since)
+	}
 	id, err := database.One(ctx, tx, database.Scalar[string], `SELECT e.uuid FROM exports e JOIN jobs j ON j.uuid = e.uuid
 		WHERE e.user_id = ? AND e.fingerprint = ? AND (e.request_id = ? AND e.request_id <> '' OR e.created_at > ?)
 			AND j.state NOT IN ('failure', 'cancelled')
 		ORDER BY e.created_at, e.uuid LIMIT 1`,
-		r.UserID, r.Fingerprint, r.RequestID, database.Micros(since))
+		r.UserID, r.Fingerprint, r.RequestID, after)
 	if database.IsNoRows(err) {
 		return "", nil
 	}
