@@ -67,7 +67,9 @@ type firstWarning struct {
 	seen chan<- struct{}
 }
 
-func (h *firstWarning) Enabled(_ context.Context, level slog.Level) bool { return level >= slog.LevelWarn }
+func (h *firstWarning) Enabled(_ context.Context, level slog.Level) bool {
+	return level >= slog.LevelWarn
+}
 
 func (h *firstWarning) Handle(context.Context, slog.Record) error {
 	select {
