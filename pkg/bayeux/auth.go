@@ -61,6 +61,13 @@ type Grant struct {
 	// it is empty or a pattern over stream names; events then arrive under the name of the stream
 	// that matched.
 	Stream string
+	// Audience names the person for whom the subscription receives, if ends (Event.Final) that have
+	// arrived on it are to be remembered as received by that person, for all servers whose Bus is a
+	// Memory. Empty remembers nothing.
+	Audience string
+	// EndsOnce leaves out of Latest what the Audience has received the end of. It is for pages that
+	// act on every end they see, and subscribe anew with every page load.
+	EndsOnce bool
 	// Valid is asked every Options.CheckEvery; false drops the subscription. Nil means valid for as
 	// long as the session.
 	Valid func() bool

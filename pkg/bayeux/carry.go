@@ -2,6 +2,7 @@ package bayeux
 
 import (
 	"encoding/json"
+	"slices"
 	"time"
 
 	"exporthub/pkg/bayeux/internal/queue"
@@ -43,7 +44,11 @@ func (s *session) bind(k *socket, c connectRequest) bool {
 		if s.out.Len() > 0 && s.out.Items[0].Number == 0 { // what is sent again may share a frame
 			k.begin()
 		}
+		s.answered = 0
 	} else {
+		if s.held == nil { // the connect follows the answer to the last
+			s.receivedLocked(s.sent.Prove(s.answered))
+		}
 		s.answerHeldLocked(replaced)
 	}
 	s.held = &heldConnect{id: c.echo, until: time.Now().Add(c.hold)}
@@ -62,10 +67,12 @@ func (s *session) bind(k *socket, c connectRequest) bool {
 // of earlier answers.
 func (s *session) confirmEarlierLocked(c connectRequest) {
 	if s.acks != nil {
-		s.acks.Confirm(c.ack, &s.out)
+		s.receivedLocked(s.acks.Confirm(c.ack, &s.out))
 		return
 	}
-	if s.connects.begin(c.id) == repeated {
+	kind, arrived := s.connects.begin(c.id)
+	s.receivedLocked(arrived)
+	if kind == repeated {
 		// The answer got lost, and the client has come here with its question.
 		s.out.PutBack(s.connects.unproven)
 		s.connects.reopen()
@@ -113,10 +120,10 @@ func (s *session) releaseLocked(why ending) {
 	s.recallLocked()
 }
 
-// recallLocked puts what was sent and is not known to have arrived back into the queue.
+// recallLocked puts what was sent and is not known to have arrived back into the queue, as far as
+// it is still worth sending.
 func (s *session) recallLocked() {
-	s.out.PutBack(s.sent.All())
-	s.sent.Clear()
+	s.out.PutBack(s.sent.Recall(s.srv.opt.Repeat))
 	if s.out.Len() >= s.srv.opt.CoalesceAfter {
 		s.out.Compact()
 	}
@@ -133,6 +140,7 @@ func (s *session) answerHeldLocked(why ending) {
 	r := s.srv.connectReply(s.id, id, why)
 	switch {
 	case s.acks == nil && why == due:
+		s.answered = s.sent.Last() // what is taken later may go out after the answer
 		s.via.pushLast(r.Encode())
 		return
 	case s.acks == nil || why != due:
@@ -163,6 +171,11 @@ func (s *session) takeFor(k carrier, bytes int) (batch []queue.Entry, last uint6
 		lim = lim.Half()
 	}
 	last = s.sent.Add(batch, lim)
+	if _, isStream := k.(*stream); isStream && !s.mute {
+		s.reportEnd = s.reportEnd || slices.ContainsFunc(batch, func(e queue.Entry) bool {
+			return e.Final && e.Audience != ""
+		})
+	}
 	return batch, last, s.out.Len() > 0
 }
 
@@ -171,6 +184,16 @@ func (s *session) proven(k carrier, last uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.via == k || s.via == nil && s.standby == k {
-		s.sent.Prove(last)
+		s.receivedLocked(s.sent.Prove(last))
+	}
+}
+
+// receivedLocked records the ends among messages that are known to have arrived.
+func (s *session) receivedLocked(arrived []queue.Entry) {
+	for i := range arrived {
+		e := &arrived[i]
+		if e.Final && e.Audience != "" && e.Key != "" {
+			s.srv.receipts.add(Receipt{Audience: e.Audience, Key: e.Key, Seq: e.Seq})
+		}
 	}
 }

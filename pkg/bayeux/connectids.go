@@ -43,19 +43,20 @@ type connectIDs struct {
 	repeats  int           // repetitions and late ones in a row
 }
 
-// begin judges a connect and, when it is fresh, makes it the present one.
-func (c *connectIDs) begin(id json.RawMessage) idKind {
+// begin judges a connect and, when it is fresh, makes it the present one. It returns what a fresh
+// one proves to have arrived: the messages of the answer before it.
+func (c *connectIDs) begin(id json.RawMessage) (kind idKind, arrived []queue.Entry) {
 	if id != nil && bytes.Equal(id, c.id) {
 		switch {
 		case !c.answered:
-			return pending
+			return pending, nil
 		case c.repeats < maxRepeats:
 			c.repeats++
-			return repeated
+			return repeated, nil
 		}
 	} else if c.knows(id) && c.repeats < maxRepeats {
 		c.repeats++
-		return late
+		return late, nil
 	}
 	if c.id != nil {
 		c.past[c.count%maxPast] = hashOf(c.id)
@@ -63,8 +64,9 @@ func (c *connectIDs) begin(id json.RawMessage) idKind {
 	}
 	c.id = id
 	c.repeats = 0
+	arrived = c.unproven
 	c.reopen()
-	return fresh
+	return fresh, arrived
 }
 
 func (c *connectIDs) knows(id json.RawMessage) bool {

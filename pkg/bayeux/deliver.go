@@ -18,11 +18,12 @@ func (s *Server) deliver(e Event) {
 		return
 	}
 	records := s.history.Add(e.Streams, history.Record{
-		Key:   e.Key,
-		Phase: e.Phase,
-		Seq:   e.Seq,
-		Final: e.Final,
-		Data:  data,
+		Key:      e.Key,
+		Phase:    e.Phase,
+		Seq:      e.Seq,
+		Final:    e.Final,
+		Position: e.Position,
+		Data:     data,
 	})
 	var doomed []*session
 	for i := range records {
@@ -76,12 +77,12 @@ func (s *Server) deliverStream(r *history.Record, doomed []*session) []*session 
 // message's ext.replay.
 func entryOf(r *history.Record, name string, shown uint64) queue.Entry {
 	return queue.Entry{
-		NameKey:  queue.NameKey{Name: name, Key: r.Key},
-		Phase:    r.Phase,
-		Seq:      r.Seq,
-		Final:    r.Final,
-		Frame:    queue.NewFrame(name, r.Data, shown),
-		Position: r.Position,
+		NameKey: queue.NameKey{Name: name, Key: r.Key},
+		Phase:   r.Phase,
+		Seq:     r.Seq,
+		Final:   r.Final,
+		Frame:   queue.NewFrame(name, r.Data, shown),
+		Order:   r.Order,
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"sync"
+	"time"
 
 	"exporthub/pkg/bayeux/internal/protocol"
 )
@@ -25,6 +26,10 @@ type Event struct {
 	Seq uint64
 	// Final marks the last event of its Key, which is never replaced by another.
 	Final bool
+	// Position is when the event was published, in microseconds of Unix time, greater than that of
+	// every event before it. The Bus sets it on delivery, the same on all servers, so that a client
+	// can go on at another server without a gap or a repetition. 0 where a Bus does not.
+	Position uint64
 	// Data is the JSON delivered as the message's data.
 	Data json.RawMessage
 }
@@ -49,12 +54,17 @@ type Bus interface {
 // LocalBus is a Bus within one process, for tests and for a single server. Its zero value is ready
 // to use. Publish delivers before it returns; an event published while no server runs is lost.
 type LocalBus struct {
-	mu      sync.Mutex
-	next    int
-	servers map[int]func(Event)
+	mu       sync.Mutex
+	next     int
+	servers  map[int]func(Event)
+	position uint64
+	memory   memory
 }
 
-var _ Bus = (*LocalBus)(nil)
+var (
+	_ Bus    = (*LocalBus)(nil)
+	_ Memory = (*LocalBus)(nil)
+)
 
 // Publish delivers the event to every running server.
 func (b *LocalBus) Publish(_ context.Context, e Event) error {
@@ -63,6 +73,9 @@ func (b *LocalBus) Publish(_ context.Context, e Event) error {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.position = max(b.position+1, uint64(time.Now().UnixMicro()))
+	e.Position = b.position
+	b.memory.add(e)
 	// Under the lock, so that all servers see events in one order. deliver does not block.
 	for _, deliver := range b.servers {
 		deliver(e)

@@ -29,6 +29,8 @@ type door struct {
 	latest func(ctx context.Context, channel string) ([]Event, error)
 	valid  func(channel string) bool
 	refuse error // for Subscribe
+	// audience receives ends once, unless it is empty.
+	audience string
 }
 
 func (d *door) Handshake(_ context.Context, r Request) (Principal, error) {
@@ -66,7 +68,7 @@ func (d *door) Subscribe(_ context.Context, p Principal, channel string) (Grant,
 	if strings.HasPrefix(channel, "/secret") && p.ID != "ann" {
 		return Grant{}, errors.New("not yours")
 	}
-	g := Grant{Stream: d.alias[channel]}
+	g := Grant{Stream: d.alias[channel], Audience: d.audience, EndsOnce: d.audience != ""}
 	if latest := d.latest; latest != nil {
 		g.Latest = func(ctx context.Context) ([]Event, error) { return latest(ctx, channel) }
 	}

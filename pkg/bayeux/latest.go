@@ -121,7 +121,7 @@ func (l *latest) serve(sub *subscription) {
 
 	var events []Event
 	if call != nil {
-		events = l.call(sub, call)
+		events = l.srv.current(sub, l.call(sub, call))
 	}
 	entries := l.srv.entriesOf(sub, events)
 	if most := s.limits().Half().Newest(entries); len(most) < len(entries) {
@@ -256,5 +256,5 @@ func (s *session) resumeLocked(sub *subscription) bool {
 
 // replayed reports whether a live event was part of what was replayed.
 func replayed(e *queue.Entry, sub *subscription) bool {
-	return e.Position != 0 && e.Position <= sub.upTo
+	return e.Order != 0 && e.Order <= sub.upTo
 }

@@ -1,6 +1,7 @@
 package bayeux
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -57,6 +58,9 @@ type Options struct {
 	// subscription is kept back, so that those come first and none of them is skipped. If they
 	// don't come in that time, they are lost, and the state is delivered. Default 1 s.
 	LatestDelay time.Duration
+	// Repeat marks the data of a message that is sent again although it may have arrived, so that
+	// its reader can see it. It must return JSON. Default: the data stays as it is.
+	Repeat func(data json.RawMessage) json.RawMessage
 	// RetryAfter is what a client whose handshake failed for a passing reason, or whose session
 	// overflowed, has to wait, at the least: up to twice that, to each another time. Default 5 s.
 	RetryAfter time.Duration

@@ -60,15 +60,21 @@ func (s *session) startPoll(c connectRequest) *poll {
 	}
 	kind := fresh
 	if s.acks != nil {
-		s.acks.Confirm(c.ack, &s.out)
-	} else if kind = s.connects.begin(c.id); kind == late {
+		s.receivedLocked(s.acks.Confirm(c.ack, &s.out))
+	} else {
+		var arrived []queue.Entry
+		kind, arrived = s.connects.begin(c.id)
+		s.receivedLocked(arrived)
+	}
+	if kind == late {
 		p.end(replaced)
 		return p
 	}
 	s.touchLocked()
 	switch {
 	case kind == repeated:
-		p.done, p.batch = true, s.connects.unproven
+		p.done = true
+		p.batch = s.connects.unproven
 		p.rouse()
 		return p
 	case kind == pending && s.poll != nil && bytes.Equal(s.poll.id, c.id):
@@ -133,6 +139,7 @@ func (s *session) undeliver(p *poll) {
 		return
 	}
 	s.connects.reopen()
-	s.out.PutBack(p.batch)
+	// Some of it may have arrived before the connection failed.
+	s.out.PutBack(queue.Again(p.batch, s.srv.opt.Repeat))
 	s.wakeLocked()
 }

@@ -34,7 +34,7 @@ func texts(list ...string) []any {
 	return out
 }
 
-func wantData(t *testing.T, got, want []any) {
+func wantData(t testing.TB, got, want []any) {
 	t.Helper()
 	if !reflect.DeepEqual(got, want) {
 		t.Fatalf("delivered %v, want %v", got, want)

@@ -9,7 +9,7 @@ import (
 type gap struct {
 	sub   *subscription
 	after uint64 // what its client received last
-	live  uint64 // the position at which it was made
+	live  uint64 // the order at which it was made
 }
 
 // missed is what a subscription is to catch up with: of what the history found the newest, oldest
@@ -18,7 +18,7 @@ type missed struct {
 	sub     *subscription
 	entries []queue.Entry
 	skipped int    // how many older ones were left out
-	upTo    uint64 // the position up to which the history was searched
+	upTo    uint64 // the order up to which the history was searched
 }
 
 // missedBy looks up what a subscription's gap holds.
@@ -47,14 +47,17 @@ func (s *Server) missedBy(g gap) missed {
 			shown = r.Position
 		}
 		m.entries[i] = entryOf(r, name, shown)
+		if r.Repeat {
+			m.entries[i].Frame = m.entries[i].Frame.Repeat(s.opt.Repeat)
+		}
 	}
 	return m
 }
 
 // place is where a delivery stands in the history.
 type place struct {
-	name     string
-	position uint64
+	name  string
+	order uint64
 }
 
 // fitLocked cuts what a subscribe missed to what fits, and returns how many messages of each name
@@ -72,7 +75,7 @@ func (s *session) fitLocked(list []missed) (skipped map[string]int) {
 		var kept int
 		for kept = len(m.entries); kept > 0; kept-- { // from the newest back
 			e := &m.entries[kept-1]
-			at := place{e.Name, e.Position}
+			at := place{e.Name, e.Order}
 			if waiting[at] {
 				e.Frame = nil // marked as there
 				continue
@@ -97,8 +100,8 @@ func (s *session) fitLocked(list []missed) (skipped map[string]int) {
 func (s *session) waitingLocked() map[place]bool {
 	waiting := make(map[place]bool)
 	for i := range s.out.Items {
-		if e := &s.out.Items[i]; e.Position != 0 {
-			waiting[place{e.Name, e.Position}] = true
+		if e := &s.out.Items[i]; e.Order != 0 {
+			waiting[place{e.Name, e.Order}] = true
 		}
 	}
 	return waiting

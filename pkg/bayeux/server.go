@@ -18,16 +18,17 @@ import (
 // Server is a Bayeux endpoint: an http.Handler, and Run, which owns everything that goes on behind
 // it.
 type Server struct {
-	opt     Options
-	auth    Authorizer
-	bus     Bus
-	static  map[string]*asset
-	hub     *hub
-	history *history.History
-	clock   *timer.Clock
-	latest  latest
-	log     *ratelog.Logger
-	batches batches
+	opt      Options
+	auth     Authorizer
+	bus      Bus
+	static   map[string]*asset
+	hub      *hub
+	history  *history.History
+	clock    *timer.Clock
+	latest   latest
+	log      *ratelog.Logger
+	receipts *receipts
+	batches  batches
 
 	life    context.Context // ends with Run; for what no request's context covers
 	endLife context.CancelFunc
@@ -53,6 +54,16 @@ type Stats struct {
 	Sockets       int // open websockets
 	Subscriptions int
 }
+
+// TimerStats are the numbers of the one goroutine that fires all timers of a server: how many it
+// fired, and the longest that one of them held up the others.
+type TimerStats struct {
+	Fired   uint64
+	Slowest time.Duration
+}
+
+// Timers returns the timers' numbers since the server was made.
+func (s *Server) Timers() TimerStats { return TimerStats(s.clock.Stats()) }
 
 // New makes a server. It serves from the start, but nothing is delivered and nothing expires until
 // Run is called.
@@ -88,6 +99,7 @@ func New(auth Authorizer, bus Bus, opt Options) (*Server, error) {
 		overflows: make(map[string]time.Time),
 	}
 	s.latest.srv = s
+	s.receipts = newReceipts(s)
 	s.life, s.endLife = context.WithCancel(context.Background())
 	return s, nil
 }
@@ -119,6 +131,7 @@ func (s *Server) Run(ctx context.Context) error {
 		}
 	})
 	tasks.Go(func() { s.checkLoop(ctx) })
+	tasks.Go(func() { s.receipts.run(ctx) })
 	timekeeper.Go(func() { s.clock.Run(clockCtx) })
 
 	<-ctx.Done()
@@ -192,7 +205,11 @@ func (s *Server) finish() { s.work.Done() }
 func (s *Server) Stats() Stats {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	return Stats{Sessions: len(s.sessions), Sockets: len(s.sockets), Subscriptions: int(s.hub.total.Load())}
+	return Stats{
+		Sessions:      len(s.sessions),
+		Sockets:       len(s.sockets),
+		Subscriptions: int(s.hub.total.Load()),
+	}
 }
 
 func (s *Server) session(id string) *session {

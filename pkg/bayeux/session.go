@@ -54,10 +54,16 @@ type session struct {
 	standby *stream
 	held    *heldConnect
 	sent    queue.Unacked
-	// An event stream was ended for its client to come back and report what it received.
+	// answered is the number of the last message before the last answer to a connect on the socket.
+	// The connect that follows the answer proves that both arrived.
+	answered uint64
+	// asked says that an event stream was ended for its client to come back and report what it
+	// received; mute that the client came back without a report, so it is not asked again.
 	asked bool
-	mute  bool           // the client came back and did not, so it is not asked again
-	acks  *queue.Batches // nil unless the client acknowledges what connect replies bring
+	mute  bool
+	// reportEnd says that an end went out on the event stream whose receipt is of interest.
+	reportEnd bool
+	acks      *queue.Batches // nil unless the client acknowledges what connect replies bring
 
 	quick  bucket // connects that were not to be held
 	outbox outbox // has a lock of its own
@@ -128,6 +134,9 @@ func (s *session) offer(sub *subscription, e queue.Entry) bool {
 	defer s.mu.Unlock()
 	if s.closed || sub.dead || replayed(&e, sub) {
 		return true
+	}
+	if e.Final {
+		e.Audience = sub.grant.Audience
 	}
 	if sub.holds > 0 {
 		return sub.early.Push(e, s.limits())

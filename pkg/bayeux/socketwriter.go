@@ -2,6 +2,7 @@ package bayeux
 
 import (
 	"bytes"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -97,7 +98,8 @@ func (k *socket) carryOut(e *errand) error {
 		k.mu.Unlock()
 		k.srv.clock.SetBy(&k.timer, time.Now().Add(k.srv.opt.ProofAfter))
 	}
-	if e.ping {
+	// An end is asked for at once: a client that is cut later must not get it again.
+	if e.ping || slices.ContainsFunc(e.messages, func(m queue.Entry) bool { return m.Final }) {
 		k.mu.Lock()
 		k.asked = k.written
 		payload := strconv.AppendUint(nil, k.written, 10)
@@ -159,11 +161,14 @@ func (k *socket) writeFrame(e *errand) error {
 	return k.conn.WriteMessage(websocket.TextMessage, b.Bytes())
 }
 
+// closeWait is how long a client may take to answer the close frame.
+const closeWait = 2 * time.Second
+
 // goodbye sends the close frame and leaves the client a moment to answer it, after which the reader
 // ends.
 func (k *socket) goodbye(code int, deadline time.Time) error {
 	if err := k.conn.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(code, ""), deadline); err != nil {
 		return err
 	}
-	return k.conn.SetReadDeadline(time.Now().Add(min(k.srv.opt.WriteTimeout, 2*time.Second)))
+	return k.conn.SetReadDeadline(time.Now().Add(min(k.srv.opt.WriteTimeout, closeWait)))
 }

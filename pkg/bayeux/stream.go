@@ -208,9 +208,15 @@ func (s *session) bindStream(k *stream, received uint64, reported bool) bool {
 		s.standby.end(nil)
 		s.standby = nil
 	}
-	s.recallLocked()
 	if reported {
-		s.out.Purge(received)
+		// The browser names the last message that it processed, so what came after it did not
+		// arrive, and is sent as it was.
+		s.receivedLocked(s.sent.Prove(received))
+		s.receivedLocked(s.out.Purge(received))
+		s.out.PutBack(s.sent.All())
+		s.sent.Clear()
+	} else {
+		s.recallLocked()
 	}
 	s.mute = !reported && (s.mute || s.asked)
 	s.asked = false
@@ -227,9 +233,10 @@ func (s *session) mustTell(k carrier) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	most := s.limits().Half()
-	if s.closed || s.via != k || s.mute || !s.sent.Exceeds(most) {
+	if s.closed || s.via != k || s.mute || !s.reportEnd && !s.sent.Exceeds(most) {
 		return false
 	}
+	s.reportEnd = false
 	s.asked = true
 	return true
 }

@@ -32,7 +32,7 @@ type subscription struct {
 	confirmed bool
 	next      *reading // asked for and not begun; nil when there is none
 	queued    bool     // waits for Latest or is at it
-	upTo      uint64   // the position up to which missed events were replayed
+	upTo      uint64   // the order up to which missed events were replayed
 	// caughtUp says that some were, so that of what Latest returns only what is newer is news.
 	caughtUp bool
 }

@@ -37,10 +37,11 @@ type socket struct {
 	ping      bool
 	closing   bool
 	closeCode int
-	writing   bool // a writer runs
-	dirty     bool // there is something for it
-	parted    bool // the close frame has been handed to the writer, after which nothing is written
-	gone      bool // the connection is closed
+	closeBy   time.Time // when a socket that is closing is cut
+	writing   bool      // a writer runs
+	dirty     bool      // there is something for it
+	parted    bool      // the close frame is the writer's; nothing is written after it
+	gone      bool      // the connection is closed
 
 	pingAt time.Time // when the next regular ping is due
 	// Since when it belongs to no session, as far as the last timer knew; zero when it does.
@@ -228,7 +229,14 @@ func (k *socket) closeLocked(code int) {
 	if k.closing {
 		return
 	}
-	k.closing, k.closeCode = true, code
+	k.closing = true
+	k.closeCode = code
+	if k.gone {
+		return
+	}
+	// Time for the writer to finish and for the client to answer the close frame.
+	k.closeBy = time.Now().Add(k.srv.opt.WriteTimeout + closeWait)
+	k.srv.clock.Set(&k.timer, k.closeBy)
 	k.kickLocked()
 }
 
@@ -247,12 +255,25 @@ func (k *socket) cutLocked() {
 	_ = k.conn.Close() // closing is all there is to do
 }
 
-// onTimer is called when a ping is due or the socket was idle too long.
+// onTimer is called when a ping is due or the socket was idle too long. A socket that is being
+// closed has nothing left to wait for: its read deadline ends it, or the cut at closeBy where that
+// fails.
 func (k *socket) onTimer(now time.Time) {
 	sess := k.session()
 	bound := sess != nil && sess.carriedBy(k)
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if k.gone {
+		return
+	}
+	if k.closing {
+		if !now.Before(k.closeBy) {
+			k.cutLocked()
+			return
+		}
+		k.srv.clock.Set(&k.timer, k.closeBy)
+		return
+	}
 	switch {
 	case bound:
 		k.idleSince = time.Time{}
@@ -260,6 +281,7 @@ func (k *socket) onTimer(now time.Time) {
 		k.idleSince = now
 	case now.Sub(k.idleSince) >= k.srv.opt.IdleSocket:
 		k.closeLocked(websocket.CloseNormalClosure)
+		return
 	}
 	if !now.Before(k.pingAt) || k.written != k.asked {
 		k.ping = true
@@ -267,10 +289,8 @@ func (k *socket) onTimer(now time.Time) {
 		k.kickLocked()
 	}
 	next := k.pingAt
-	if !k.idleSince.IsZero() && k.idleSince.Add(k.srv.opt.IdleSocket).Before(next) {
-		next = k.idleSince.Add(k.srv.opt.IdleSocket)
+	if idleEnd := k.idleSince.Add(k.srv.opt.IdleSocket); !k.idleSince.IsZero() && idleEnd.Before(next) {
+		next = idleEnd
 	}
-	if !k.gone {
-		k.srv.clock.Set(&k.timer, next)
-	}
+	k.srv.clock.Set(&k.timer, next)
 }

@@ -44,7 +44,7 @@ func (e *events) Publish(ctx context.Context, channel string, data any) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
 	defer cancel()
-	return e.publisher.Publish(ctx, event.Event{Streams: []string{channel}, Data: text})
+	return e.publisher.Publish(ctx, channelEvent(channel, text))
 }
 
 // Raise implements admin.Events.

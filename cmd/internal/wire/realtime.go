@@ -29,6 +29,7 @@ func (p *Parts) Realtime() (*bayeux.Server, error) {
 		Timeout:                p.Config.FayeTimeout,
 		PingEvery:              p.Config.FayePing,
 		Logger:                 p.Log,
+		Repeat:                 repeated,
 	})
 }
 
@@ -102,7 +103,9 @@ func (a authorizer) Subscribe(ctx context.Context, bp bayeux.Principal, channel 
 		if err != nil {
 			return bayeux.Grant{}, refusal(err)
 		}
-		return grant(sub), nil
+		g := grant(sub)
+		g.Audience, g.EndsOnce = audience(bp, channel)
+		return g, nil
 	}
 	return bayeux.Grant{}, &bayeux.Refusal{Code: 403}
 }

@@ -129,3 +129,33 @@ func TestASessionBelongsToItsPerson(t *testing.T) {
 		t.Error("a disabled person subscribed")
 	}
 }
+
+func TestRepeatedMessagesAreMarked(t *testing.T) {
+	for data, want := range map[string]string{
+		`{"status":"start"}`:                 `{"status":"start","replayed":true}`,
+		`{"status":"start","replayed":true}`: `{"status":"start","replayed":true}`,
+		`{}`:                                 `{}`,
+		`[1]`:                                `[1]`,
+		`"text"`:                             `"text"`,
+	} {
+		if got := string(repeated(json.RawMessage(data))); got != want {
+			t.Errorf("%s becomes %s, want %s", data, got, want)
+		}
+	}
+}
+
+func TestEndsCountForThePersonOfTheCapability(t *testing.T) {
+	signed := "/export/7-0123456789abcdef0123456789abcdef"
+	for channel, want := range map[string]struct {
+		person string
+		once   bool
+	}{
+		signed:       {"7", true},
+		"/export/7":  {"9", false},
+		"/message/9": {"9", false},
+	} {
+		if person, once := audience(bayeux.Principal{ID: "9"}, channel); person != want.person || once != want.once {
+			t.Errorf("%s: %q %v", channel, person, once)
+		}
+	}
+}

@@ -3,8 +3,12 @@
 //
 // Events travel as compact JSON on a small, fixed number of pub/sub channels, <prefix>:0,
 // <prefix>:1, and so on. All events of one Key use one of them, so their order is kept. All
-// publishers and servers must agree on prefix and number. Only SUBSCRIBE, PUBLISH and PING are
-// used, so a single server, Sentinel, Cluster and in-process fakes all do.
+// publishers and servers must agree on prefix and number. A single server, Sentinel, Cluster and
+// in-process fakes all do.
+//
+// Redis also counts the positions of events, the same for all servers, and remembers for a few
+// minutes the newest event of each key and which ends have been received (bayeux.Memory). It may
+// lose all of that at any time: a server then knows what it saw itself.
 //
 // Redis pub/sub keeps nothing: what is published while a server's link is down is lost to that
 // server. Run notices a link that is cut or has gone silent, connects again with growing pauses,

@@ -135,8 +135,9 @@ func TestQuietLinkIsKept(t *testing.T) {
 
 // everybody lets everybody in and serves the present state of the one job there is.
 type everybody struct {
-	mu    sync.Mutex
-	state bayeux.Event
+	audience string // receives ends once, unless it is empty
+	mu       sync.Mutex
+	state    bayeux.Event
 }
 
 func (*everybody) Handshake(context.Context, bayeux.Request) (bayeux.Principal, error) {
@@ -144,7 +145,7 @@ func (*everybody) Handshake(context.Context, bayeux.Request) (bayeux.Principal, 
 }
 
 func (e *everybody) Subscribe(context.Context, bayeux.Principal, string) (bayeux.Grant, error) {
-	return bayeux.Grant{Stream: "user:1", Latest: func(context.Context) ([]bayeux.Event, error) {
+	return bayeux.Grant{Stream: "user:1", Audience: e.audience, EndsOnce: e.audience != "", Latest: func(context.Context) ([]bayeux.Event, error) {
 		e.mu.Lock()
 		defer e.mu.Unlock()
 		return []bayeux.Event{e.state}, nil

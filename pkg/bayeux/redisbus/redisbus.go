@@ -33,6 +33,7 @@ type Options struct {
 // Bus publishes and receives events through Redis. Its client stays the caller's to close.
 type Bus struct {
 	client   redis.UniversalClient
+	prefix   string
 	channels []string
 	opt      Options
 }
@@ -56,7 +57,7 @@ func New(client redis.UniversalClient, prefix string, opt Options) *Bus {
 	if opt.Logger == nil {
 		opt.Logger = slog.New(slog.DiscardHandler)
 	}
-	b := &Bus{client: client, opt: opt}
+	b := &Bus{client: client, prefix: prefix, opt: opt}
 	for n := range opt.Channels {
 		b.channels = append(b.channels, prefix+":"+strconv.Itoa(n))
 	}
@@ -71,7 +72,7 @@ func (b *Bus) Publish(ctx context.Context, e bayeux.Event) error {
 	if err != nil {
 		return fmt.Errorf("redisbus: %w", err)
 	}
-	if err := b.client.Publish(ctx, b.channelOf(e), payload).Err(); err != nil {
+	if err := b.publishWithPosition(ctx, e, payload); err != nil {
 		return fmt.Errorf("redisbus: publish: %w", err)
 	}
 	return nil

@@ -42,9 +42,14 @@ type Record struct {
 	Seq    uint64
 	Final  bool
 	Data   []byte
-	// Position is when it came, in microseconds of Unix time, made unique: no two events of a
-	// server have the same. It is 0 when no history is kept.
+	// Position is when it was published, in microseconds of Unix time, made unique. A bus that sets
+	// it sets the same on all servers. Else the history does, and it is Local to this server.
 	Position uint64
+	Local    bool
+	// Order counts the events of this server as they came. It is 0 when no history is kept.
+	Order uint64
+	// Repeat says of an answer that the client may have the event already.
+	Repeat bool
 
 	gone bool // dropped from its stream, which had too many
 }
@@ -58,7 +63,8 @@ type History struct {
 	all      []*Record            // oldest first; the order in which age and bytes drop them
 	gone     int                  // how many of all are gone
 	bytes    int
-	position uint64
+	position uint64 // the newest
+	order    uint64
 }
 
 // New makes an empty history.
@@ -82,9 +88,16 @@ func (h *History) Add(streams []string, r Record) []Record {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.position = max(h.position+1, uint64(time.Now().UnixMicro()))
+	if r.Position == 0 {
+		r.Position = max(h.position+1, uint64(time.Now().UnixMicro()))
+		r.Local = true
+	}
+	h.position = max(h.position, r.Position)
+	h.order++
 	for i := range records {
-		records[i].Position = h.position
+		records[i].Position = r.Position
+		records[i].Local = r.Local
+		records[i].Order = h.order
 		kept := records[i]
 		h.addLocked(&kept)
 	}
@@ -111,14 +124,26 @@ func (h *History) addLocked(r *Record) {
 		h.bytes -= h.gone * recordCost
 		h.gone = 0
 	}
-	h.trimLocked(r.Position)
+	h.trimLocked(uint64(time.Now().UnixMicro()))
 }
 
-// Now returns the position of the newest event.
+// Now returns the order of the newest event.
 func (h *History) Now() uint64 {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.position
+	return h.order
+}
+
+// Newest returns the newest event of a key on a stream, if it is kept.
+func (h *History) Newest(stream, key string) (Record, bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, r := range slices.Backward(h.streams[stream]) {
+		if r.Key == key {
+			return *r, true
+		}
+	}
+	return Record{}, false
 }
 
 // Trim drops what is too old. It is to be called from time to time: without new events nothing
@@ -168,7 +193,7 @@ type Query struct {
 	// After is what the client received last. A number from FirstPosition on is a position, any
 	// other is compared with the publisher's own sequence numbers.
 	After uint64
-	// Live is the position at which the subscription was made. What came after it is always part of
+	// Live is the order at which the subscription was made. What came after it is always part of
 	// the answer: the client can't know of it.
 	Live uint64
 	// Most is how many events are returned at most.
@@ -176,33 +201,35 @@ type Query struct {
 }
 
 // Since returns the events that came after a number, oldest first, how many older ones were left
-// out for want of room, and the position up to which the history was searched.
+// out for want of room, and the order up to which the history was searched.
 func (h *History) Since(q Query) (list []Record, skipped int, upTo uint64) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	found := h.foundLocked(q)
-	after := q.After
-	known := func(r *Record) bool { return r.Position == after }
-	if after >= FirstPosition && !slices.ContainsFunc(found, known) {
-		// Another replica's number, or one that was dropped: rather twice than never.
-		after -= positionSlack
-	}
+	known := slices.ContainsFunc(found, func(r *Record) bool { return r.Position == q.After })
 	found = slices.DeleteFunc(found, func(r *Record) bool {
-		if r.Position > q.Live {
+		switch {
+		case r.Order > q.Live:
 			return false
+		case q.After < FirstPosition:
+			return r.Seq != 0 && r.Seq <= q.After
+		case r.Local && !known:
+			// Another replica's position, or one that was dropped, beside one that only this server
+			// uses: rather twice than never.
+			return r.Position+positionSlack <= q.After
+		default:
+			return r.Position <= q.After
 		}
-		if after < FirstPosition-positionSlack {
-			return r.Seq != 0 && r.Seq <= after
-		}
-		return r.Position <= after
 	})
 	skipped = max(0, len(found)-q.Most)
 	list = make([]Record, 0, len(found)-skipped)
 	for _, r := range found[skipped:] {
 		// A copy, since a record loses its data when its stream has too many.
-		list = append(list, *r)
+		answer := *r
+		answer.Repeat = q.After >= FirstPosition && r.Order <= q.Live && r.Position <= q.After
+		list = append(list, answer)
 	}
-	return list, skipped, h.position
+	return list, skipped, h.order
 }
 
 // foundLocked returns the records of the streams that the query is about, oldest first.
@@ -219,6 +246,6 @@ func (h *History) foundLocked(q Query) []*Record {
 			found = append(found, past...)
 		}
 	}
-	slices.SortFunc(found, func(a, b *Record) int { return cmp.Compare(a.Position, b.Position) })
+	slices.SortFunc(found, func(a, b *Record) int { return cmp.Compare(a.Order, b.Order) })
 	return found
 }

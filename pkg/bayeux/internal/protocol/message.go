@@ -83,6 +83,8 @@ func Parse(body []byte, limit, nesting int) ([]Message, error) {
 			m.Refused = &Failure{400, "", "Too many messages in one batch"}
 		case depth(entry) > nesting:
 			m.Refused = &Failure{400, "", "Nested too deep"}
+		case loneSurrogate(entry):
+			m.Refused = &Failure{400, "", "Unpaired surrogate in a text"}
 		}
 		batch = append(batch, m)
 	}

@@ -32,17 +32,20 @@ func (b *Batches) Add(entries []Entry) json.RawMessage {
 // Confirm drops the batches up to the one that was received and puts the later ones back to the
 // front of the queue. A connect that says nothing counts for what it is from any other client: the
 // proof that everything arrived.
-func (b *Batches) Confirm(received *int64, q *Queue) {
+//
+// It returns what arrived. What did not is sent as it was, every event and unmarked: the client has
+// said that it never got it.
+func (b *Batches) Confirm(received *int64, q *Queue) (arrived []Entry) {
 	pending := b.pending
 	b.pending = nil
-	if received == nil {
-		return
-	}
 	var again []Entry
 	for _, p := range pending {
-		if *received < 0 || p.number > uint64(*received) {
+		if received == nil || *received >= 0 && p.number <= uint64(*received) {
+			arrived = append(arrived, p.entries...)
+		} else {
 			again = append(again, p.entries...)
 		}
 	}
 	q.PutBack(again)
+	return arrived
 }

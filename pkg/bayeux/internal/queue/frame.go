@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"encoding/json"
 	"strconv"
 	"sync"
 
@@ -12,9 +13,16 @@ import (
 // message.
 type Frame struct {
 	array []byte // [{"channel":…,"data":…}]
+	// The parts of it, for a repetition.
+	name     string
+	data     []byte
+	position uint64
 
 	once     sync.Once
 	prepared *websocket.PreparedMessage
+
+	repeatOnce sync.Once
+	repeat     *Frame
 }
 
 // NewFrame encodes a delivery. The name must have passed the channel grammar, so it needs no
@@ -35,7 +43,20 @@ func NewFrame(name string, data []byte, position uint64) *Frame {
 		b = append(b, '}')
 	}
 	b = append(b, '}', ']')
-	return &Frame{array: b}
+	return &Frame{array: b, name: name, data: data, position: position}
+}
+
+// Repeat is the message as it is sent a second time: with its data changed by mark, which says so
+// to the reader. A nil mark changes nothing. All sessions must give the same mark.
+func (f *Frame) Repeat(mark func(data json.RawMessage) json.RawMessage) *Frame {
+	if mark == nil {
+		return f
+	}
+	f.repeatOnce.Do(func() {
+		f.repeat = NewFrame(f.name, mark(f.data), f.position)
+		f.repeat.repeatOnce.Do(func() { f.repeat.repeat = f.repeat }) // once is enough
+	})
+	return f.repeat
 }
 
 // Array is the message in an array of its own. It must not be changed.

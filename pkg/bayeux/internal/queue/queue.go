@@ -12,8 +12,10 @@ type Entry struct {
 	Seq   uint64
 	Final bool
 	Frame *Frame
-	// Position is the event's in the history, 0 for one that is not from the bus.
-	Position uint64
+	// Order is the event's in the history of this server, 0 for one that is not from the bus.
+	Order uint64
+	// Audience is who counts as having received an end once this session has; empty for none.
+	Audience string
 	// Number is the session's own count of written messages, set when the entry is written to a
 	// socket or stream; 0 until then. It outlives a recall, and so marks what was sent before.
 	Number uint64
@@ -153,12 +155,17 @@ func (q *Queue) PutBack(entries []Entry) {
 	q.compactAt = 0 // what was put back may be replaced by what waited already
 }
 
-// Purge drops the messages that were written before, up to that number: they have arrived.
-func (q *Queue) Purge(number uint64) {
+// Purge removes and returns the messages that were written before, up to that number: they have
+// arrived.
+func (q *Queue) Purge(number uint64) (arrived []Entry) {
 	q.keep(func(i int) bool {
-		n := q.Items[i].Number
-		return n == 0 || n > number
+		if n := q.Items[i].Number; n == 0 || n > number {
+			return true
+		}
+		arrived = append(arrived, q.Items[i])
+		return false
 	})
+	return arrived
 }
 
 // Shed drops the oldest of the messages that were written before until the rest is within the

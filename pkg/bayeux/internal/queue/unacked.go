@@ -1,5 +1,10 @@
 package queue
 
+import (
+	"encoding/json"
+	"slices"
+)
+
 // Unacked holds what was written to a socket or stream and is not yet known to have arrived,
 // oldest first. Its zero value is empty.
 type Unacked struct {
@@ -30,15 +35,47 @@ func (u *Unacked) Add(batch []Entry, lim Limits) uint64 {
 	return u.last
 }
 
-// Prove drops the messages up to that number, which have arrived. A number beyond the last is a
-// pong of the client's own making and proves nothing.
-func (u *Unacked) Prove(number uint64) {
+// Prove removes and returns the messages up to that number, which have arrived. A number beyond the
+// last is a pong of the client's own making and proves nothing.
+func (u *Unacked) Prove(number uint64) (arrived []Entry) {
 	if number > u.last {
-		return
+		return nil
 	}
 	if left := u.last - number; left < uint64(len(u.entries)) {
-		u.drop(len(u.entries) - int(left))
+		n := len(u.entries) - int(left)
+		arrived = slices.Clone(u.entries[:n])
+		u.drop(n)
 	}
+	return arrived
+}
+
+// Recall removes and returns what is to be sent again on the session's next connection.
+func (u *Unacked) Recall(mark func(data json.RawMessage) json.RawMessage) []Entry {
+	again := Again(u.entries, mark)
+	u.Clear()
+	return again
+}
+
+// Again is what of the messages is to be sent again when it is unknown whether they arrived. They
+// are marked as repetitions, and of each key only the newest progress is left: the client may have
+// it, and an older one would lead it backwards. Ends and events without a key stand for themselves
+// and are all kept.
+func Again(entries []Entry, mark func(data json.RawMessage) json.RawMessage) []Entry {
+	newest := make(map[NameKey]int)
+	for i := range entries {
+		if entries[i].Key != "" {
+			newest[entries[i].NameKey] = i
+		}
+	}
+	var again []Entry
+	for i, e := range entries {
+		if e.replaceable() && newest[e.NameKey] != i {
+			continue
+		}
+		e.Frame = e.Frame.Repeat(mark)
+		again = append(again, e)
+	}
+	return again
 }
 
 func (u *Unacked) drop(n int) {

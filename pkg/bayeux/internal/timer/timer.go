@@ -23,18 +23,40 @@ type Timer struct {
 	index int // in the heap, from 1; 0 when not set
 }
 
+// MinDelay is the least time from now for which a timer can be set. A timer that its Fire sets to a
+// time that has passed would otherwise fire again at once, for ever, and no other would.
+const MinDelay = 10 * time.Millisecond
+
 // Clock fires timers. Its methods may be called concurrently, also from Fire.
 type Clock struct {
 	mu     sync.Mutex
 	timers timerHeap
+	stats  Stats
 	wake   chan struct{} // holds one token: the earliest timer has changed
+}
+
+// Stats are a clock's numbers since it was made.
+type Stats struct {
+	Fired   uint64
+	Slowest time.Duration // of one Fire, which holds up all other timers
+}
+
+// Stats returns the numbers up to now.
+func (c *Clock) Stats() Stats {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.stats
 }
 
 // NewClock makes a clock, which fires nothing until Run is called.
 func NewClock() *Clock { return &Clock{wake: make(chan struct{}, 1)} }
 
-// Set makes the timer fire at that time, whatever time it was set to before.
+// Set makes the timer fire at that time, whatever time it was set to before, but not before
+// MinDelay from now.
 func (c *Clock) Set(t *Timer, at time.Time) {
+	if earliest := time.Now().Add(MinDelay); at.Before(earliest) {
+		at = earliest
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	t.at = at
@@ -101,7 +123,13 @@ func (c *Clock) fireDue(now time.Time) time.Duration {
 		}
 		heap.Pop(&c.timers)
 		c.mu.Unlock() // Fire takes locks under which others set timers
+		began := time.Now()
 		t.Fire(now)
+		took := time.Since(began)
+		c.mu.Lock()
+		c.stats.Fired++
+		c.stats.Slowest = max(c.stats.Slowest, took)
+		c.mu.Unlock()
 	}
 }
 
