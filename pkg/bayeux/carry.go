@@ -193,7 +193,13 @@ func (s *session) receivedLocked(arrived []queue.Entry) {
 	for i := range arrived {
 		e := &arrived[i]
 		if e.Final && e.Audience != "" && e.Key != "" {
-			s.srv.receipts.add(Receipt{Audience: e.Audience, Key: e.Key, Seq: e.Seq})
+			s.srv.receipts.add(Note{
+				What:     NoteReceived,
+				Session:  s.id,
+				Audience: e.Audience,
+				Key:      e.Key,
+				Seq:      e.Seq,
+			})
 		}
 	}
 }

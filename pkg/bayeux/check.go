@@ -28,12 +28,7 @@ func (s *Server) checkLoop(ctx context.Context) {
 }
 
 func (s *Server) check(ctx context.Context) {
-	s.mu.RLock()
-	sessions := make([]*session, 0, len(s.sessions))
-	for _, sess := range s.sessions {
-		sessions = append(sessions, sess)
-	}
-	s.mu.RUnlock()
+	sessions := s.allSessions()
 	// Several at once: a Grant.Valid may have to wait for somebody, and what it says should be
 	// known soon.
 	next := make(chan *session)

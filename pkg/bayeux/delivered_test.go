@@ -112,29 +112,17 @@ var receivers = map[string]func(s *site, id string){
 	},
 }
 
-// An end that the person has received is not replayed to a new session, on any server of the bus; a
-// session that is there gets it whatever the person's other sessions got.
+// An end that the person has received is not replayed to a new session, on any server of the bus,
+// as it would be with every page load; a session that is there gets it whatever the person's other
+// sessions got.
 func TestEndIsReplayedOnceToAPerson(t *testing.T) {
 	for name, receive := range receivers {
 		t.Run(name, func(t *testing.T) {
-			s := start(t, Options{Repeat: marked})
-			other := startOn(t, s.bus, Options{Repeat: marked})
-			for _, each := range []*site{s, other} {
-				each.door.latest = latestOf(step("/a", "j", 9, true), step("/a", "k", 1, false))
-				each.door.set(func() { each.door.audience = "person 1" })
-			}
-			waiting := s.handshake("")
-			s.door.latest = nil
+			s, other := twoServers(t)
+			waiting, first := s.handshake(""), s.handshake("")
 			s.subscribe(waiting, "/a")
-			first := s.handshake("")
 			s.subscribe(first, "/a")
-			s.publish(step("/a", "j", 9, true))
-			receive(s, first)
-			s.door.latest = other.door.latest
-			eventually(t, "the other server knows", func() bool {
-				got, _ := s.bus.Received(t.Context(), []Receipt{{"person 1", "j", 9}})
-				return len(got) == 1
-			})
+			s.ended("j", other, func() { receive(s, first) })
 			for _, each := range []*site{s, other} {
 				id := each.handshake("")
 				each.subscribe(id, "/a")
@@ -147,6 +135,56 @@ func TestEndIsReplayedOnceToAPerson(t *testing.T) {
 			other.subscribe(id, "/a")
 			wantData(t, other.poll(id, "1"), texts("j9!", "k1"))
 		})
+	}
+}
+
+// A client whose server died shakes hands with another one. It gets the end that it has missed,
+// whatever the person's other sessions got.
+func TestEndReachesAClientThatLostItsServer(t *testing.T) {
+	for name, receive := range receivers {
+		t.Run(name, func(t *testing.T) {
+			s, other := twoServers(t)
+			dead, first := s.handshake(""), s.handshake("")
+			s.subscribe(dead, "/a")
+			s.subscribe(first, "/a")
+			s.ended("j", other, func() { receive(s, first) })
+
+			m := other.post(connectBody(dead, "1"))[0]
+			if m["successful"] == true {
+				t.Fatalf("another server knows the session: %v", m)
+			}
+			id := other.handshake("")
+			other.subscribe(id, "/a")
+			wantData(t, other.poll(id, "1"), texts("j9!", "k1"))
+		})
+	}
+}
+
+// twoServers are servers of one bus that replay, to one person's new sessions, the end of the job j
+// and what k does.
+func twoServers(t *testing.T) (s, other *site) {
+	s = start(t, Options{Repeat: marked})
+	other = startOn(t, s.bus, Options{Repeat: marked})
+	for _, each := range []*site{s, other} {
+		each.door.set(func() { each.door.audience = "person 1" })
+	}
+	return s, other
+}
+
+// ended publishes the end of a job, which is replayed from then on, and waits until it is known that
+// the person received it.
+func (s *site) ended(key string, other *site, receive func()) {
+	s.t.Helper()
+	end := step("/a", key, 9, true)
+	s.publish(end)
+	receive()
+	newest, _ := s.bus.Newest(s.t.Context(), []string{key})
+	eventually(s.t, "the servers know", func() bool {
+		got, _ := s.bus.Received(s.t.Context(), []End{{"person 1", key, 9, newest[0].Position}})
+		return got[0]
+	})
+	for _, each := range []*site{s, other} {
+		each.door.set(func() { each.door.latest = latestOf(end, step("/a", "k", 1, false)) })
 	}
 }
 

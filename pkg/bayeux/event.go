@@ -58,7 +58,7 @@ type LocalBus struct {
 	next     int
 	servers  map[int]func(Event)
 	position uint64
-	memory   memory
+	memory
 }
 
 var (
@@ -75,7 +75,7 @@ func (b *LocalBus) Publish(_ context.Context, e Event) error {
 	defer b.mu.Unlock()
 	b.position = max(b.position+1, uint64(time.Now().UnixMicro()))
 	e.Position = b.position
-	b.memory.add(e)
+	b.memory.publish(e)
 	// Under the lock, so that all servers see events in one order. deliver does not block.
 	for _, deliver := range b.servers {
 		deliver(e)

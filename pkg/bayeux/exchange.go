@@ -92,6 +92,9 @@ func (x *exchange) request(m *protocol.Message) Request {
 func (x *exchange) find(m *protocol.Message) *session {
 	sess := x.srv.session(m.ClientID)
 	if sess == nil {
+		if len(m.ClientID) == clientIDLength {
+			x.srv.lost(m.ClientID)
+		}
 		return nil
 	}
 	if matcher, ok := x.srv.auth.(Matcher); ok {

@@ -133,7 +133,10 @@ type Options struct {
 	Logger *slog.Logger
 }
 
-// maxClientID is the length of the longest clientId that is looked up; ours have 31 characters.
+// clientIDLength is how many characters the ids of sessions have.
+const clientIDLength = 31
+
+// maxClientID is the length of the longest clientId that is looked up.
 const maxClientID = 64
 
 func (o Options) withDefaults() (Options, error) {

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -212,6 +214,13 @@ func (s *Server) Stats() Stats {
 	}
 }
 
+// allSessions returns the sessions of this moment.
+func (s *Server) allSessions() []*session {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return slices.Collect(maps.Values(s.sessions))
+}
+
 func (s *Server) session(id string) *session {
 	if id == "" || len(id) > maxClientID {
 		return nil
@@ -271,8 +280,14 @@ func (s *Server) destroy(sess *session, why ending, reason string) {
 	}
 	s.clock.Stop(&sess.timer)
 	s.unregister(sess)
-	if why == overflowed {
+	switch why {
+	case overflowed:
 		s.noteOverflow(sess.id)
+		s.lost(sess.id)
+	case disconnected:
+		s.left(subs)
+	default:
+		s.lost(sess.id)
 	}
 	s.opt.Logger.LogAttrs(context.Background(), slog.LevelDebug, "bayeux: session ended", slog.String("reason", reason))
 }

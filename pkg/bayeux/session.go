@@ -75,7 +75,7 @@ func newClientID() string {
 	var b [20]byte
 	rand.Read(b[:]) // never fails
 	s := new(big.Int).SetBytes(b[:]).Text(36)
-	return strings.Repeat("0", max(0, 31-len(s))) + s
+	return strings.Repeat("0", max(0, clientIDLength-len(s))) + s
 }
 
 func newSession(srv *Server, p Principal) *session {

@@ -135,8 +135,10 @@ func (x *exchange) unsubscribe(m *protocol.Message) {
 		x.reply(r.Fail(f))
 		return
 	}
-	for _, sub := range sess.unsubscribe(names) {
+	gone := sess.unsubscribe(names)
+	for _, sub := range gone {
 		x.srv.hub.remove(sub)
 	}
+	x.srv.left(gone)
 	x.reply(r)
 }

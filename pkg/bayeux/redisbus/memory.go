@@ -2,6 +2,7 @@ package redisbus
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
@@ -42,11 +43,14 @@ return position
 `)
 
 // The braces make a cluster keep all of a prefix's keys on one node, as a script needs.
-func (b *Bus) positionKey() string         { return "{" + b.prefix + "}:position" }
-func (b *Bus) newestKey(key string) string { return "{" + b.prefix + "}:newest:" + key }
-func (b *Bus) receivedKey(r bayeux.Receipt) string {
-	// The audience's length keeps two pairs that look alike when joined apart.
-	return "{" + b.prefix + "}:received:" + strconv.Itoa(len(r.Audience)) + ":" + r.Audience + ":" + r.Key
+func (b *Bus) base() string                { return "{" + b.prefix + "}:" }
+func (b *Bus) positionKey() string         { return b.base() + "position" }
+func (b *Bus) newestKey(key string) string { return b.base() + "newest:" + key }
+
+// receivedKey names an end of an audience. The audience's length keeps two pairs that look alike
+// when joined apart.
+func receivedKey(audience, key string) string {
+	return strconv.Itoa(len(audience)) + ":" + audience + ":" + key
 }
 
 // publishWithPosition runs the script. A Redis that is up and takes no writes, since its memory is
@@ -88,33 +92,140 @@ func (b *Bus) Newest(ctx context.Context, keys []string) ([]bayeux.Event, error)
 	return newest, nil
 }
 
+// remember records notes, in their order.
+//
+// KEYS[1] names the prefix; the other keys lie beside it, on the same node of a cluster. ARGV[1] is
+// what they begin with; ARGV[2] and ARGV[3] say for how many milliseconds followers and receipts are
+// kept; ARGV[4] how many of one audience; ARGV[5] the notes, as a JSON array.
+//
+// A session's hash holds for each audience since when it follows. When it is lost they are copied to
+// the audiences' hashes of lost sessions, where they are found without knowing the session.
+var remember = redis.NewScript(`
+local t = redis.call('TIME')
+local now = string.format('%.0f', tonumber(t[1]) * 1000000 + tonumber(t[2]))
+local base, followFor, keepFor, most = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
+local function put(key, field, value, ttl)
+  if redis.call('HEXISTS', key, field) == 1 or redis.call('HLEN', key) < most then
+    redis.call('HSET', key, field, value)
+  end
+  redis.call('PEXPIRE', key, ttl)
+end
+for _, note in ipairs(cjson.decode(ARGV[5])) do
+  local session = base .. 'follower:' .. note.s
+  if note.w == 'follows' then
+    if redis.call('HEXISTS', session, note.a) == 0 then
+      put(session, note.a, now, followFor)
+    end
+    redis.call('PEXPIRE', session, followFor)
+  elseif note.w == 'left' then
+    redis.call('HDEL', session, note.a)
+  elseif note.w == 'lost' then
+    local follows = redis.call('HGETALL', session)
+    for i = 1, #follows, 2 do
+      put(base .. 'lost:' .. follows[i], note.s, follows[i + 1], followFor)
+    end
+  elseif note.w == 'received' then
+    local key = base .. 'received:' .. note.k
+    local had = redis.call('HGET', key, note.s)
+    if not had or tonumber(had) < tonumber(note.n) then
+      put(key, note.s, note.n, keepFor)
+    end
+  end
+end
+return 1
+`)
+
+// received reports for each end whether its audience has received it.
+//
+// KEYS[1] and ARGV[1] as in remember; ARGV[2] the ends, as a JSON array. Returns a list of 0 and 1.
+var received = redis.NewScript(`
+local answers = {}
+for i, e in ipairs(cjson.decode(ARGV[2])) do
+  local key = ARGV[1] .. 'received:' .. e.k
+  local answer = 0
+  for _, seq in ipairs(redis.call('HVALS', key)) do
+    if tonumber(seq) >= tonumber(e.n) then answer = 1 end
+  end
+  if answer == 1 then
+    local lost = redis.call('HGETALL', ARGV[1] .. 'lost:' .. e.a)
+    for j = 1, #lost, 2 do
+      local there = e.p == '0' or tonumber(lost[j + 1]) <= tonumber(e.p)
+      local had = redis.call('HGET', key, lost[j])
+      if there and (not had or tonumber(had) < tonumber(e.n)) then answer = 0 end
+    end
+  end
+  answers[i] = answer
+end
+return answers
+`)
+
+// aboutEnd is a note or a question as the scripts read it. Numbers are texts, since a script's own
+// are exact up to 53 bits only when they are written with care.
+type aboutEnd struct {
+	What     string `json:"w,omitempty"`
+	Session  string `json:"s,omitempty"`
+	Audience string `json:"a,omitempty"`
+	Key      string `json:"k,omitempty"`
+	Seq      string `json:"n,omitempty"`
+	Position string `json:"p,omitempty"`
+}
+
+var noteNames = map[bayeux.NoteKind]string{
+	bayeux.NoteFollows:  "follows",
+	bayeux.NoteLeft:     "left",
+	bayeux.NoteLost:     "lost",
+	bayeux.NoteReceived: "received",
+}
+
 // Remember implements bayeux.Memory.
-func (b *Bus) Remember(ctx context.Context, received []bayeux.Receipt) error {
-	pipe := b.client.Pipeline()
-	for _, r := range received {
-		pipe.Set(ctx, b.receivedKey(r), r.Seq, bayeux.MemoryFor)
+func (b *Bus) Remember(ctx context.Context, notes []bayeux.Note) error {
+	list := make([]aboutEnd, len(notes))
+	for i, n := range notes {
+		list[i] = aboutEnd{
+			What:     noteNames[n.What],
+			Session:  n.Session,
+			Audience: n.Audience,
+			Key:      receivedKey(n.Audience, n.Key),
+			Seq:      strconv.FormatUint(n.Seq, 10),
+		}
 	}
-	if _, err := pipe.Exec(ctx); err != nil {
-		return fmt.Errorf("redisbus: remember receipts: %w", err)
+	text, err := json.Marshal(list)
+	if err != nil {
+		return fmt.Errorf("redisbus: remember: %w", err)
+	}
+	err = remember.Run(ctx, b.client, []string{b.positionKey()}, b.base(),
+		bayeux.FollowFor.Milliseconds(), bayeux.MemoryFor.Milliseconds(), bayeux.MaxFollowers, text).Err()
+	if err != nil {
+		return fmt.Errorf("redisbus: remember: %w", err)
 	}
 	return nil
 }
 
 // Received implements bayeux.Memory.
-func (b *Bus) Received(ctx context.Context, asked []bayeux.Receipt) ([]bayeux.Receipt, error) {
-	pipe := b.client.Pipeline()
-	answers := make([]*redis.StringCmd, len(asked))
-	for i, r := range asked {
-		answers[i] = pipe.Get(ctx, b.receivedKey(r))
+func (b *Bus) Received(ctx context.Context, ends []bayeux.End) ([]bool, error) {
+	list := make([]aboutEnd, len(ends))
+	for i, e := range ends {
+		list[i] = aboutEnd{
+			Audience: e.Audience,
+			Key:      receivedKey(e.Audience, e.Key),
+			Seq:      strconv.FormatUint(e.Seq, 10),
+			Position: strconv.FormatUint(e.Position, 10),
+		}
 	}
-	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
+	text, err := json.Marshal(list)
+	if err != nil {
 		return nil, fmt.Errorf("redisbus: receipts: %w", err)
 	}
-	var known []bayeux.Receipt
+	answers, err := received.Run(ctx, b.client, []string{b.positionKey()}, b.base(), text).Int64Slice()
+	if err != nil {
+		return nil, fmt.Errorf("redisbus: receipts: %w", err)
+	}
+	if len(answers) != len(ends) {
+		return nil, fmt.Errorf("redisbus: receipts: %d answers to %d questions", len(answers), len(ends))
+	}
+	known := make([]bool, len(ends))
 	for i, answer := range answers {
-		if seq, err := answer.Uint64(); err == nil && seq >= asked[i].Seq {
-			known = append(known, asked[i])
-		}
+		known[i] = answer == 1
 	}
 	return known, nil
 }
