@@ -9,8 +9,7 @@ import (
 	"exporthub/pkg/database"
 )
 
-// Totals are exact up to exactRows, and beyond that when counting takes no longer than exactTime
-// (spec/api.md section 1, paging).
+// Totals are exact up to exactRows, and beyond that when counting takes no longer than exactTime.
 const (
 	exactRows = 10_000
 	exactTime = 100 * time.Millisecond

@@ -65,9 +65,9 @@ type Grant struct {
 	// arrived on it are to be remembered as received by that person, for all servers whose Bus is a
 	// Memory. Empty remembers nothing.
 	Audience string
-	// EndsOnce leaves out of Latest what the Audience has received the end of; see Memory. It is for
-	// pages that act on every end they see, and subscribe anew with every page load. It needs an
-	// Audience.
+	// EndsOnce leaves out of Latest what the Audience has received the end of; see Memory. It is
+	// for pages that act on every end they see, and subscribe anew with every page load. It needs
+	// an Audience.
 	EndsOnce bool
 	// Valid is asked every Options.CheckEvery; false drops the subscription. Nil means valid for as
 	// long as the session.

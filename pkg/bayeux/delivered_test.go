@@ -171,8 +171,8 @@ func twoServers(t *testing.T) (s, other *site) {
 	return s, other
 }
 
-// ended publishes the end of a job, which is replayed from then on, and waits until it is known that
-// the person received it.
+// ended publishes the end of a job, which is replayed from then on, and waits until it is known
+// that the person received it.
 func (s *site) ended(key string, other *site, receive func()) {
 	s.t.Helper()
 	end := step("/a", key, 9, true)

@@ -42,13 +42,13 @@ type Note struct {
 type NoteKind uint8
 
 const (
-	// NoteFollows: the session follows for the audience, whose sessions get ends once. It is
-	// repeated at least every FollowFor/3 for as long as it does.
-	NoteFollows NoteKind = iota + 1
-	// NoteLeft: the session has stopped following of its own accord, and so misses nothing.
-	NoteLeft
-	// NoteLost: the session's client has asked for it where it is not known, or was told that it is
-	// over. It will come back with a new one.
+	// NoteSubscribed: the session follows for the audience, whose sessions get ends once. It is
+	// repeated at least every SubscribedFor/3 for as long as it does.
+	NoteSubscribed NoteKind = iota + 1
+	// NoteUnsubscribed: the session has stopped following of its own accord, and so misses nothing.
+	NoteUnsubscribed
+	// NoteLost: the session's client has asked for it where it is not known, or was answered that
+	// it is over. It will come back with a new one.
 	NoteLost
 	// NoteReceived: the end of the key has arrived at the session.
 	NoteReceived
@@ -58,11 +58,11 @@ const (
 	// MemoryFor is how long a Memory should keep what it remembers of keys: longer than any Latest
 	// goes on to return the end of a thing, with room for clocks that differ.
 	MemoryFor = 10 * time.Minute
-	// FollowFor is how long a Memory should keep that a session follows, or that it was lost.
-	FollowFor = 3 * time.Minute
-	// MaxFollowers is how many sessions of one audience, and receipts of one end, a Memory should
+	// SubscribedFor is how long a Memory should keep that a session follows, or that it was lost.
+	SubscribedFor = 3 * time.Minute
+	// MaxSubscribers is how many sessions of one audience, and receipts of one end, a Memory should
 	// keep. Of more, those that can't be kept may see an end less, or twice.
-	MaxFollowers = 64
+	MaxSubscribers = 64
 	// maxRemembered bounds the keys, the ends and the sessions that one process remembers.
 	maxRemembered = 10_000
 )
@@ -72,7 +72,7 @@ type memory struct {
 	mu       sync.Mutex
 	newest   ring[string, Event]
 	received ring[endKey, map[string]uint64] // for each session the sequence number
-	sessions ring[string, *follower]
+	sessions ring[string, *subscriber]
 	now      func() time.Time // nil is time.Now
 }
 
@@ -80,14 +80,14 @@ var _ Memory = (*memory)(nil)
 
 type endKey struct{ audience, key string }
 
-// follower is a session that gets ends once.
-type follower struct {
+// subscriber is a session that gets ends once.
+type subscriber struct {
 	since map[string]uint64 // for each audience, in microseconds of Unix time, as positions are
 	until time.Time
 	lost  bool
 }
 
-// ring is a map that forgets its oldest key when it has maxRemembered.
+// ring is a map that drops its oldest key when it has maxRemembered.
 type ring[K comparable, V any] struct {
 	all   map[K]V
 	order []K
@@ -147,23 +147,23 @@ func (m *memory) Remember(_ context.Context, notes []Note) error {
 	for _, n := range notes {
 		f := m.sessions.all[n.Session]
 		switch n.What {
-		case NoteFollows:
+		case NoteSubscribed:
 			if f == nil || now.After(f.until) {
-				f = &follower{since: make(map[string]uint64)}
+				f = &subscriber{since: make(map[string]uint64)}
 				m.sessions.set(n.Session, f)
 			}
 			if f.since[n.Audience] == 0 {
 				f.since[n.Audience] = uint64(now.UnixMicro())
 			}
-			f.until = now.Add(FollowFor)
-		case NoteLeft:
+			f.until = now.Add(SubscribedFor)
+		case NoteUnsubscribed:
 			if f != nil {
 				delete(f.since, n.Audience)
 			}
 		case NoteLost:
 			if f != nil {
 				f.lost = true
-				f.until = now.Add(FollowFor)
+				f.until = now.Add(SubscribedFor)
 			}
 		case NoteReceived:
 			m.receivedLocked(n)
@@ -179,7 +179,7 @@ func (m *memory) receivedLocked(n Note) {
 		sessions = make(map[string]uint64)
 		m.received.set(at, sessions)
 	}
-	if _, known := sessions[n.Session]; known || len(sessions) < MaxFollowers {
+	if _, known := sessions[n.Session]; known || len(sessions) < MaxSubscribers {
 		sessions[n.Session] = max(sessions[n.Session], n.Seq)
 	}
 }

@@ -48,14 +48,14 @@ func (r *receipts) run(ctx context.Context) {
 	if r.shared == nil {
 		return
 	}
-	ticker := time.NewTicker(FollowFor / 3)
+	ticker := time.NewTicker(SubscribedFor / 3)
 	defer ticker.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
-			r.pass(ctx, r.srv.followers())
+			r.pass(ctx, r.srv.subscribersOnce())
 		case first := <-r.waiting:
 			r.passQueued(ctx, first)
 		}
@@ -123,14 +123,14 @@ func (r *receipts) flush(ctx context.Context) bool {
 	}
 }
 
-// followers are notes about all sessions that get ends once.
-func (s *Server) followers() []Note {
+// subscribersOnce are notes about all sessions that get ends once.
+func (s *Server) subscribersOnce() []Note {
 	var notes []Note
 	for _, sess := range s.allSessions() {
 		sess.mu.Lock()
 		for _, sub := range sess.subs {
 			if sub.grant.EndsOnce {
-				notes = append(notes, Note{What: NoteFollows, Session: sess.id, Audience: sub.grant.Audience})
+				notes = append(notes, Note{What: NoteSubscribed, Session: sess.id, Audience: sub.grant.Audience})
 			}
 		}
 		sess.mu.Unlock()
@@ -142,7 +142,7 @@ func (s *Server) followers() []Note {
 func (s *Server) left(subs []*subscription) {
 	for _, sub := range subs {
 		if sub.grant.EndsOnce {
-			s.receipts.add(Note{What: NoteLeft, Session: sub.sess.id, Audience: sub.grant.Audience})
+			s.receipts.add(Note{What: NoteUnsubscribed, Session: sub.sess.id, Audience: sub.grant.Audience})
 		}
 	}
 }

@@ -79,7 +79,7 @@ func (s *session) subscribe(asks []ask, c *confirmation) (changed subscribed, ok
 		}
 		sub.grant = a.grant
 		if a.grant.EndsOnce {
-			s.srv.receipts.add(Note{What: NoteFollows, Session: s.id, Audience: a.grant.Audience})
+			s.srv.receipts.add(Note{What: NoteSubscribed, Session: s.id, Audience: a.grant.Audience})
 		}
 		// Live events are held from here on: the subscription enters the hub after this, so none of
 		// them can slip past what is replayed and read.

@@ -40,7 +40,8 @@ func TestSeparateProcessesOnRedisAndPostgres(t *testing.T) {
 	}
 	close(start)
 	wait.Wait()
-	// Only now: a worker that ends the first export while the last racers ask would let one of them in.
+	// Only now: a worker that ends the first export while the last racers ask would let one of them
+	// in.
 	worker := p.Worker()
 	var uuid string
 	for _, a := range answers {

@@ -31,7 +31,7 @@ func realtimeEvent(e event.Event) bayeux.Event {
 	}
 }
 
-// capabilityChannel matches the channels that need no token (spec/api.md, section 2), and the
+// capabilityChannel matches the channels that need no token, and the
 // person whose exports they carry.
 var capabilityChannel = regexp.MustCompile(`^/export/([1-9][0-9]*)-[0-9a-f]{32}$`)
 

@@ -134,7 +134,7 @@ type exportOut struct {
 const extension = ".xlsx"
 
 // handleExport queues an export and waits for it, since the old page expects a finished file in
-// the answer (spec/api.md section 6).
+// the answer.
 func (s *service) handleExport(ctx context.Context, in exportIn) (exportOut, error) {
 	now := s.Now()
 	name := "contacts_export_" + now.In(s.Location).Format("20060102_150405") + "_" + fourBytes()

@@ -11,8 +11,8 @@ import (
 	"exporthub/pkg/job"
 )
 
-// decidedEvent is what the decider's and the inviter's pages receive of a decision
-// (spec/api.md section 3). Old pages read the first three keys.
+// decidedEvent is what the decider's and the inviter's pages receive of a decision. Old pages read
+// the first three keys.
 type decidedEvent struct {
 	// Status is approved or rejected; failure when the decision could not be applied.
 	Status             string   `json:"status"`

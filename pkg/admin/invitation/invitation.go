@@ -82,7 +82,7 @@ type Decider struct {
 }
 
 // Filter narrows the list and its export. Absent fields narrow nothing. Phones match exactly,
-// because a part of a phone would need a scan of the table (spec/api.md section 3).
+// because a part of a phone would need a scan of the table.
 type Filter struct {
 	ExhibitionID       *int64         `json:"exhibition_id,omitempty" doc:"展会id"`
 	RecommendUserPhone string         `json:"recommend_user_phone,omitempty" maxLength:"32" doc:"邀请人手机号(精确匹配)"`

@@ -17,7 +17,7 @@ import (
 // Type is the kind of event a message is about.
 type Type string
 
-// The types. Their codes are part of the documented API (spec/api.md section 7) and stored.
+// The types. Their codes are part of the documented API and stored.
 const (
 	ExportEnded     Type = "1"
 	ImportEnded     Type = "2"

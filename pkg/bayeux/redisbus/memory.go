@@ -95,15 +95,15 @@ func (b *Bus) Newest(ctx context.Context, keys []string) ([]bayeux.Event, error)
 // remember records notes, in their order.
 //
 // KEYS[1] names the prefix; the other keys lie beside it, on the same node of a cluster. ARGV[1] is
-// what they begin with; ARGV[2] and ARGV[3] say for how many milliseconds followers and receipts are
-// kept; ARGV[4] how many of one audience; ARGV[5] the notes, as a JSON array.
+// what they begin with; ARGV[2] and ARGV[3] say for how many milliseconds subscribers and receipts
+// are kept; ARGV[4] how many of one audience; ARGV[5] the notes, as a JSON array.
 //
-// A session's hash holds for each audience since when it follows. When it is lost they are copied to
-// the audiences' hashes of lost sessions, where they are found without knowing the session.
+// A session's hash holds for each audience since when it follows. When it is lost they are copied
+// to the audiences' hashes of lost sessions, where they are found without knowing the session.
 var remember = redis.NewScript(`
 local t = redis.call('TIME')
 local now = string.format('%.0f', tonumber(t[1]) * 1000000 + tonumber(t[2]))
-local base, followFor, keepFor, most = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
+local base, subscribedFor, keepFor, most = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
 local function put(key, field, value, ttl)
   if redis.call('HEXISTS', key, field) == 1 or redis.call('HLEN', key) < most then
     redis.call('HSET', key, field, value)
@@ -111,18 +111,18 @@ local function put(key, field, value, ttl)
   redis.call('PEXPIRE', key, ttl)
 end
 for _, note in ipairs(cjson.decode(ARGV[5])) do
-  local session = base .. 'follower:' .. note.s
-  if note.w == 'follows' then
+  local session = base .. 'subscriber:' .. note.s
+  if note.w == 'subscribed' then
     if redis.call('HEXISTS', session, note.a) == 0 then
-      put(session, note.a, now, followFor)
+      put(session, note.a, now, subscribedFor)
     end
-    redis.call('PEXPIRE', session, followFor)
-  elseif note.w == 'left' then
+    redis.call('PEXPIRE', session, subscribedFor)
+  elseif note.w == 'unsubscribed' then
     redis.call('HDEL', session, note.a)
   elseif note.w == 'lost' then
     local follows = redis.call('HGETALL', session)
     for i = 1, #follows, 2 do
-      put(base .. 'lost:' .. follows[i], note.s, follows[i + 1], followFor)
+      put(base .. 'lost:' .. follows[i], note.s, follows[i + 1], subscribedFor)
     end
   elseif note.w == 'received' then
     local key = base .. 'received:' .. note.k
@@ -171,10 +171,10 @@ type aboutEnd struct {
 }
 
 var noteNames = map[bayeux.NoteKind]string{
-	bayeux.NoteFollows:  "follows",
-	bayeux.NoteLeft:     "left",
-	bayeux.NoteLost:     "lost",
-	bayeux.NoteReceived: "received",
+	bayeux.NoteSubscribed:   "subscribed",
+	bayeux.NoteUnsubscribed: "unsubscribed",
+	bayeux.NoteLost:         "lost",
+	bayeux.NoteReceived:     "received",
 }
 
 // Remember implements bayeux.Memory.
@@ -194,7 +194,7 @@ func (b *Bus) Remember(ctx context.Context, notes []bayeux.Note) error {
 		return fmt.Errorf("redisbus: remember: %w", err)
 	}
 	err = remember.Run(ctx, b.client, []string{b.positionKey()}, b.base(),
-		bayeux.FollowFor.Milliseconds(), bayeux.MemoryFor.Milliseconds(), bayeux.MaxFollowers, text).Err()
+		bayeux.SubscribedFor.Milliseconds(), bayeux.MemoryFor.Milliseconds(), bayeux.MaxSubscribers, text).Err()
 	if err != nil {
 		return fmt.Errorf("redisbus: remember: %w", err)
 	}

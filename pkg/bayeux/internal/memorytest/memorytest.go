@@ -16,11 +16,11 @@ type Bus interface {
 
 // notes of the sessions "old", which has received the end, and "other".
 func follows(session string) bayeux.Note {
-	return bayeux.Note{What: bayeux.NoteFollows, Session: session, Audience: "person"}
+	return bayeux.Note{What: bayeux.NoteSubscribed, Session: session, Audience: "person"}
 }
 
 func left(session string) bayeux.Note {
-	return bayeux.Note{What: bayeux.NoteLeft, Session: session, Audience: "person"}
+	return bayeux.Note{What: bayeux.NoteUnsubscribed, Session: session, Audience: "person"}
 }
 
 func lost(session string) bayeux.Note {
@@ -118,7 +118,7 @@ func Run(t *testing.T, bus func(t *testing.T) Bus) {
 			if c.change != nil {
 				c.change(&end)
 			}
-			// Beside one that nobody has, since answers are told apart by their place only.
+			// Beside one that nobody has, since answers differ by their place only.
 			got, err := b.Received(t.Context(), []bayeux.End{{Audience: "person", Key: "none", Seq: 1}, end})
 			if err != nil || len(got) != 2 || got[0] || got[1] != c.want {
 				t.Errorf("received %v, %v; want false, %t", got, err, c.want)
