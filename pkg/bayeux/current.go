@@ -14,6 +14,11 @@ import (
 func (s *Server) current(sub *subscription, events []Event) []Event {
 	ctx, cancel := context.WithTimeout(s.life, s.opt.LatestTimeout)
 	defer cancel()
+	if sub.grant.EndsOnce {
+		// The client is promised that from the confirmation on it misses no end. Until the memory
+		// has its session, an end would seem to be from before.
+		s.receipts.flush(ctx)
+	}
 	newest := s.newest(ctx, sub, events)
 	held := sub.heldNewest()
 	events = slices.Clone(events) // the array is the Authorizer's

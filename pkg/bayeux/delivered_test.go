@@ -166,7 +166,10 @@ func twoServers(t *testing.T) (s, other *site) {
 	s = start(t, Options{Repeat: marked})
 	other = startOn(t, s.bus, Options{Repeat: marked})
 	for _, each := range []*site{s, other} {
-		each.door.set(func() { each.door.audience = "person 1" })
+		each.door.set(func() {
+			each.door.audience = "person 1"
+			each.door.latest = latestOf() // there was no job yet
+		})
 	}
 	return s, other
 }

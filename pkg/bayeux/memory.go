@@ -73,6 +73,7 @@ type memory struct {
 	newest   ring[string, Event]
 	received ring[endKey, map[string]uint64] // for each session the sequence number
 	sessions ring[string, *subscriber]
+	position uint64           // of the newest event
 	now      func() time.Time // nil is time.Now
 }
 
@@ -116,12 +117,10 @@ func (m *memory) time() time.Time {
 
 // publish remembers an event as the newest of its key.
 func (m *memory) publish(e Event) {
-	if e.Key == "" {
-		return
-	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.newest.all[e.Key].Seq <= e.Seq {
+	m.position = max(m.position, e.Position)
+	if e.Key != "" && m.newest.all[e.Key].Seq <= e.Seq {
 		m.newest.set(e.Key, e)
 	}
 }
@@ -153,7 +152,7 @@ func (m *memory) Remember(_ context.Context, notes []Note) error {
 				m.sessions.set(n.Session, f)
 			}
 			if f.since[n.Audience] == 0 {
-				f.since[n.Audience] = uint64(now.UnixMicro())
+				f.since[n.Audience] = max(uint64(now.UnixMicro()), m.position+1)
 			}
 			f.until = now.Add(SubscribedFor)
 		case NoteUnsubscribed:

@@ -109,6 +109,9 @@ func (r *receipts) received(ctx context.Context, ends []End) []bool {
 
 // flush waits until what was noted before is with the Memory, and reports whether it is.
 func (r *receipts) flush(ctx context.Context) bool {
+	if r.shared == nil {
+		return true
+	}
 	passed := make(chan struct{})
 	select {
 	case r.waiting <- queuedNote{passed: passed}:

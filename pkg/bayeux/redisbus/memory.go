@@ -94,15 +94,17 @@ func (b *Bus) Newest(ctx context.Context, keys []string) ([]bayeux.Event, error)
 
 // remember records notes, in their order.
 //
-// KEYS[1] names the prefix; the other keys lie beside it, on the same node of a cluster. ARGV[1] is
-// what they begin with; ARGV[2] and ARGV[3] say for how many milliseconds subscribers and receipts
-// are kept; ARGV[4] how many of one audience; ARGV[5] the notes, as a JSON array.
+// KEYS[1] is the newest position, after which a new session subscribes; the other keys lie beside
+// it, on the same node of a cluster. ARGV[1] is what they begin with; ARGV[2] and ARGV[3] say for
+// how many milliseconds subscribers and receipts are kept; ARGV[4] how many of one audience;
+// ARGV[5] the notes, as a JSON array.
 //
 // A session's hash holds for each audience since when it follows. When it is lost they are copied
 // to the audiences' hashes of lost sessions, where they are found without knowing the session.
 var remember = redis.NewScript(`
 local t = redis.call('TIME')
-local now = string.format('%.0f', tonumber(t[1]) * 1000000 + tonumber(t[2]))
+local newest = tonumber(redis.call('GET', KEYS[1]) or '0')
+local now = string.format('%.0f', math.max(tonumber(t[1]) * 1000000 + tonumber(t[2]), newest + 1))
 local base, subscribedFor, keepFor, most = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
 local function put(key, field, value, ttl)
   if redis.call('HEXISTS', key, field) == 1 or redis.call('HLEN', key) < most then
