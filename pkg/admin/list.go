@@ -6,6 +6,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"exporthub/pkg/auth"
 	"exporthub/pkg/dataset"
 	"exporthub/pkg/httpapi"
 )
@@ -36,18 +37,23 @@ func (ListOrTicket[P]) Schema(r huma.Registry) *huma.Schema {
 }
 
 // List answers a list's request: with a page, or, with export_format, by queueing the export of
-// everything the same filter matches. list is not called for an export, which has no page.
-func List[P any](ctx context.Context, exports Exports, name string, filter any, params httpapi.ExportParams,
+// everything the same filter matches. list is not called for an export, which has no page, nor for a
+// filter by what the caller may not see.
+func List[P any](ctx context.Context, exports Exports, set dataset.Dataset, filter any, params httpapi.ExportParams,
 	list func() (P, error)) (httpapi.Reply[ListOrTicket[P]], error) {
 	var reply httpapi.Reply[ListOrTicket[P]]
 	if params.ExportFormat == "" {
+		// The engine checks the filters of files itself, at the request and again at the attempt.
+		if err := set.CheckFilter(filter, auth.From(ctx).Can); err != nil {
+			return reply, err
+		}
 		var err error
 		reply.Data.Page, err = list()
 		return reply, err
 	}
 	// filter is the pointer that the page used: an export can't see other rows than the list.
 	ticket, err := exports.Queue(ctx, dataset.Request{
-		Dataset: name,
+		Dataset: set.Name,
 		Format:  params.ExportFormat,
 		Filter:  filter,
 		Columns: params.Columns,

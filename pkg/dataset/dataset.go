@@ -36,7 +36,8 @@ type Dataset struct {
 	Header     HeaderStyle
 	NoInfo     bool // leave out the information sheet
 
-	// NewFilter returns a pointer to a fresh filter: the struct whose fields the list takes too.
+	// NewFilter returns a pointer to a fresh filter: the struct whose fields the list takes too. Each
+	// field names the columns it is over in a tag (`column:"name,contact"`), see FilterFields.
 	NewFilter func() any
 	// Count returns how many rows match, inside the snapshot tx. It is given up where it takes
 	// long.
@@ -116,7 +117,8 @@ func NewRegistry(datasets ...Dataset) (*Registry, error) {
 }
 
 // Register checks datasets and adds them. A dataset without a name, permission, columns or query,
-// one that Excel can't hold, and a name or column key used twice, are refused.
+// one that Excel can't hold, one with a filter that does not say which columns it is over, and a
+// name or column key used twice, are refused.
 func (r *Registry) Register(datasets ...Dataset) error {
 	for _, d := range datasets {
 		if err := d.check(); err != nil {
@@ -166,6 +168,9 @@ func (d Dataset) check() error {
 		return err
 	}
 	if err := d.Header.check(); err != nil {
+		return err
+	}
+	if _, err := d.FilterFields(); err != nil {
 		return err
 	}
 	keys := map[string]bool{}

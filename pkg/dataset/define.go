@@ -16,6 +16,8 @@ const pageRows = 2000
 type Field[R any] struct {
 	Column
 	Value func(r *R) Value
+	// Masks says for which rows the column's Mask is; nil is for all.
+	Masks func(r *R) bool
 }
 
 // Spec is a dataset in typed parts: F is the filter struct, R a row.

@@ -17,7 +17,9 @@ type row struct {
 	Name string
 }
 
-type filter struct{ Name string }
+type filter struct {
+	Name string `column:"name"`
+}
 
 // table answers pages of total rows and keeps what it was asked.
 type table struct {
@@ -34,8 +36,8 @@ func (s *table) spec() Spec[filter, row] {
 		Name: "invitation", Service: "Exports::Invitation", Title: "邀请", Permission: "invitation.export",
 		Header: HeaderStyle{Fill: "4472C4"}, NoInfo: true,
 		Fields: []Field[row]{
-			{Column{Key: "id", Title: "ID", Type: Int}, func(r *row) Value { return Number(r.ID) }},
-			{Column{Key: "name", Title: "名称"}, func(r *row) Value { return String(r.Name) }},
+			{Column: Column{Key: "id", Title: "ID", Type: Int}, Value: func(r *row) Value { return Number(r.ID) }},
+			{Column: Column{Key: "name", Title: "名称"}, Value: func(r *row) Value { return String(r.Name) }},
 		},
 		Count: func(_ context.Context, _ *database.Tx, q Query[filter]) (int64, error) {
 			s.seen = q

@@ -17,7 +17,7 @@ type customer struct {
 
 // customerFilter is what the list takes as query parameters.
 type customerFilter struct {
-	Name string
+	Name string `json:"name" column:"name"`
 }
 
 // A system declares its list once. The list page, the column picker, the permission check and the

@@ -2,6 +2,7 @@ package dataset
 
 import (
 	"fmt"
+	"regexp"
 	"unicode/utf8"
 )
 
@@ -10,6 +11,9 @@ import (
 type Mask struct {
 	Permission string // who sees the whole text
 	Head, Tail int    // how many characters everybody sees
+	// Of is what of a text is hidden, for texts that mention what others hold: the phone numbers in
+	// a message. nil is the text as a whole.
+	Of *regexp.Regexp
 }
 
 // hidden stands for what is not shown, however long that is.
@@ -21,6 +25,13 @@ func (m Mask) Hide(s string) string {
 	if s == "" || m.Permission == "" {
 		return s
 	}
+	if m.Of != nil {
+		return m.Of.ReplaceAllStringFunc(s, m.hide)
+	}
+	return m.hide(s)
+}
+
+func (m Mask) hide(s string) string {
 	// Head and Tail would overlap and show everything.
 	if utf8.RuneCountInString(s) <= m.Head+m.Tail {
 		return hidden

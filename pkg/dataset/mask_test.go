@@ -1,6 +1,7 @@
 package dataset
 
 import (
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -22,6 +23,7 @@ func TestHide(t *testing.T) {
 		{Mask{Permission: "name"}, "张三丰", "****"},
 		{phone, "a\xff\xfeb5678", "a\xff\xfe****5678"},
 		{Mask{}, "13800000001", "13800000001"},
+		{Mask{Permission: "phone", Head: 3, Tail: 4, Of: regexp.MustCompile(`[0-9]{5,}`)}, "于 2026 年邀请 13800000001、123456", "于 2026 年邀请 138****0001、****"},
 	} {
 		if got := c.mask.Hide(c.in); got != c.want {
 			t.Errorf("%+v hides %q as %q, want %q", c.mask, c.in, got, c.want)
@@ -59,6 +61,28 @@ func TestAMaskIsLiftedByItsPermission(t *testing.T) {
 	}
 	if d.Columns[1].Masked {
 		t.Error("a viewer's mask got into the declaration")
+	}
+}
+
+// A column may hold masked texts in some rows only.
+func TestAMaskMayBeForSomeRows(t *testing.T) {
+	spec := (&table{total: 2}).spec()
+	spec.Fields[1].Mask = Mask{Permission: "invitation.name", Head: 1}
+	spec.Fields[1].Masks = func(r *row) bool { return r.ID == 2 }
+	d := Define(spec)
+	columns, err := d.Pick([]string{"name"}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for values, err := range d.Rows(t.Context(), nil, Selection{}, columns) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, values[0].Str)
+	}
+	if strings.Join(got, " ") != "n1 n****" {
+		t.Errorf("the file holds %q", got)
 	}
 }
 

@@ -69,16 +69,18 @@ func newReader[R any](fields []Field[R], columns []Column) (*reader[R], error) {
 		}
 		r.read[i] = fields[at].Value
 		if c.Masked {
-			r.read[i] = masked(fields[at].Value, c.Mask)
+			r.read[i] = masked(fields[at], c.Mask)
 		}
 	}
 	return r, nil
 }
 
-func masked[R any](value func(*R) Value, m Mask) func(*R) Value {
+func masked[R any](f Field[R], m Mask) func(*R) Value {
 	return func(row *R) Value {
-		v := value(row)
-		v.Str = m.Hide(v.Str)
+		v := f.Value(row)
+		if f.Masks == nil || f.Masks(row) {
+			v.Str = m.Hide(v.Str)
+		}
 		return v
 	}
 }

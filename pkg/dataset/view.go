@@ -1,8 +1,6 @@
 package dataset
 
 import (
-	"encoding/json"
-	"fmt"
 	"slices"
 
 	"exporthub/pkg/errs"
@@ -35,37 +33,6 @@ func (v View) Text(key, text string) string {
 		return ""
 	}
 	return c.Shown(text)
-}
-
-// CheckFilter refuses a filter by a column that the viewer may not see, or only masked: the number
-// of rows it lets through would tell what is hidden, digit by digit. A filter is by a column when
-// its JSON name is the column's key. The answer is the same whether anything matches or not.
-func (d Dataset) CheckFilter(filter any, can func(permission string) bool) error {
-	if filter == nil {
-		return nil
-	}
-	data, err := json.Marshal(filter)
-	if err != nil {
-		return fmt.Errorf("filter of %s: %w", d.Name, err)
-	}
-	var set map[string]any
-	if err := json.Unmarshal(data, &set); err != nil {
-		return fmt.Errorf("filter of %s: %w", d.Name, err)
-	}
-	view := d.View(can)
-	var refused []errs.Field
-	for _, c := range d.Columns {
-		if value, named := set[c.Key]; !named || value == nil || value == "" {
-			continue
-		}
-		if !view.Sees(c.Key) || view[c.Key].Masked {
-			refused = append(refused, errs.Field{Name: c.Key, Reason: "没有查看该列完整内容的权限，不能按它筛选"})
-		}
-	}
-	if len(refused) > 0 {
-		return &errs.Error{Kind: errs.Invalid, Fields: refused}
-	}
-	return nil
 }
 
 // CheckShown compares columns as a file holds them (their keys, and whether they are Masked) with

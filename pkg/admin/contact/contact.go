@@ -75,11 +75,11 @@ func (v Contact) text() string { return search.Text(v.Name, v.Position, v.Contac
 
 // Filter narrows the list and its export. Absent fields narrow nothing.
 type Filter struct {
-	Search          string         `json:"search,omitempty" maxLength:"100" doc:"搜索关键词:姓名、岗位、联系方式中的任意一段文字，不分大小写和全角半角"`
-	ReplyStatus     string         `json:"reply_status,omitempty" maxLength:"32" doc:"回复状态" example:"已回复"`
-	WechatExchanged *bool          `json:"wechat_exchanged,omitempty" doc:"是否交换微信"`
-	StartDate       *httpapi.Bound `json:"start_date,omitempty" doc:"创建时间从这一天 00:00:00 起"`
-	EndDate         *httpapi.Bound `json:"end_date,omitempty" doc:"创建时间到这一天 23:59:59 止"`
+	Search          string         `json:"search,omitempty" column:"name,position,contact" maxLength:"100" doc:"搜索关键词:姓名、岗位、联系方式中的任意一段文字，不分大小写和全角半角"`
+	ReplyStatus     string         `json:"reply_status,omitempty" column:"reply_status" maxLength:"32" doc:"回复状态" example:"已回复"`
+	WechatExchanged *bool          `json:"wechat_exchanged,omitempty" column:"wechat_exchanged" doc:"是否交换微信"`
+	StartDate       *httpapi.Bound `json:"start_date,omitempty" column:"created_at" doc:"创建时间从这一天 00:00:00 起"`
+	EndDate         *httpapi.Bound `json:"end_date,omitempty" column:"created_at" doc:"创建时间到这一天 23:59:59 止"`
 }
 
 // Details are the fields of a record that a request may set, beside its name and its contact. An

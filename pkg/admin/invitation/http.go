@@ -121,10 +121,7 @@ func orNull(s string) *string {
 
 // handleList answers with a page of invitations, or with the ticket of an export.
 func (s *service) handleList(ctx context.Context, in listIn) (httpapi.Reply[admin.ListOrTicket[httpapi.ModelsPage[row]]], error) {
-	return admin.List(ctx, s.Exports, DatasetName, &in.Filter, in.ExportParams, func() (httpapi.ModelsPage[row], error) {
-		if err := s.dataset().CheckFilter(&in.Filter, auth.From(ctx).Can); err != nil {
-			return httpapi.ModelsPage[row]{}, err
-		}
+	return admin.List(ctx, s.Exports, s.dataset(), &in.Filter, in.ExportParams, func() (httpapi.ModelsPage[row], error) {
 		result, err := s.list(ctx, in.Filter, in.PageRequest())
 		if err != nil {
 			return httpapi.ModelsPage[row]{}, err
@@ -179,7 +176,7 @@ type exhibitionsIn struct {
 
 // handleExhibitions answers with a page of exhibitions, or with the ticket of an export.
 func (s *service) handleExhibitions(ctx context.Context, in exhibitionsIn) (httpapi.Reply[admin.ListOrTicket[httpapi.ModelsPage[exhibitionRow]]], error) {
-	return admin.List(ctx, s.Exports, exhibitionDataset, &in.ExhibitionFilter, in.ExportParams, func() (httpapi.ModelsPage[exhibitionRow], error) {
+	return admin.List(ctx, s.Exports, exhibitions(), &in.ExhibitionFilter, in.ExportParams, func() (httpapi.ModelsPage[exhibitionRow], error) {
 		result, err := s.listExhibitions(ctx, in.ExhibitionFilter, in.PageRequest())
 		if err != nil {
 			return httpapi.ModelsPage[exhibitionRow]{}, err

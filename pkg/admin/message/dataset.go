@@ -30,12 +30,7 @@ func (l list) export() dataset.Dataset {
 			return int64(n), err
 		},
 		Page: func(ctx context.Context, tx *database.Tx, q dataset.Query[Filter], last *Message, limit int, into []Message) ([]Message, error) {
-			had := len(into)
-			into, err := newQuery(l, q.Viewer.UserID, q.Filter, q.IDs).after(ctx, tx, last, limit, into)
-			for i := had; i < len(into); i++ {
-				into[i] = into[i].seenBy(q.Viewer.Can)
-			}
-			return into, err
+			return newQuery(l, q.Viewer.UserID, q.Filter, q.IDs).after(ctx, tx, last, limit, into)
 		},
 	})
 }
@@ -57,16 +52,26 @@ func fields() []dataset.Field[Message] {
 		c.Labels = d.Labels()
 		return c
 	}
+	// What systems write of their rows, masked as their own lists are.
+	told := func(key, title string, value func(m *Message) string) field {
+		c := column(key, title, dataset.Text)
+		c.Mask = phoneMask
+		return field{
+			Column: c,
+			Value:  func(m *Message) dataset.Value { return text(value(m)) },
+			Masks:  (*Message).mayHoldPhones,
+		}
+	}
 	return []field{
 		{Column: column("id", "ID", dataset.Int), Value: func(m *Message) dataset.Value { return dataset.Number(m.ID) }},
 		{Column: column("created_at", "通知时间", dataset.DateTime), Value: func(m *Message) dataset.Value { return dataset.Instant(m.CreatedAt) }},
 		{Column: code("notice_type", "消息类型", types), Value: func(m *Message) dataset.Value { return dataset.String(string(m.Type)) }},
 		{Column: code("plugin", "来源", plugins), Value: func(m *Message) dataset.Value { return dataset.String(m.Plugin) }},
 		{Column: column("send_staff", "发送人", dataset.Text), Value: func(m *Message) dataset.Value { return dataset.String(m.Sender.name()) }},
-		{Column: column("head", "标题", dataset.Text), Value: func(m *Message) dataset.Value { return text(m.Head) }},
-		{Column: column("title", "名称", dataset.Text), Value: func(m *Message) dataset.Value { return text(m.Title) }},
-		{Column: column("content", "内容", dataset.Text), Value: func(m *Message) dataset.Value { return text(m.Content) }},
-		{Column: column("project_name", "所属项目", dataset.Text), Value: func(m *Message) dataset.Value { return text(m.Project) }},
+		told("head", "标题", func(m *Message) string { return m.Head }),
+		told("title", "名称", func(m *Message) string { return m.Title }),
+		told("content", "内容", func(m *Message) string { return m.Content }),
+		told("project_name", "所属项目", func(m *Message) string { return m.Project }),
 		{Column: code("status", "阅读状态", readStates), Value: func(m *Message) dataset.Value { return dataset.String(flag(m.Read)) }},
 		{Column: code("handle_status", "处理状态", handleStates), Value: func(m *Message) dataset.Value { return dataset.String(flag(m.Awaits)) }},
 		{Column: extra("operate_id", "发送人ID", dataset.Int), Value: func(m *Message) dataset.Value { return dataset.Number(m.Sender.ID) }},

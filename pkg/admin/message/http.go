@@ -8,6 +8,7 @@ import (
 
 	"exporthub/pkg/admin"
 	"exporthub/pkg/auth"
+	"exporthub/pkg/dataset"
 	"exporthub/pkg/httpapi"
 	"exporthub/pkg/page"
 )
@@ -124,10 +125,9 @@ func (s Sender) name() string {
 	return s.Name
 }
 
-// newRow renders a message in the documented shape for pages of a business, as a person with these
-// permissions may read it.
-func newRow(ctx context.Context, can func(permission string) bool, m Message, business int64) row {
-	m = m.seenBy(can)
+// newRow renders a message in the documented shape for pages of a business, as the view shows it.
+func newRow(ctx context.Context, v dataset.View, m Message, business int64) row {
+	m = m.seenIn(v)
 	at := httpapi.FormatTime(ctx, httpapi.ResultMsg, m.CreatedAt)
 	return row{
 		ID:           m.ID,
@@ -171,7 +171,7 @@ type pageOut struct {
 
 // handleList answers with a page of a list, or with the ticket of an export.
 func (s *service) handleList(ctx context.Context, base string, l list, in listIn) (httpapi.Reply[admin.ListOrTicket[pageOut]], error) {
-	return admin.List(ctx, s.Exports, l.dataset, &in.Filter, in.ExportParams, func() (pageOut, error) {
+	return admin.List(ctx, s.Exports, l.export(), &in.Filter, in.ExportParams, func() (pageOut, error) {
 		result, counts, err := s.list(ctx, l, in.Filter, in.PageRequest())
 		if err != nil {
 			return pageOut{}, err
@@ -179,7 +179,8 @@ func (s *service) handleList(ctx context.Context, base string, l list, in listIn
 		// The paginator's links keep the base that was asked for, so that old pages stay on theirs.
 		business := max(in.BusinessID, defaultBusiness)
 		path := s.PublicURL + strings.ReplaceAll(base, "{business_id}", strconv.FormatInt(business, 10)) + "/" + l.path
-		rows := page.Map(result, func(m Message) row { return newRow(ctx, auth.From(ctx).Can, m, business) })
+		seen := view(auth.From(ctx).Can)
+		rows := page.Map(result, func(m Message) row { return newRow(ctx, seen, m, business) })
 		return pageOut{
 			LaravelPage:   httpapi.LaravelList(rows, path, in.query()),
 			UnreadMum:     counts.Unread,
@@ -215,7 +216,11 @@ type changedOut struct {
 
 // newChangedOut renders the answer to a change.
 func newChangedOut(ctx context.Context, m Message, c Counts, business int64) changedOut {
-	return changedOut{Message: newRow(ctx, auth.From(ctx).Can, m, business), UnreadMum: c.Unread, WaitHandleNum: c.Awaits}
+	return changedOut{
+		Message:       newRow(ctx, view(auth.From(ctx).Can), m, business),
+		UnreadMum:     c.Unread,
+		WaitHandleNum: c.Awaits,
+	}
 }
 
 // doneText answers a successful change.

@@ -95,8 +95,8 @@ type Counts struct {
 
 // Filter narrows the lists and their exports. Absent fields narrow nothing.
 type Filter struct {
-	NoticeType string `json:"notice_type,omitempty" maxLength:"8" doc:"消息类型:1 导出结束，2 导入结束，3 待审批，4 已审批"`
-	Plugin     string `json:"plugin,omitempty" maxLength:"40" doc:"消息插件标识:export、import、invitation"`
+	NoticeType string `json:"notice_type,omitempty" column:"notice_type" maxLength:"8" doc:"消息类型:1 导出结束，2 导入结束，3 待审批，4 已审批"`
+	Plugin     string `json:"plugin,omitempty" column:"plugin" maxLength:"40" doc:"消息插件标识:export、import、invitation"`
 }
 
 // list is one of the three lists: a part of a person's messages.

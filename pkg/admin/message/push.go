@@ -45,7 +45,7 @@ func (s *service) push(ctx context.Context, fresh map[receipt]bool, others []int
 	people = slices.Compact(people)
 	var rows []Message
 	var counts map[int64]Counts
-	var may map[string]map[int64]bool
+	var mayReadPhones []int64
 	err := s.DB.Read(ctx, func(ctx context.Context, tx *database.Tx) (err error) {
 		if rows, err = messagesOf(ctx, tx, fresh); err != nil {
 			return err
@@ -53,7 +53,8 @@ func (s *service) push(ctx context.Context, fresh map[receipt]bool, others []int
 		if counts, err = countsOfAll(ctx, tx, people); err != nil {
 			return err
 		}
-		may, err = mayRead(ctx, tx, rows)
+		// A push has no request whose caller could be asked.
+		mayReadPhones, err = holders(ctx, tx, phonesNeed)
 		return err
 	})
 	if err != nil {
@@ -73,9 +74,14 @@ func (s *service) push(ctx context.Context, fresh map[receipt]bool, others []int
 		}
 		return err == nil
 	}
+	whole := view(func(permission string) bool { return permission == phonesNeed })
+	masked := view(nil)
 	for _, m := range rows {
-		can := func(permission string) bool { return may[permission][m.RecipientID] }
-		message := newRow(ctx, can, m, defaultBusiness)
+		seen := masked
+		if slices.Contains(mayReadPhones, m.RecipientID) {
+			seen = whole
+		}
+		message := newRow(ctx, seen, m, defaultBusiness)
 		if !publish(m.RecipientID, &message) {
 			return
 		}
@@ -87,25 +93,4 @@ func (s *service) push(ctx context.Context, fresh map[receipt]bool, others []int
 			return
 		}
 	}
-}
-
-// mayRead returns who holds the permissions that the messages need, by permission. A push has no
-// request whose caller could be asked.
-func mayRead(ctx context.Context, tx *database.Tx, rows []Message) (map[string]map[int64]bool, error) {
-	may := map[string]map[int64]bool{}
-	for _, m := range rows {
-		need := numbersNeed[m.Plugin]
-		if need == "" || may[need] != nil {
-			continue
-		}
-		people, err := holders(ctx, tx, need)
-		if err != nil {
-			return nil, err
-		}
-		may[need] = make(map[int64]bool, len(people))
-		for _, id := range people {
-			may[need][id] = true
-		}
-	}
-	return may, nil
 }

@@ -232,7 +232,7 @@ func TestPushes(t *testing.T) {
 		if err := json.Unmarshal([]byte(sent[1]), &last); err != nil {
 			t.Fatal(err)
 		}
-		want := newRow(t.Context(), nil, d.everything()[0], 1)
+		want := newRow(t.Context(), view(nil), d.everything()[0], 1)
 		want.CreatedAt = d.everything()[0].CreatedAt.In(admintest.Shanghai).Format("2006-01-02 15:04:05")
 		want.MessageBody.NoticeTime = want.CreatedAt
 		if diff := cmp.Diff(want, last.Message); diff != "" || last.UnreadMum != 2 || last.WaitHandleNum != 1 {

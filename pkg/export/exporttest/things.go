@@ -28,7 +28,7 @@ func Sources(t testing.TB) []fs.FS {
 
 // ThingFilter is the filter of the test's list.
 type ThingFilter struct {
-	Name string `json:"name,omitempty"`
+	Name string `json:"name,omitempty" column:"name"`
 }
 
 // thing is a row of the list.
