@@ -1,6 +1,7 @@
 package bayeux
 
 import (
+	"container/list"
 	"maps"
 	"net"
 	"net/http"
@@ -8,10 +9,31 @@ import (
 	"time"
 )
 
-// address is what a network address has open here. All of it is under the server's lock.
+// address is what a network has open here: an IPv4 address, a /64 of IPv6 or its /48. All of it is
+// under the server's lock. A principal with an ID has one too, for its handshakes.
 type address struct {
+	name              string
 	sessions, sockets int
 	handshakes        bucket
+	// What can be given up for others, oldest first: anonymous sessions that subscribe to nothing,
+	// and sockets that carry no session.
+	idle, loose list.List
+}
+
+// networkFactor is how many times a bound per address each of networks may have. A /48 holds
+// 65,536 /64s and is often one subscriber's, so it has not many times as much. Twice the default of
+// MaxSessionsPerAddress is still less than all that anonymous sessions may have.
+var networkFactor = [...]int{1, 2}
+
+// networks names what an address counts for: itself, and of a /64 its /48.
+func networks(addr string) []string {
+	names := []string{addr}
+	if p, err := netip.ParsePrefix(addr); err == nil && p.Addr().Is6() && p.Bits() > 48 {
+		if wide, err := p.Addr().Prefix(48); err == nil {
+			names = append(names, wide.String())
+		}
+	}
+	return names
 }
 
 // RemoteAddress is the default of Options.Address: the connection's other end, of IPv6 the /64
@@ -39,32 +61,64 @@ func Network(ip netip.Addr) string {
 	return ip.String()
 }
 
-// addressLocked returns the entry of an address.
+// addressLocked returns the entry of a network or principal.
 func (s *Server) addressLocked(name string) *address {
 	a := s.addresses[name]
 	if a == nil {
-		a = &address{}
+		a = &address{name: name}
 		s.addresses[name] = a
 	}
 	return a
 }
 
-// mayShakeHands counts a handshake of an address.
-func (s *Server) mayShakeHands(name string) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.addresses[name] == nil && len(s.addresses) >= s.opt.MaxSessions+s.opt.MaxSockets {
-		// More addresses than could have anything open: what they spent is remembered only until
-		// the next sweep.
-		return false
+// networksLocked returns the entries of an address's networks, which it makes where missing.
+func (s *Server) networksLocked(addr string) []*address {
+	names := networks(addr)
+	entries := make([]*address, len(names))
+	for i, name := range names {
+		entries[i] = s.addressLocked(name)
 	}
-	return s.addressLocked(name).handshakes.take(time.Now(), s.opt.HandshakeRate, s.opt.HandshakeBurst)
+	return entries
 }
 
-// leaveLocked drops an address that has nothing open and whose handshakes are long past.
-func (s *Server) leaveLocked(name string, now time.Time) {
-	if a := s.addresses[name]; a != nil && a.sessions == 0 && a.sockets == 0 && a.handshakes.full(now, s.opt.HandshakeRate) {
-		delete(s.addresses, name)
+// knownLocked returns the same entries, with nil in place of what is missing.
+func (s *Server) knownLocked(addr string) []*address {
+	names := networks(addr)
+	entries := make([]*address, len(names))
+	for i, name := range names {
+		entries[i] = s.addresses[name]
+	}
+	return entries
+}
+
+// mayShakeHands counts a handshake for its principal or, without an ID, for its address.
+func (s *Server) mayShakeHands(p Principal, addr string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	names := networks(addr)
+	if p.ID != "" {
+		names = []string{"principal " + p.ID} // no network's name
+	}
+	// More networks than could have anything open: what they spent is remembered only until the
+	// next sweep. People are as many as there are, and never refused for strangers' sake.
+	full := len(s.addresses) >= s.opt.MaxSessions+s.opt.MaxSockets
+	now := time.Now()
+	for i, name := range names {
+		if full && p.ID == "" && s.addresses[name] == nil {
+			return false
+		}
+		rate, burst := s.opt.HandshakeRate*networkFactor[i], s.opt.HandshakeBurst*networkFactor[i]
+		if !s.addressLocked(name).handshakes.take(now, rate, burst) {
+			return false
+		}
+	}
+	return true
+}
+
+// leaveLocked drops an entry that has nothing open and whose handshakes are long past.
+func (s *Server) leaveLocked(a *address, now time.Time) {
+	if a.sessions == 0 && a.sockets == 0 && a.handshakes.full(now, s.opt.HandshakeRate) {
+		delete(s.addresses, a.name)
 		s.addresses = shrunk(s.addresses, &s.peaks.addresses)
 	}
 }
@@ -74,8 +128,8 @@ func (s *Server) sweepAddresses() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
-	for name := range maps.Clone(s.addresses) {
-		s.leaveLocked(name, now)
+	for _, a := range maps.Clone(s.addresses) {
+		s.leaveLocked(a, now)
 	}
 }
 

@@ -41,6 +41,7 @@ func (s *session) bind(k *socket, c connectRequest) bool {
 		s.releaseLocked(replaced)
 		s.recallLocked()
 		s.via = k
+		s.srv.tie(k)
 		if s.out.Len() > 0 && s.out.Items[0].Number == 0 { // what is sent again may share a frame
 			k.begin()
 		}
@@ -111,11 +112,14 @@ func (s *session) releaseLocked(why ending) {
 		return
 	}
 	s.answerHeldLocked(why)
-	k, isStream := s.via.(*stream)
+	via := s.via
 	s.via = nil
-	if isStream {
+	switch k := via.(type) {
+	case *stream:
 		s.standby = k
 		return
+	case *socket:
+		s.srv.loosen(k)
 	}
 	s.recallLocked()
 }

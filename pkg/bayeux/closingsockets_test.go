@@ -11,7 +11,7 @@ import (
 // Sockets that never answer the close frame cost a few timers each, and not a core: a timer that
 // was set to a time that had passed used to fire without a pause until the socket was gone.
 func TestClosingSocketsCostFewTimers(t *testing.T) {
-	const sockets = 1000
+	const sockets = 3000
 	s := start(t, Options{IdleSocket: 50 * time.Millisecond, WriteTimeout: 100 * time.Millisecond})
 	for range sockets {
 		// The client is there and reads nothing, so it never answers.

@@ -94,7 +94,8 @@
 //
 // All methods of [Server] and [LocalBus] may be called concurrently. Delivery never waits for a
 // client: a slow socket blocks only its own writer, which exists only while there is something to
-// write. Locks are taken in this order: hub, session, then socket, history and clock.
+// write. Locks are taken in this order: hub, session, then socket, server, history and
+// clock.
 //
 // # Layout
 //

@@ -127,13 +127,14 @@ func (x *exchange) handshake(m *protocol.Message) error {
 		return nil
 	}
 	addr := x.srv.opt.Address(x.req.HTTP)
-	if !x.srv.mayShakeHands(addr) {
-		x.putOff(r, errTooFast)
-		return nil
-	}
 	ctx, cancel := x.authContext()
 	defer cancel()
 	principal, err := x.srv.auth.Handshake(ctx, x.request(m))
+	// After the question who it is: strangers at one's address must not use up one's handshakes.
+	if !x.srv.mayShakeHands(principal, addr) {
+		x.putOff(r, errTooFast)
+		return nil
+	}
 	if err != nil {
 		x.refuseHandshake(r, err)
 		return nil
@@ -268,7 +269,7 @@ func (s *Server) connectReply(clientID string, id json.RawMessage, why ending) *
 	case destroyed:
 		r.Fail(protocol.UnknownClient(clientID))
 		r.ClientID, r.Advice = "", protocol.HandshakeAdvice(0)
-	case overflowed:
+	case overflowed, givenUp:
 		r.Fail(protocol.UnknownClient(clientID))
 		r.ClientID, r.Advice = "", protocol.HandshakeAdvice(s.later())
 	case draining:

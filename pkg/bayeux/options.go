@@ -89,20 +89,28 @@ type Options struct {
 	// MaxSessions is the number on this server; more handshakes are put off. Default
 	// 100,000.
 	MaxSessions int
+	// ReservedSessions is how many of MaxSessions only principals with an ID may have. Where
+	// anonymous ones use up the rest, or what an address may have, those that subscribe to nothing
+	// are given up, the oldest first; those with a subscription never are. Negative is none.
+	// Default half of MaxSessions.
+	ReservedSessions int
 	// MaxSessionsPerPrincipal is the number per Principal.ID; likewise. Anonymous ones don't count.
 	// Default 200.
 	MaxSessionsPerPrincipal int
 	// Address names the network address a request comes from; behind a proxy it has to be read from
 	// the header that the proxy sets. Default RemoteAddress.
 	Address func(*http.Request) string
-	// MaxSessionsPerAddress is the number of sessions per address; more are put off. One
-	// address may be a whole company, or a proxy. Default 20,000.
+	// MaxSessionsPerAddress is the number of anonymous sessions per address, of IPv6 per /64, and
+	// twice as many per /48; more are put off. One address may be a whole company, or a proxy, so
+	// people who are known are counted by their ID alone. Default 20,000.
 	MaxSessionsPerAddress int
-	// MaxSockets and MaxSocketsPerAddress are the numbers of websockets, bound to a session or not;
-	// more get 503. Defaults 120,000 and 20,000.
+	// MaxSockets and MaxSocketsPerAddress are the numbers of websockets, bound to a session or not,
+	// per /48 twice as many as per address. For more, the oldest that carries no session is closed,
+	// and where there is none they get 503. Defaults 120,000 and 20,000.
 	MaxSockets, MaxSocketsPerAddress int
-	// HandshakeRate is the number of handshakes a second of one address, HandshakeBurst how many
-	// may come at once; more are put off. Defaults 1000 and 10,000.
+	// HandshakeRate is the number of handshakes a second of one address, per /48 twice as many,
+	// HandshakeBurst how many may come at once; more are put off. Those of principals with an ID
+	// count for the principal instead. Defaults 1000 and 10,000.
 	HandshakeRate, HandshakeBurst int
 	// QueueMessages and QueueBytes bound what waits for one session, after replaced events were
 	// dropped; a session that needs more is destroyed. Defaults 1000 and 1 MiB.
@@ -161,6 +169,7 @@ func (o Options) withDefaults() (Options, error) {
 	orInt(&o.MaxChannel, 256)
 	orInt(&o.MaxSubscriptions, 100)
 	orInt(&o.MaxSessions, 100_000)
+	orInt(&o.ReservedSessions, o.MaxSessions/2)
 	orInt(&o.MaxSessionsPerPrincipal, 200)
 	orInt(&o.MaxSessionsPerAddress, 20_000)
 	orInt(&o.MaxSockets, 120_000)

@@ -1,6 +1,7 @@
 package bayeux
 
 import (
+	"container/list"
 	"context"
 	"errors"
 	"log/slog"
@@ -37,15 +38,18 @@ type Server struct {
 
 	mu        sync.RWMutex
 	sessions  map[string]*session
+	anonymous anonymous
 	owners    map[string]int // sessions per Principal.ID
 	sockets   map[*socket]struct{}
 	addresses map[string]*address
 	// clientIds of sessions that overflowed lately, and until when they are kept.
 	overflows map[string]time.Time
 	places    int // taken by sockets, of which some may be opening
-	peaks     struct{ sessions, owners, sockets, addresses int }
-	running   bool
-	ended     bool
+	// Sockets that carry no session, oldest first.
+	loose   list.List
+	peaks   struct{ sessions, owners, sockets, addresses int }
+	running bool
+	ended   bool
 	// Requests, sockets and calls of Latest; nothing is added once ended is true.
 	work sync.WaitGroup
 }
@@ -234,38 +238,51 @@ var (
 	errFull       = errors.New("too many sessions")
 	errOwnerFull  = errors.New("too many sessions of one principal")
 	errAddrFull   = errors.New("too many sessions of one address")
-	errTooFast    = errors.New("too many handshakes of one address")
+	errTooFast    = errors.New("too many handshakes")
 	errServerDone = errors.New("server has ended")
 )
 
-// open makes a session for a principal at a network address.
+// open makes a session for a principal at a network address. Where there is no room it gives up
+// anonymous sessions that follow nothing.
 func (s *Server) open(p Principal, addr string, acks bool) (*session, error) {
 	sess := newSession(s, p)
 	sess.addr = addr
 	if acks {
 		sess.acks = &queue.Batches{}
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	switch {
-	case s.ended:
-		return nil, errServerDone
-	case len(s.sessions) >= s.opt.MaxSessions:
-		return nil, errFull
-	case p.ID != "" && s.owners[p.ID] >= s.opt.MaxSessionsPerPrincipal:
-		return nil, errOwnerFull
+	for {
+		s.mu.Lock()
+		full, err := s.roomLocked(p, addr)
+		if err == nil {
+			s.enterLocked(sess)
+			s.mu.Unlock()
+			return sess, nil
+		}
+		victim := oldestIdle(full)
+		if victim != nil {
+			s.busyLocked(victim) // no other handshake gives it up too
+		}
+		s.mu.Unlock()
+		if victim == nil {
+			return nil, err
+		}
+		s.giveUp(victim)
 	}
-	a := s.addressLocked(addr)
-	if a.sessions >= s.opt.MaxSessionsPerAddress {
-		return nil, errAddrFull
-	}
-	a.sessions++
+}
+
+// enterLocked counts a session for which there is room.
+func (s *Server) enterLocked(sess *session) {
 	s.sessions[sess.id] = sess
-	if p.ID != "" {
-		s.owners[p.ID]++
+	if id := sess.principal.ID; id != "" {
+		s.owners[id]++
+	} else {
+		s.anonymous.sessions++
+		for _, a := range s.networksLocked(sess.addr) {
+			a.sessions++
+		}
+		s.idleLocked(sess)
 	}
 	s.clock.Set(&sess.timer, sess.expireAt)
-	return sess, nil
 }
 
 // destroy ends a session; the second call does nothing. It must not be called with a hub's or
@@ -303,9 +320,14 @@ func (s *Server) unregister(sess *session) {
 			delete(s.owners, id)
 			s.owners = shrunk(s.owners, &s.peaks.owners)
 		}
+		return
 	}
-	s.addressLocked(sess.addr).sessions--
-	s.leaveLocked(sess.addr, time.Now())
+	s.busyLocked(sess)
+	s.anonymous.sessions--
+	for _, a := range s.networksLocked(sess.addr) {
+		a.sessions--
+		s.leaveLocked(a, time.Now())
+	}
 }
 
 // drainAdvice spreads the clients of a server that ends.

@@ -21,18 +21,22 @@ const (
 	destroyed                  // by the server: unknown client, shake hands anew
 	// By the server, for want of room in its queue: the same, after a pause.
 	overflowed
+	// By the server, for want of room for other sessions, unless it subscribes to something: the
+	// same as overflowed.
+	givenUp
 	// The server ends: an empty success, come back after a random interval.
 	draining
 )
 
 // session is one client. Everything below mu is guarded by it; a session's lock is taken before a
-// socket's, a history's and a clock's, and after a hub's.
+// socket's, the server's, a history's and a clock's, and after a hub's.
 type session struct {
 	srv       *Server
 	id        string
 	principal Principal
 	addr      string // of the handshake
 	timer     timer.Timer
+	idle      []listed // under the server's lock; see anonymous
 
 	mu       sync.Mutex
 	closed   bool
@@ -209,7 +213,7 @@ func (s *session) onTimer(now time.Time) {
 func (s *session) close(why ending) ([]*subscription, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed {
+	if s.closed || why == givenUp && len(s.subs) > 0 {
 		return nil, false
 	}
 	s.closed = true

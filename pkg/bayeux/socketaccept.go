@@ -1,6 +1,7 @@
 package bayeux
 
 import (
+	"container/list"
 	"net/http"
 	"sync"
 	"time"
@@ -52,33 +53,71 @@ func (s *Server) serveSocket(w http.ResponseWriter, r *http.Request, o origin) {
 		k.cut()
 		return
 	}
+	s.loosen(k)
 	s.clock.Set(&k.timer, now.Add(min(s.opt.PingEvery, s.opt.IdleSocket)))
 	go k.read() // on a small stack of its own, and net/http's goroutine with its buffers goes
 }
 
 // reserveSocket takes a place for a socket of an address, before it is opened, and reports false
-// when there is none.
+// when there is none. Where all are taken it closes the oldest socket that carries no session.
 func (s *Server) reserveSocket(addr string) bool {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.places >= s.opt.MaxSockets {
-		return false
-	}
-	if a := s.addresses[addr]; a != nil && a.sockets >= s.opt.MaxSocketsPerAddress {
-		return false
+	var victim *socket
+	if full := s.socketsFullLocked(addr); full != nil {
+		if victim = oldestLoose(full); victim == nil {
+			s.mu.Unlock()
+			return false
+		}
+		s.tieLocked(victim)
+		s.vacateLocked(victim)
 	}
 	s.places++
-	s.addressLocked(addr).sockets++
+	for _, a := range s.networksLocked(addr) {
+		a.sockets++
+	}
+	s.mu.Unlock()
+	if victim != nil {
+		victim.cut()
+	}
 	return true
 }
 
-// releaseSocket frees the place.
+// socketsFullLocked returns nil where there is room for another socket of an address, else the
+// sockets of which one would have to go. The narrowest bound comes first: a place in it is one in
+// all others.
+func (s *Server) socketsFullLocked(addr string) *list.List {
+	for i, a := range s.knownLocked(addr) {
+		if a != nil && a.sockets >= s.opt.MaxSocketsPerAddress*networkFactor[i] {
+			return &a.loose
+		}
+	}
+	if s.places >= s.opt.MaxSockets {
+		return &s.loose
+	}
+	return nil
+}
+
+// vacateLocked gives the place of an open socket back, once.
+func (s *Server) vacateLocked(k *socket) {
+	if !k.vacated {
+		k.vacated = true
+		s.releaseLocked(k.addr)
+	}
+}
+
+// releaseSocket gives back the place of a socket that did not open.
 func (s *Server) releaseSocket(addr string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.releaseLocked(addr)
+}
+
+func (s *Server) releaseLocked(addr string) {
 	s.places--
-	s.addressLocked(addr).sockets--
-	s.leaveLocked(addr, time.Now())
+	for _, a := range s.networksLocked(addr) {
+		a.sockets--
+		s.leaveLocked(a, time.Now())
+	}
 }
 
 // addSocket counts the socket and its reader as work, and reports false when the server has ended.
@@ -98,7 +137,8 @@ func (s *Server) removeSocket(k *socket) {
 	s.mu.Lock()
 	delete(s.sockets, k)
 	s.sockets = shrunk(s.sockets, &s.peaks.sockets)
+	s.tieLocked(k)
+	s.vacateLocked(k)
 	s.mu.Unlock()
-	s.releaseSocket(k.addr)
 	s.finish()
 }

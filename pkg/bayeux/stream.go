@@ -170,7 +170,7 @@ func (k *stream) close(why ending) {
 	switch why {
 	case destroyed:
 		r.Advice = protocol.HandshakeNow(0)
-	case overflowed:
+	case overflowed, givenUp:
 		r.Advice = protocol.HandshakeNow(k.sess.srv.later())
 	case draining:
 		r.Advice = protocol.HandshakeNow(k.sess.srv.drainPause())

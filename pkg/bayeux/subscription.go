@@ -92,6 +92,7 @@ func (s *session) subscribe(asks []ask, c *confirmation) (changed subscribed, ok
 		}
 		changed.subs = append(changed.subs, sub)
 	}
+	s.markIdleLocked()
 	return changed, true
 }
 
@@ -136,6 +137,7 @@ func (s *session) unsubscribe(names []string) []*subscription {
 			subs = append(subs, sub)
 		}
 	}
+	s.markIdleLocked()
 	return subs
 }
 
@@ -147,6 +149,7 @@ func (s *session) drop(sub *subscription) {
 	if s.subs[sub.name] == sub {
 		delete(s.subs, sub.name)
 	}
+	s.markIdleLocked()
 }
 
 // check is a subscription whose grant can end.

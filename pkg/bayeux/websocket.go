@@ -26,6 +26,10 @@ type socket struct {
 	req  Request
 	// timer is for pings and for sockets that belong to no session.
 	timer timer.Timer
+	// Under the server's lock: where it is listed while it carries no session, and whether its
+	// place was given back.
+	loose   []listed
+	vacated bool
 
 	mu        sync.Mutex
 	sess      *session // the last one bound; whether it still is, the session knows
@@ -212,7 +216,7 @@ func (k *socket) close(why ending) {
 	switch why {
 	case draining:
 		k.closeWith(websocket.CloseGoingAway)
-	case destroyed, overflowed:
+	case destroyed, overflowed, givenUp:
 		k.closeWith(websocket.ClosePolicyViolation)
 	default:
 		k.closeWith(websocket.CloseNormalClosure)

@@ -167,6 +167,11 @@ func (c *Config) checkLimits(bad report) {
 		{"EXPORT_DAILY_LIMIT", c.ExportDailyLimit, 1, 1_000_000},
 		{"EXPORT_RATE", c.ExportRate, 0, 1_000_000},
 		{"LOGIN_RATE", c.LoginRate, 0, 1_000_000},
+		{"FAYE_SESSIONS", c.FayeSessions, 1, 10_000_000},
+		{"FAYE_RESERVED", c.FayeReserved, 0, c.FayeSessions - 1},
+		{"FAYE_ADDRESS_SESSIONS", c.FayeAddressSessions, 1, 10_000_000},
+		{"FAYE_ADDRESS_SOCKETS", c.FayeAddressSockets, 1, 10_000_000},
+		{"FAYE_ADDRESS_HANDSHAKES", c.FayeAddressHandshakes, 1, 1_000_000},
 		{"WORKER_CONCURRENCY", c.WorkerConcurrency, 1, 256},
 		{"DEMO_ROWS", c.DemoRows, 0, 50_000_000},
 	} {

@@ -108,6 +108,15 @@ type Config struct {
 	FayeTimeout       time.Duration `env:"FAYE_TIMEOUT" envDefault:"45s"`
 	FayePing          time.Duration `env:"FAYE_PING" envDefault:"25s"`
 
+	// What strangers may have of the realtime endpoint. Of FayeSessions people who are signed in
+	// keep FayeReserved for themselves. The limits of an address are for those who are not, an
+	// address of IPv6 being a /64; a /48 has twice as much.
+	FayeSessions          int `env:"FAYE_SESSIONS" envDefault:"100000"`
+	FayeReserved          int `env:"FAYE_RESERVED" envDefault:"50000"`
+	FayeAddressSessions   int `env:"FAYE_ADDRESS_SESSIONS" envDefault:"20000"`
+	FayeAddressSockets    int `env:"FAYE_ADDRESS_SOCKETS" envDefault:"20000"`
+	FayeAddressHandshakes int `env:"FAYE_ADDRESS_HANDSHAKES" envDefault:"1000"`
+
 	// DemoRows is how many invitations the demo data has; small ones start faster.
 	LogLevel string `env:"LOG_LEVEL" envDefault:"info"`
 	Demo     bool   `env:"DEMO"`

@@ -26,11 +26,25 @@ func (p *Parts) Realtime() (*bayeux.Server, error) {
 		// Old pages of any site subscribe to capability channels, which are secret by themselves.
 		AnonymousFromAnyOrigin: true,
 		Address:                func(r *http.Request) string { return bayeux.Network(p.Auth.ClientIP(r)) },
+		MaxSessions:            p.Config.FayeSessions,
+		ReservedSessions:       reserved(p.Config.FayeReserved),
+		MaxSessionsPerAddress:  p.Config.FayeAddressSessions,
+		MaxSocketsPerAddress:   p.Config.FayeAddressSockets,
+		HandshakeRate:          p.Config.FayeAddressHandshakes,
+		HandshakeBurst:         10 * p.Config.FayeAddressHandshakes,
 		Timeout:                p.Config.FayeTimeout,
 		PingEvery:              p.Config.FayePing,
 		Logger:                 p.Log,
 		Repeat:                 repeated,
 	})
+}
+
+// reserved turns "0 is none" of the settings into what the server takes, where 0 is the default.
+func reserved(sessions int) int {
+	if sessions == 0 {
+		return -1
+	}
+	return sessions
 }
 
 // authorizer lets the systems' channel rules decide for the Bayeux server.

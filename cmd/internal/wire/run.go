@@ -150,6 +150,10 @@ func (p *Parts) Watch(s *bayeux.Server) {
 	p.Metrics.Gauge("exporthub_faye_sockets", "Open websockets.", func() float64 { return float64(s.Stats().Sockets) })
 	p.Metrics.Gauge("exporthub_faye_subscriptions", "Live subscriptions.",
 		func() float64 { return float64(s.Stats().Subscriptions) })
+	p.Metrics.Gauge("exporthub_faye_timers_fired", "Timers of the realtime server that fired.",
+		func() float64 { return float64(s.Timers().Fired) })
+	p.Metrics.Gauge("exporthub_faye_timer_slowest_seconds", "The longest that one timer held up the others.",
+		func() float64 { return s.Timers().Slowest.Seconds() })
 }
 
 // ServeMetrics serves /metrics, /healthz and /readyz on METRICS_ADDR until ctx ends.
