@@ -31,6 +31,8 @@ type attempt struct {
 	moving   bool // a transition is being written: progress waits for it
 	over     bool // the kind's Run has returned, or the attempt is lost
 	eventAt  time.Time
+	written  time.Time // of the row, when it was written last, by the database's clock
+	known    time.Time // when that came to be known, by the process's
 	heldFrom time.Time // when the last write that extended the lease was sent
 }
 
@@ -83,6 +85,7 @@ func (a *attempt) advance(ctx context.Context, to Stage, progress int, detail an
 	a.job = row
 	a.heldFrom = sent
 	a.eventAt = a.e.opts.Now()
+	a.wroteLocked(row.UpdatedAt)
 	a.detail = nil
 	a.e.publish(row, message{live: a.holds})
 	if row.CancelRequested {
@@ -152,9 +155,27 @@ func (a *attempt) publishLocked() {
 	}
 	a.encodeLocked()
 	a.job.Step++
+	a.job.UpdatedAt = a.nowLocked(now)
 	a.unsent = false
 	a.eventAt = now
 	a.e.publish(a.job, message{progress: true, live: a.holds})
+}
+
+// wroteLocked notes what the database's clock said when the row was written.
+func (a *attempt) wroteLocked(at time.Time) {
+	a.written = at
+	a.known = a.e.opts.Now()
+}
+
+// nowLocked is about what the database's clock says now: the time of a percentage that is published
+// before any row holds it. It is behind by as long as the last answer took, never ahead, so that the
+// next row is not older than an event before it; and it is later than the event before.
+func (a *attempt) nowLocked(now time.Time) time.Time {
+	at := a.written.Add(now.Sub(a.known)).Truncate(time.Microsecond)
+	if at.After(a.job.UpdatedAt) {
+		return at
+	}
+	return a.job.UpdatedAt.Add(time.Microsecond)
 }
 
 // encodeLocked encodes the newest detail. It is put off until something is published or written,

@@ -3,7 +3,10 @@ package job
 import (
 	"context"
 	"errors"
+	"fmt"
+	"maps"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -33,8 +36,16 @@ type driver struct {
 
 func (w *world) drive(change func(*Options)) *driver {
 	w.t.Helper()
+	return w.driveKind(func(*testSpec) {}, change)
+}
+
+// driveKind is drive with a change to the kind.
+func (w *world) driveKind(with func(*testSpec), change func(*Options)) *driver {
+	w.t.Helper()
 	d := &driver{steps: make(chan step), done: make(chan error)}
-	e := w.engine(driven(d.steps, d.done), change)
+	kind := driven(d.steps, d.done)
+	with(&kind)
+	e := w.engine(kind, change)
 	d.job = w.accept(e)
 	w.queue.handled.Go(func() { _ = e.Handle(context.Background(), d.job.UUID, 1) })
 	return d
@@ -193,6 +204,52 @@ func TestEndWrittenTwiceIsOneEnd(t *testing.T) {
 			}
 			if !r.holds() {
 				t.Errorf("%s: taken for lost", state)
+			}
+		}
+	})
+}
+
+// Every event says when it happened: none has the time of another, though the percentages between
+// two rows are in no row, SQLite's clock counts milliseconds, and clocks differ.
+func TestEachEventHasALaterTime(t *testing.T) {
+	engines(t, func(t *testing.T, w *world) {
+		clock := testkit.NewClock(time.Now())
+		times := map[uint64]time.Time{}
+		var mu sync.Mutex
+		d := w.driveKind(func(kind *testSpec) {
+			render := kind.Render
+			kind.Render = func(j testRecord) (any, []string) {
+				mu.Lock()
+				defer mu.Unlock()
+				times[j.Seq()] = j.UpdatedAt
+				return render(j)
+			}
+		}, func(o *Options) { o.Now, o.RenewEvery, o.ProgressEvery = clock.Now, time.Second, time.Nanosecond })
+		w.awaitTold(d.job.UUID, "starting 1")
+		for percent := 2; percent < 10; percent++ {
+			if percent%2 == 0 {
+				clock.Advance(time.Second / 2) // faster than the database's
+			}
+			clock.Advance(time.Nanosecond)
+			d.progress(percent)
+			w.awaitTold(d.job.UUID, fmt.Sprintf("starting %d", percent))
+		}
+		for i, s := range []Stage{stageStart, stageWriting, stageBeforeUpload} {
+			if err := d.advance(s, 10+i); err != nil {
+				t.Fatal(err)
+			}
+		}
+		close(d.steps)
+		told := w.awaitTold(d.job.UUID, "success 100")
+		mu.Lock()
+		defer mu.Unlock()
+		if len(times) != len(told) || len(told) != 14 {
+			t.Fatalf("%d times of the events %q", len(times), told)
+		}
+		seqs := slices.Sorted(maps.Keys(times))
+		for i, seq := range seqs[1:] {
+			if before := times[seqs[i]]; !times[seq].After(before) {
+				t.Errorf("event %d has the time %s, the one before it %s", seq, times[seq], before)
 			}
 		}
 	})

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -40,7 +41,7 @@ func moveJob(ctx context.Context, tx *database.Tx, from, to Job, m move) (Job, b
 		return Job{}, false, err
 	}
 	set := "state = ?, stage = ?, attempt = ?, failures = ?, takeovers = ?, step = ?, progress = ?, detail = ?," +
-		" failure = ?, wait_reason = ?, lease_owner = ?, updated_at = " + now
+		" failure = ?, wait_reason = ?, lease_owner = ?, updated_at = " + laterThan(from, now)
 	args := []any{
 		stateColumn(to.State, to.Stage), string(to.Stage), to.Attempt, to.Failures, to.Takeovers, to.Step, to.Progress,
 		string(to.detail), failure, to.Waiting, to.LeaseOwner,
@@ -72,6 +73,13 @@ func moveJob(ctx context.Context, tx *database.Tx, from, to Job, m move) (Job, b
 	return written, err == nil, err
 }
 
+// laterThan is the SQL of now, or of the smallest time after a job's last event where the clock has
+// not got there: no two events of a job have one time, and SQLite's clock counts milliseconds.
+func laterThan(j Job, now string) string {
+	after := strconv.FormatInt(database.Micros(j.UpdatedAt)+1, 10)
+	return "CASE WHEN " + now + " < " + after + " THEN " + after + " ELSE " + now + " END"
+}
+
 // maxWaiting is the length of the column wait_reason, in bytes.
 const maxWaiting = 200
 
@@ -90,18 +98,31 @@ func postponeJob(ctx context.Context, tx *database.Tx, uuid string, attempt int,
 	return nil
 }
 
-// renewJob extends the lease of an attempt that its owner holds, and stores how far it has come. It
-// reports whether the attempt is still held, and whether its cancellation was requested.
-func renewJob(ctx context.Context, tx *database.Tx, j Job, lease time.Duration) (held, cancel bool, err error) {
+// renewal is what renewing a lease found.
+type renewal struct {
+	held      bool      // the attempt is still its owner's
+	cancelled bool      // its cancellation was requested
+	at        time.Time // when the row was written
+}
+
+// renewJob extends the lease of an attempt that its owner holds, and stores how far it has come.
+func renewJob(ctx context.Context, tx *database.Tx, j Job, lease time.Duration) (renewal, error) {
 	now := tx.NowMicros()
-	n, err := tx.Exec(ctx, "UPDATE jobs SET step = ?, progress = ?, detail = ?, lease_until = "+now+" + ?, updated_at = "+now+
+	n, err := tx.Exec(ctx, "UPDATE jobs SET step = ?, progress = ?, detail = ?, lease_until = "+now+" + ?,"+
+		" updated_at = "+laterThan(j, now)+
 		" WHERE uuid = ? AND attempt = ? AND lease_owner = ? AND state IN "+runningStates,
 		j.Step, j.Progress, string(j.detail), lease.Microseconds(), j.UUID, j.Attempt, j.LeaseOwner)
 	if err != nil || n == 0 {
-		return false, false, err
+		return renewal{}, err
 	}
-	err = tx.QueryRow(ctx, "SELECT cancel_requested FROM jobs WHERE uuid = ?", j.UUID).Scan(&cancel)
-	return err == nil, cancel, err
+	r := renewal{held: true}
+	var updated int64
+	err = tx.QueryRow(ctx, "SELECT cancel_requested, updated_at FROM jobs WHERE uuid = ?", j.UUID).Scan(&r.cancelled, &updated)
+	if err != nil {
+		return renewal{}, err
+	}
+	r.at = database.Time(updated)
+	return r, nil
 }
 
 // requestCancel asks the worker that holds the attempt to end it.

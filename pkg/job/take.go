@@ -72,6 +72,8 @@ func (e *Engine) take(ctx context.Context, uuid string, number int) (*attempt, e
 		heldFrom: sent,
 		began:    sent,
 		eventAt:  e.opts.Now(),
+		written:  row.UpdatedAt,
+		known:    e.opts.Now(),
 		log:      e.log.With("job", row.UUID, "kind", row.Kind, "attempt", row.Attempt),
 	}, nil
 }
@@ -197,25 +199,26 @@ func (a *attempt) beat(ctx context.Context) {
 
 	ctx, stop := context.WithTimeout(ctx, max(a.e.opts.Lease/2, time.Second))
 	defer stop()
-	var held, cancelled bool
+	var renewed renewal
 	var sent time.Time
 	err := a.e.opts.HeartbeatDB.Write(ctx, func(ctx context.Context, tx *database.Tx) (err error) {
 		sent = a.e.opts.Now()
-		held, cancelled, err = renewJob(ctx, tx, j, a.e.opts.Lease)
+		renewed, err = renewJob(ctx, tx, j, a.e.opts.Lease)
 		return err
 	})
 	a.mu.Lock()
 	over := a.over
-	if err == nil && held {
+	if err == nil && renewed.held {
 		a.heldFrom = sent
+		a.wroteLocked(renewed.at)
 	}
 	a.mu.Unlock()
 	switch {
 	case err != nil && !errors.Is(err, context.Canceled):
 		a.log.Warn("lease not renewed", "error", err)
-	case err == nil && !held && !over:
+	case err == nil && !renewed.held && !over:
 		a.lose()
-	case cancelled:
+	case renewed.cancelled:
 		a.cancel(ErrCancelled)
 	}
 }

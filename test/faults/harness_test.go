@@ -133,14 +133,25 @@ func (f *faulty) exec(query string, args ...any) {
 }
 
 // gates lets tests hold a worker between two states, or while it reads rows: the database keeps it
-// waiting.
+// waiting. A gate is an advisory lock, which is the whole database's, and this test has only a
+// schema of one: the gate's name has the schema's in it, or tests that run side by side would hold
+// each other's workers.
 func (f *faulty) gates() {
 	f.T.Helper()
-	f.exec(`CREATE FUNCTION fault_gate(name text) RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$ BEGIN
-		IF current_query() ILIKE '%count(*)%' THEN RETURN true; END IF;
-		WHILE NOT pg_try_advisory_lock_shared(hashtext(name)) LOOP PERFORM pg_sleep(0.02); END LOOP;
-		PERFORM pg_advisory_unlock_shared(hashtext(name));
-		RETURN true; END $$`)
+	f.exec(`CREATE FUNCTION fault_gate(name text) RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$
+		DECLARE
+			gate int := hashtext(current_schema() || ' gate ' || name);
+			arrived int := hashtext(current_schema() || ' waits at ' || name);
+		BEGIN
+			IF current_query() ILIKE '%count(*)%' THEN RETURN true; END IF;
+			IF NOT pg_try_advisory_lock_shared(gate) THEN
+				PERFORM pg_advisory_lock_shared(arrived);
+				WHILE NOT pg_try_advisory_lock_shared(gate) LOOP PERFORM pg_sleep(0.02); END LOOP;
+				PERFORM pg_advisory_unlock_shared(arrived);
+			END IF;
+			PERFORM pg_advisory_unlock_shared(gate);
+			RETURN true;
+		END $$`)
 	f.exec(`CREATE FUNCTION fault_step() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
 		PERFORM fault_gate(OLD.state || '>' || NEW.state); RETURN NEW; END $$`)
 	f.exec(`CREATE TRIGGER fault_step BEFORE UPDATE ON jobs FOR EACH ROW
@@ -156,19 +167,34 @@ func (f *faulty) shut(gate string) (open func()) {
 	if err != nil {
 		f.T.Fatal(err)
 	}
-	if _, err := conn.ExecContext(f.T.Context(), "SELECT pg_advisory_lock(hashtext($1))", gate); err != nil {
+	const key = "(hashtext(current_schema() || ' gate ' || $1))"
+	if _, err := conn.ExecContext(f.T.Context(), "SELECT pg_advisory_lock"+key, gate); err != nil {
 		f.T.Fatal(err)
 	}
 	var once sync.Once
 	open = func() {
 		once.Do(func() {
 			// The session may be needed for other gates: let go by name, then give it back.
-			_, _ = conn.ExecContext(context.Background(), "SELECT pg_advisory_unlock(hashtext($1))", gate)
+			_, _ = conn.ExecContext(context.Background(), "SELECT pg_advisory_unlock"+key, gate)
 			_ = conn.Close()
 		})
 	}
 	f.T.Cleanup(open)
 	return open
+}
+
+// waiting tells how many sessions wait at a gate of this test.
+func (f *faulty) waiting(gate string) int {
+	f.T.Helper()
+	return f.count(`SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted
+		AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+		AND ((classid::bigint << 32) | objid::bigint) = hashtext(current_schema() || ' waits at ' || $1)::bigint`, gate)
+}
+
+// arrived waits until a worker waits at a gate.
+func (f *faulty) arrived(gate string) {
+	f.T.Helper()
+	testkit.Eventually(f.T, time.Minute, func() bool { return f.waiting(gate) > 0 }, "a worker to wait at %s", gate)
 }
 
 // faultJob is a job's row.

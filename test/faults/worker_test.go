@@ -40,7 +40,7 @@ func TestFaultWorkerKilledInAnyStage(t *testing.T) {
 		}
 		open := f.shut(c.gate)
 		uuid := f.queue()
-		f.await(uuid, time.Minute, "to wait at "+c.gate, func(j faultJob) bool { return j.state == c.state && f.waiting() })
+		f.await(uuid, time.Minute, "to wait at "+c.gate, func(j faultJob) bool { return j.state == c.state && f.waiting(c.gate) > 0 })
 		next := f.start("worker", f.environ) // no waiting: the lease goes on
 		killed := time.Now()
 		worker.Signal(syscall.SIGKILL)
@@ -86,11 +86,6 @@ func TestFaultWorkerKilledInAnyStage(t *testing.T) {
 	}
 }
 
-// waiting tells whether a session waits at a gate.
-func (f *faulty) waiting() bool {
-	return f.count("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'") > 0
-}
-
 func (f *faulty) count(query string, args ...any) (n int) {
 	f.T.Helper()
 	if err := f.sql.QueryRowContext(f.T.Context(), query, args...).Scan(&n); err != nil {
@@ -109,7 +104,7 @@ func TestFaultZombie(t *testing.T) {
 	a := f.worker()
 	open := f.shut("rows")
 	uuid := f.held("writing_file")
-	testkit.Eventually(t, time.Minute, f.waiting, "the worker to read")
+	f.arrived("rows")
 	b := f.worker()
 	f.stopOutsideTransactions(a)
 	stopped := time.Now()
@@ -155,7 +150,7 @@ func (f *faulty) stopOutsideTransactions(p *watched) {
 	testkit.Eventually(f.T, time.Minute, func() bool {
 		p.Signal(syscall.SIGSTOP)
 		free := f.count(`SELECT count(*) FROM pg_locks l JOIN pg_class c ON c.oid = l.relation
-			WHERE c.relname = 'jobs' AND l.mode = 'RowExclusiveLock'`) == 0
+			WHERE c.oid = 'jobs'::regclass AND l.mode = 'RowExclusiveLock'`) == 0
 		if !free {
 			p.Signal(syscall.SIGCONT)
 		}
@@ -187,7 +182,7 @@ func TestFaultDeploy(t *testing.T) {
 	a := f.worker()
 	open := f.shut("rows")
 	uuid := f.held("writing_file")
-	testkit.Eventually(t, time.Minute, f.waiting, "the worker to read")
+	f.arrived("rows")
 	a.Signal(syscall.SIGTERM)
 	if err := a.Ended(30 * time.Second); err != nil {
 		t.Errorf("the worker ended with %v", err)
@@ -217,10 +212,10 @@ func TestFaultCancel(t *testing.T) {
 	f.worker()
 	states := map[string]string{}
 	for _, gate := range []string{"rows", "before_upload>uploading"} {
-		testkit.Eventually(t, time.Minute, func() bool { return !f.waiting() }, "the export before to have let go")
+		testkit.Eventually(t, time.Minute, func() bool { return f.waiting("rows") == 0 }, "the export before to have let go")
 		open := f.shut(gate)
 		uuid := f.queue()
-		testkit.Eventually(t, time.Minute, f.waiting, "the worker to wait at %s", gate)
+		f.arrived(gate)
 		asked := time.Now()
 		if gate != "rows" {
 			open() // while a transition is being written the row can't be changed

@@ -3,7 +3,7 @@ package subscriber
 import (
 	"bufio"
 	"encoding/json"
-	"fmt"
+	"errors"
 	"maps"
 	"slices"
 	"sync"
@@ -28,6 +28,9 @@ type Fleet struct {
 	mu       sync.Mutex
 	clients  map[int]bool               // those whose subscription is confirmed
 	received map[int]map[string][]Event // by client and job
+	stories  map[int]*Story
+	sessions map[int]int // how many each client has had
+	steady   bool
 }
 
 // StartFleet starts clients: endpoint, transport and channel of each.
@@ -38,6 +41,8 @@ func StartFleet(t testing.TB, args ...string) *Fleet {
 		errs:     &program.Output{},
 		clients:  map[int]bool{},
 		received: map[int]map[string][]Event{},
+		stories:  map[int]*Story{},
+		sessions: map[int]int{},
 	}
 	cmd, out := node(t, f.errs, "fleet.mjs", args)
 	read := make(chan struct{})
@@ -69,6 +74,7 @@ func (f *Fleet) take(text []byte) {
 		Client     int
 		Event      *Event
 		Subscribed string
+		Session    string
 		Refused    int
 		Message    string
 	}
@@ -79,8 +85,19 @@ func (f *Fleet) take(text []byte) {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	story := f.stories[l.Client]
+	if story == nil {
+		story = &Story{Steady: f.steady}
+		f.stories[l.Client] = story
+	}
 	switch {
+	case l.Session != "":
+		f.sessions[l.Client]++
+		story.Handshake()
 	case l.Event != nil:
+		if err := story.Take(*l.Event); err != nil {
+			f.t.Errorf("client %d in its session %d received what it may not: %v", l.Client, f.sessions[l.Client], err)
+		}
 		if f.received[l.Client] == nil {
 			f.received[l.Client] = map[string][]Event{}
 		}
@@ -89,6 +106,17 @@ func (f *Fleet) take(text []byte) {
 		f.clients[l.Client] = true
 	default:
 		f.t.Errorf("client %d was refused: %d %s", l.Client, l.Refused, l.Message)
+	}
+}
+
+// Steady says that no test cuts these clients off from their server or the server from Redis, so
+// that nothing has to be sent again. It comes before the first event.
+func (f *Fleet) Steady() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.steady = true
+	for _, s := range f.stories {
+		s.Steady = true
 	}
 }
 
@@ -113,7 +141,7 @@ func (f *Fleet) Of(client int, uuid string) []Event {
 }
 
 // Ended waits until every client has received the end of a job, and fails when one received another
-// end, or the end twice.
+// end. That it came once is checked with each event.
 func (f *Fleet) Ended(uuid, state string) {
 	f.t.Helper()
 	for _, client := range f.Clients() {
@@ -126,46 +154,25 @@ func (f *Fleet) EndedFor(client int, uuid, state string) {
 	f.t.Helper()
 	deadline := time.Now().Add(endLimit)
 	for {
-		problem := endsIn(f.Of(client, uuid), state)
-		if problem == "" {
+		err := f.ended(client, uuid, state)
+		if err == nil {
 			return
 		}
-		// Only a missing end may still come. A wrong or repeated one stays wrong.
-		if problem != noEnd || time.Now().After(deadline) {
-			f.t.Errorf("client %d, job %s: %s", client, uuid, problem)
+		// Only a missing end may still come. A wrong one stays wrong.
+		if !errors.Is(err, ErrNoEnd) || time.Now().After(deadline) {
+			f.t.Errorf("client %d, job %s: %v", client, uuid, err)
 			return
 		}
 		<-time.After(50 * time.Millisecond) // between two polls of what came
 	}
 }
 
-const noEnd = "received no end"
-
-// endsIn says what is wrong with the ends that a client received; a replayed one may repeat the
-// first.
-func endsIn(events []Event, state string) string {
-	live, ended := 0, false
-	for _, e := range events {
-		if !Over(e) {
-			// After its end a job has no more events. One that is replayed on a new session may be
-			// older.
-			if ended && !e.Replayed {
-				return fmt.Sprintf("received %s after the end", e.Status)
-			}
-			continue
-		}
-		if ended = true; e.Status != state {
-			return fmt.Sprintf("received %s, the job ended as %s", e.Status, state)
-		}
-		if !e.Replayed {
-			live++
-		}
+func (f *Fleet) ended(client int, uuid, state string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	story := f.stories[client]
+	if story == nil {
+		return ErrNoEnd
 	}
-	switch {
-	case !ended:
-		return noEnd
-	case live > 1:
-		return fmt.Sprintf("received the end %d times", live)
-	}
-	return ""
+	return story.Ended(uuid, state)
 }

@@ -14,6 +14,12 @@ for (let i = 0; i + 2 < args.length; i += 3) {
   const number = i / 3
   const client = new Faye.Client(endpoint, { retry: 1 })
   if (transport === 'long-polling') client.disable('websocket')
+  client.addExtension({
+    incoming(message, callback) {
+      if (message.channel === '/meta/handshake' && message.successful) print({ client: number, session: message.clientId })
+      callback(message)
+    },
+  })
   client
     .subscribe(channel, (data) => print({ client: number, event: data }))
     .then(

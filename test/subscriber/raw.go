@@ -16,7 +16,9 @@ import (
 
 // Raw subscribes to one channel with the bare protocol.
 type Raw struct {
+	t      testing.TB
 	who    string
+	story  Story         // of the reader's goroutine
 	ready  chan struct{} // closed when the subscription is confirmed
 	events chan Event
 	failed chan error // why it ended, unless the test ended it
@@ -32,7 +34,9 @@ type exchange func(context.Context, []message) ([]message, error)
 func startRaw(t testing.TB, who, channel, connection string, send exchange) *Raw {
 	t.Helper()
 	r := &Raw{
+		t:      t,
 		who:    who,
+		story:  Story{Steady: true},
 		ready:  make(chan struct{}),
 		events: make(chan Event, maxEvents),
 		failed: make(chan error, 1),
@@ -125,6 +129,9 @@ func (r *Raw) take(m message) error {
 	var e Event
 	if err := json.Unmarshal(m.Data, &e); err != nil {
 		return fmt.Errorf("%s: event %s: %w", r.who, m.Data, err)
+	}
+	if err := r.story.Take(e); err != nil {
+		r.t.Errorf("%s received what it may not: %v", r.who, err)
 	}
 	r.events <- e
 	return nil

@@ -21,6 +21,7 @@ type Stock struct {
 	t     testing.TB
 	lines chan Line
 	errs  *program.Output
+	story Story
 }
 
 // Line is what the client reports: an event, that its subscription is confirmed, or that it was
@@ -28,6 +29,7 @@ type Stock struct {
 type Line struct {
 	Event      json.RawMessage
 	Subscribed string
+	Session    string // of a handshake; Next keeps it to itself
 	Refused    int
 	Message    string
 }
@@ -42,6 +44,7 @@ func Start(t testing.TB, url, channel, transport string, token ...string) *Stock
 		// lines.
 		lines: make(chan Line, 1000),
 		errs:  &program.Output{},
+		story: Story{Steady: true},
 	}
 	cmd, out := node(t, s.errs, "stock.mjs", append([]string{url + "/faye", channel, transport}, token...))
 	go func() {
@@ -79,18 +82,41 @@ func node(t testing.TB, errs io.Writer, script string, args []string) (*exec.Cmd
 	return cmd, out
 }
 
-// Next returns the next line, or fails the test.
+// Next returns the next line, or fails the test. What is wrong with an event fails it too.
 func (s *Stock) Next(within time.Duration) Line {
 	s.t.Helper()
-	select {
-	case l, ok := <-s.lines:
-		if !ok {
-			s.t.Fatalf("the client ended: %s", s.errs)
+	for {
+		select {
+		case l, ok := <-s.lines:
+			if !ok {
+				s.t.Fatalf("the client ended: %s", s.errs)
+			}
+			if l.Session != "" {
+				s.story.Handshake()
+				continue
+			}
+			s.check(l)
+			return l
+		case <-time.After(within):
+			s.t.Fatalf("nothing for %s; the client says: %s", within, s.errs)
+			return Line{}
 		}
-		return l
-	case <-time.After(within):
-		s.t.Fatalf("nothing for %s; the client says: %s", within, s.errs)
-		return Line{}
+	}
+}
+
+// check tells the story of a line's event, if it brings one.
+func (s *Stock) check(l Line) {
+	s.t.Helper()
+	if l.Event == nil {
+		return
+	}
+	var e Event
+	if err := json.Unmarshal(l.Event, &e); err != nil {
+		s.t.Errorf("the client received %s: %v", l.Event, err)
+		return
+	}
+	if err := s.story.Take(e); err != nil {
+		s.t.Errorf("the client received what it may not: %v", err)
 	}
 }
 

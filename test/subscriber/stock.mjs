@@ -19,6 +19,12 @@ if (token) {
 }
 
 const print = (line) => process.stdout.write(JSON.stringify(line) + '\n')
+client.addExtension({
+  incoming(message, callback) {
+    if (message.channel === '/meta/handshake' && message.successful) print({ session: message.clientId })
+    callback(message)
+  },
+})
 const ends = new Set(['success', 'failure', 'cancelled'])
 
 const subscription = client.subscribe(channel, (data) => {

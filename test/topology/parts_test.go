@@ -83,7 +83,8 @@ func TestSeparateProcessesOnRedisAndPostgres(t *testing.T) {
 	p.Checked()
 }
 
-// checkStory checks what a subscriber received of one export.
+// checkStory checks what a subscriber received of one export that nothing disturbed: every stage
+// with its figures. What holds of every story is checked by the subscriber itself.
 func checkStory(t *testing.T, who string, events []subscriber.Event, uuid string, rows int64) {
 	t.Helper()
 	var own []subscriber.Event
@@ -96,12 +97,8 @@ func checkStory(t *testing.T, who string, events []subscriber.Event, uuid string
 		got != "starting start writing_file before_upload uploading success" {
 		t.Errorf("%s: stages %s", who, got)
 	}
-	last, writing := 0, map[int]bool{}
+	writing := map[int]bool{}
 	for _, e := range own {
-		if e.Progress < last {
-			t.Errorf("%s: progress went back from %d to %d", who, last, e.Progress)
-		}
-		last = e.Progress
 		switch e.Status {
 		case "start":
 			if e.Count == nil || *e.Count != rows {

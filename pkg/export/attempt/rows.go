@@ -171,7 +171,9 @@ func (a *attempt) copyRows(ctx context.Context, tx *database.Tx, w dataset.Write
 			a.detail.Count = &about.rows
 		}
 		percent := progressStart + int(min(n, about.rows)*(progressWritten-progressStart)/max(about.rows, 1))
-		if percent <= shown {
+		// The last percentage is the step that follows the last row: sent here too it would come
+		// twice.
+		if percent <= shown || percent >= progressWritten {
 			continue
 		}
 		shown = percent

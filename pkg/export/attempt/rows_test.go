@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"iter"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -129,6 +130,40 @@ func infoRows(t *testing.T, file []byte) int {
 	}
 	t.Fatal("the information sheet has no number of rows")
 	return 0
+}
+
+// The rows end at 90 percent, and so begins the step after them: it is one event.
+func TestEachPercentageIsPublishedOnce(t *testing.T) {
+	set := exporttest.Things()
+	rows := set.Rows
+	set.Rows = func(ctx context.Context, tx *database.Tx, sel dataset.Selection, columns []dataset.Column) iter.Seq2[[]dataset.Value, error] {
+		return func(yield func([]dataset.Value, error) bool) {
+			n := 0
+			for row, err := range rows(ctx, tx, sel, columns) {
+				if n++; n%100 == 0 {
+					// Longer than the time between two events, so that none is held back.
+					<-time.After(3 * time.Millisecond)
+				}
+				if !yield(row, err) {
+					return
+				}
+			}
+			<-time.After(3 * time.Millisecond)
+		}
+	}
+	h := newHub(t, dbtest.SQLite(t, exporttest.Sources(t)...), exporttest.Options{Work: true, Set: &set})
+	h.Fill(500)
+	ctx, _ := h.Person("counter", auth.Staff)
+	uuid, _ := h.Succeeded(ctx, dataset.Request{Dataset: "thing"})
+	var told []int
+	for _, e := range h.published(uuid) {
+		if e.Status == record.StatusWritingFile {
+			told = append(told, e.Progress)
+		}
+	}
+	if once := slices.Compact(slices.Clone(told)); !slices.Equal(told, once) || told[len(told)-1] != 90 {
+		t.Errorf("writing_file at %v percent, want each once and 90 at the end", told)
+	}
 }
 
 func TestChangedDataIsReported(t *testing.T) {
