@@ -27,26 +27,28 @@ var arrows = map[string][]string{
 	"bayeux/internal/history":  {"bayeux/internal/protocol"},
 	"bayeux/internal/timer":    {},
 	"bayeux/internal/ratelog":  {},
-	"bayeux/redisbus":          {"bayeux"},
-	"bayeux/bayeuxd":           {"bayeux", "bayeux/redisbus", "/web"},
-	"database":                 {"backoff", "errs"},
-	"search":                   {"database", "errs"},
-	"ratelimit":                {"errs"},
-	"storage":                  {"errs"},
-	"storage/disk":             {"storage", "errs"},
-	"storage/qiniu":            {"backoff", "storage", "errs"},
-	"httpapi":                  {"page", "errs", "telemetry"},
-	"auth":                     {"database", "event", "httpapi", "page", "errs"},
-	"dataset":                  {"database", "page", "errs"},
-	"job":                      {"backoff", "database", "event", "errs", "telemetry"},
+	// The suite that every Memory has to pass.
+	"bayeux/internal/memorytest": {"bayeux"},
+	"bayeux/redisbus":            {"bayeux"},
+	"bayeux/bayeuxd":             {"bayeux", "bayeux/redisbus", "/web"},
+	"database":                   {"backoff", "errs"},
+	"search":                     {"database", "errs"},
+	"ratelimit":                  {"errs"},
+	"storage":                    {"errs"},
+	"storage/disk":               {"storage", "errs"},
+	"storage/qiniu":              {"backoff", "storage", "errs"},
+	"httpapi":                    {"page", "errs", "telemetry"},
+	"auth":                       {"database", "event", "httpapi", "page", "errs"},
+	"dataset":                    {"database", "page", "errs"},
+	"job":                        {"backoff", "database", "event", "errs", "telemetry"},
 	"export": {"export/record", "export/attempt", "export/delivery", "export/retention", "export/routes",
 		"dataset", "job", "event", "storage", "auth", "database", "httpapi", "page", "errs"},
 	"export/record":    {"dataset", "job", "auth", "database", "errs"},
 	"export/attempt":   {"export/record", "backoff", "dataset", "job", "storage", "auth", "database", "errs"},
 	"export/delivery":  {"export/record", "backoff", "dataset", "job", "storage", "auth", "database", "errs"},
 	"export/retention": {"export/record", "job", "storage", "database", "errs"},
-	// It serves what delivery opens.
-	"export/routes": {"export/record", "export/delivery", "job", "httpapi"},
+	// It serves what delivery opens, and describes the datasets.
+	"export/routes": {"export/record", "export/delivery", "dataset", "job", "auth", "database", "httpapi", "errs"},
 	"export/exporttest": {"export", "export/record", "export/retention", "export/csv", "export/xlsx", "/jobs", "job", "event", "dataset", "storage",
 		"storage/disk", "auth", "database", "database/dbtest", "httpapi", "testkit"},
 	"export/xlsx":             {"dataset", "errs"},
@@ -71,6 +73,7 @@ var arrows = map[string][]string{
 
 // forTests are the packages that only tests, and commands made for tests, may import.
 var forTests = []string{"testkit", "testkit/internal/server", "testkit/ran", "database/dbtest", "storage/storagetest", "admin/admintest",
+	"bayeux/internal/memorytest",
 	"export/exporttest", "storage/qiniu/fake", "storage/qiniu/fake/cmd"}
 
 // source is one Go file: its package's name as in arrows, its path, and what it imports.

@@ -29,6 +29,16 @@ const (
 	URL
 )
 
+var typeNames = [...]string{"text", "int", "money", "datetime", "date", "bool", "code", "url"}
+
+// String is the type's name in the API.
+func (t Type) String() string {
+	if int(t) < len(typeNames) {
+		return typeNames[t]
+	}
+	return "unknown"
+}
+
 // Value is one cell, without allocation: which fields count depends on the column's Type. The zero
 // Value is not null; use Null.
 type Value struct {

@@ -124,7 +124,31 @@ func (a *admission) queue(ctx context.Context, r dataset.Request) (ticket datase
 	if err != nil {
 		return dataset.Ticket{}, false, err
 	}
-	return a.admit(ctx, who, args, r.Repeatable)
+	if r.IdempotencyKey == "" {
+		return a.admit(ctx, who, args, r.Repeatable, nil)
+	}
+	return a.admitOnce(ctx, who, args, r)
+}
+
+// under puts the name of what holds them before the names of an error's fields.
+func under(name string, err error) error {
+	e := errs.As(err)
+	if e == nil {
+		return err
+	}
+	if len(e.Fields) == 0 {
+		return &errs.Error{
+			Kind:   e.Kind,
+			Fields: []errs.Field{{Name: name, Reason: "应为对象"}},
+			Cause:  err,
+		}
+	}
+	inside := *e
+	inside.Fields = slices.Clone(e.Fields)
+	for i := range inside.Fields {
+		inside.Fields[i].Name = name + "." + inside.Fields[i].Name
+	}
+	return &inside
 }
 
 // args checks a request against its dataset and what the caller may see.
@@ -135,6 +159,7 @@ func (a *admission) args(set dataset.Dataset, r dataset.Request, who *auth.Princ
 		Format:  r.Format,
 		Columns: r.Columns,
 		IDs:     r.IDs,
+		RetryOf: r.RetryOf,
 	}
 	if args.Format == "" {
 		args.Format = record.DefaultFormat
@@ -159,6 +184,9 @@ func (a *admission) args(set dataset.Dataset, r dataset.Request, who *auth.Princ
 	filter := r.Filter
 	if filter == nil {
 		filter = set.NewFilter()
+		if err := httpapi.DecodeStrict(r.Values, filter); err != nil {
+			return args, under("filters", err)
+		}
 	}
 	if err := set.CheckFilter(filter, who.Can); err != nil {
 		return args, err
@@ -188,8 +216,10 @@ func (a *admission) filename(set dataset.Dataset, wanted string) (string, error)
 }
 
 // admit uses the quotas and stores the job, all or nothing. A request that repeats an earlier one
-// gets the earlier one's ticket and uses nothing.
-func (a *admission) admit(ctx context.Context, who *auth.Principal, args record.Args, repeatable bool) (
+// gets the earlier one's ticket and uses nothing. also, when set, is part of the transaction that
+// stores a new one.
+func (a *admission) admit(ctx context.Context, who *auth.Principal, args record.Args, repeatable bool,
+	also func(ctx context.Context, tx *database.Tx, uuid string) error) (
 	ticket dataset.Ticket, repeated bool, err error) {
 	now := a.now()
 	row := record.Row{
@@ -216,7 +246,10 @@ func (a *admission) admit(ctx context.Context, who *auth.Principal, args record.
 	var done admitted
 	err = a.db.Write(ctx, func(ctx context.Context, tx *database.Tx) (err error) {
 		done, err = a.store(ctx, tx, who, row, since, n)
-		return err
+		if err != nil || done.first != "" || also == nil {
+			return err
+		}
+		return also(ctx, tx, row.UUID)
 	})
 	if done.limit > 0 {
 		a.setQuotaHeaders(ctx, done.limit, done.left, now)

@@ -11,7 +11,12 @@ type Visitors = routes.Visitors
 // Routes are the engine's own endpoints.
 func (s *Service) Routes(visitors Visitors) []httpapi.Route {
 	return routes.New(routes.Deps{
+		DB:       s.admission.db,
 		Jobs:     s.jobs,
+		Registry: s.admission.registry,
+		Formats:  s.admission.formats,
+		Queue:    s.Queue,
+		Quota:    s.admission.quota,
 		Store:    s.rows,
 		Links:    s.links,
 		Cancel:   s.Cancel,

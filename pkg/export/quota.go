@@ -119,6 +119,27 @@ func (a *admission) showLeft(ctx context.Context) {
 	}
 }
 
+// quota returns what the caller has used of their limits.
+func (a *admission) quota(ctx context.Context) (record.Quota, error) {
+	who := auth.From(ctx)
+	now := a.now()
+	q := record.Quota{ResetsAt: now.Add(a.untilMidnight(now)).Truncate(time.Second)}
+	err := a.db.Read(ctx, func(ctx context.Context, tx *database.Tx) error {
+		limits, err := a.limitsOf(ctx, tx, who)
+		if err != nil {
+			return err
+		}
+		q.MaxActive = limits.Active
+		q.MaxDaily = limits.Daily
+		if q.Used, err = usedOn(ctx, tx, who.UserID, record.QuotaDay(now, a.location)); err != nil {
+			return err
+		}
+		q.Active, err = activeOf(ctx, tx, who.UserID)
+		return err
+	})
+	return q, err
+}
+
 // setQuotaHeaders puts what is left of the day on the answer, in the fields of the RateLimit header
 // draft (draft-ietf-httpapi-ratelimit-headers). Reset is in seconds.
 func (a *admission) setQuotaHeaders(ctx context.Context, limit, left int, now time.Time) {

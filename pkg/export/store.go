@@ -128,3 +128,16 @@ func activeExport(ctx context.Context, tx *database.Tx, userID int64) (string, e
 	}
 	return id, nil
 }
+
+// activeOf returns how many of a person's exports are queued or running.
+func activeOf(ctx context.Context, tx *database.Tx, userID int64) (int, error) {
+	n, err := database.One(ctx, tx, database.Scalar[int], "SELECT active FROM export_slots WHERE user_id = ?", userID)
+	// Before a person's first export there is no counter.
+	if database.IsNoRows(err) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("read active exports: %w", err)
+	}
+	return n, nil
+}

@@ -55,6 +55,37 @@ func DecodeValues(values any, into any) error {
 	return fill(m, nil, target.Elem(), false)
 }
 
+// DecodeStrict is DecodeValues, but a name that the struct does not have is an error too, for what
+// must not do more than was meant when a name is misspelt.
+func DecodeStrict(values any, into any) error {
+	target := reflect.TypeOf(into)
+	if tree, ok := treeOf(values); ok && target != nil && target.Kind() == reflect.Pointer {
+		if unknown := unknownNames(target.Elem(), tree); len(unknown) > 0 {
+			return &errs.Error{Kind: errs.Invalid, Fields: unknown}
+		}
+	}
+	return DecodeValues(values, into)
+}
+
+// treeOf returns the members of values, if it is an object that can be read.
+func treeOf(values any) (map[string]any, bool) {
+	var data []byte
+	switch v := values.(type) {
+	case map[string]any:
+		return v, true
+	case json.RawMessage:
+		data = v
+	case []byte:
+		data = v
+	}
+	tree, err := parseJSON(data)
+	if err != nil {
+		return nil, false
+	}
+	m, ok := tree.(map[string]any)
+	return m, ok
+}
+
 // Decode fills the struct that into points to from r's path, query, headers and body, as Handle
 // does for its input. It is for HandleHTTP handlers. The body, if it is to be read at all, must be
 // JSON or a form.

@@ -25,22 +25,40 @@ func (r Route) Inputs() []Input {
 	if r.In == nil {
 		return nil
 	}
-	p, err := planOf(r.In)
+	inPath, out := r.PathParams(), InputsOf(r.In)
+	for i := range out {
+		switch {
+		case out[i].Where != "":
+		case slices.Contains(inPath, out[i].Name):
+			out[i].Where = "path"
+		case r.Method != http.MethodGet && r.Method != http.MethodHead:
+			out[i].Where = "body"
+		default:
+			out[i].Where = "query"
+		}
+	}
+	return out
+}
+
+// InputsOf returns the fields of a struct that values are decoded into, such as a list's filter.
+// Their Where is empty, but for headers.
+func InputsOf(t reflect.Type) []Input {
+	p, err := planOf(t)
 	if err != nil {
 		return nil
 	}
-	inPath, out := r.PathParams(), make([]Input, len(p.fields))
+	out := make([]Input, len(p.fields))
 	for i, f := range p.fields {
-		where := "query"
-		switch {
-		case f.header != "":
-			where = "header"
-		case slices.Contains(inPath, f.name):
-			where = "path"
-		case r.Method != http.MethodGet && r.Method != http.MethodHead:
-			where = "body"
+		out[i] = Input{
+			Name:     f.name,
+			Aliases:  f.aliases,
+			Required: f.required,
+			Type:     f.Type,
+			Schema:   f.schema,
 		}
-		out[i] = Input{Name: f.name, Aliases: f.aliases, Where: where, Required: f.required, Type: f.Type, Schema: f.schema}
+		if f.header != "" {
+			out[i].Where = "header"
+		}
 	}
 	return out
 }

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"maps"
 	"net/http"
+	"reflect"
 	"slices"
 
 	"exporthub/pkg/errs"
@@ -21,31 +22,39 @@ var (
 // A name that the route does not take is refused, where a list would ignore it: a misspelled filter
 // of a list shows too many rows, and one of an export puts them into a file that is handed on.
 func (r Route) startingValues(query map[string]any) (map[string]any, error) {
+	kept := maps.Clone(query)
+	for _, name := range pagingKeys {
+		delete(kept, name)
+	}
+	asked := maps.Clone(kept)
+	for _, name := range harmlessKeys {
+		delete(asked, name)
+	}
+	if unknown := unknownNames(r.In, asked); len(unknown) > 0 {
+		return nil, &errs.Error{Kind: errs.Invalid, Fields: unknown}
+	}
+	return kept, nil
+}
+
+// unknownNames returns the names among values that the struct in has no field for, in order, so
+// that the same request always gets the same answer.
+func unknownNames(in reflect.Type, values map[string]any) (unknown []errs.Field) {
 	known := map[string]bool{}
-	for _, f := range inputFields(r.In) {
+	for _, f := range inputFields(in) {
 		known[f.name] = true
 		for _, alias := range f.aliases {
 			known[alias] = true
 		}
 	}
-	kept := maps.Clone(query)
-	var unknown []errs.Field
-	// In order, so that the same request always gets the same answer.
-	for _, name := range slices.Sorted(maps.Keys(query)) {
-		switch {
-		case slices.Contains(pagingKeys, name):
-			delete(kept, name)
-		case known[name], slices.Contains(harmlessKeys, name):
-		case query[name] == text("") || isNothing(query[name]):
-			// An empty parameter is an absent one.
-		case len(unknown) < maxProblems:
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		// An empty parameter is an absent one.
+		v := values[name]
+		empty := v == nil || v == "" || v == text("") || isNothing(v)
+		if !known[name] && !empty && len(unknown) < maxProblems {
 			unknown = append(unknown, errs.Field{Name: name, Reason: msgNotTaken})
 		}
 	}
-	if len(unknown) > 0 {
-		return nil, &errs.Error{Kind: errs.Invalid, Fields: unknown}
-	}
-	return kept, nil
+	return unknown
 }
 
 // posts serves the same export by POST: a request line has room for some 1,000 ticked rows, a body

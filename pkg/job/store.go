@@ -95,6 +95,24 @@ func getJob(ctx context.Context, tx *database.Tx, uuid string) (Job, error) {
 	return loadJob(ctx, tx, uuid, "")
 }
 
+// ByIDs returns those of the jobs that exist, in no particular order, within the caller's
+// transaction.
+func ByIDs(ctx context.Context, tx *database.Tx, uuids []string) ([]Job, error) {
+	if len(uuids) == 0 {
+		return nil, nil // "IN ()" is no SQL
+	}
+	args := make([]any, len(uuids))
+	for i, id := range uuids {
+		args[i] = id
+	}
+	jobs, err := database.All(ctx, tx, scanJob,
+		"SELECT "+jobColumns+" FROM jobs WHERE uuid IN "+database.In(len(uuids)), args...)
+	if err != nil {
+		return nil, fmt.Errorf("load %d jobs: %w", len(uuids), err)
+	}
+	return jobs, nil
+}
+
 // lockJob keeps the row from changing until the transaction ends. A transaction that locks other
 // rows too locks the job first, so that no two wait for each other.
 func lockJob(ctx context.Context, tx *database.Tx, uuid string) (Job, error) {

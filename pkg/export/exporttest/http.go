@@ -1,6 +1,7 @@
 package exporttest
 
 import (
+	"bytes"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -45,9 +46,30 @@ func (h *Hub) Server() *httptest.Server {
 // Get asks for a path, with a token when there is one.
 func (h *Hub) Get(s *httptest.Server, path, token string, header ...string) (*http.Response, []byte) {
 	h.T.Helper()
-	req, err := http.NewRequestWithContext(h.T.Context(), "GET", s.URL+path, nil)
+	return h.Send(s, "GET", path, nil, token, header...)
+}
+
+// Send sends a request, with a body as JSON where it is not nil, follows no redirect, and returns
+// the answer with its body. Headers are pairs of name and value.
+func (h *Hub) Send(s *httptest.Server, method, path string, body any, token string, header ...string) (*http.Response, []byte) {
+	h.T.Helper()
+	var text []byte
+	switch v := body.(type) {
+	case nil:
+	case string:
+		text = []byte(v)
+	default:
+		var err error
+		if text, err = json.Marshal(v); err != nil {
+			h.T.Fatal(err)
+		}
+	}
+	req, err := http.NewRequestWithContext(h.T.Context(), method, s.URL+path, bytes.NewReader(text))
 	if err != nil {
 		h.T.Fatal(err)
+	}
+	if body != nil {
+		req.Header.Set("Content-Type", "application/json")
 	}
 	if token != "" {
 		req.Header.Set("ACCESS-TOKEN", token)
@@ -55,16 +77,18 @@ func (h *Hub) Get(s *httptest.Server, path, token string, header ...string) (*ht
 	for i := 0; i+1 < len(header); i += 2 {
 		req.Header.Set(header[i], header[i+1])
 	}
-	res, err := s.Client().Do(req)
+	client := *s.Client()
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	res, err := client.Do(req)
 	if err != nil {
 		h.T.Fatal(err)
 	}
 	defer res.Body.Close()
-	body, err := io.ReadAll(res.Body)
+	answer, err := io.ReadAll(res.Body)
 	if err != nil {
 		h.T.Fatal(err)
 	}
-	return res, body
+	return res, answer
 }
 
 // Fetch gets a file by its link and checks the status.

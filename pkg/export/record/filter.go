@@ -86,11 +86,15 @@ func filterTitles(t reflect.Type, into map[string]string) {
 			continue
 		}
 		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
-		// A doc tag begins with a name and may go on to explain; only the name is wanted here.
-		title := f.Tag.Get("doc")
-		if end := strings.IndexAny(title, ":：(（,，;；。"); end > 0 {
-			title = title[:end]
-		}
-		into[name] = title
+		into[name] = FilterTitle(f.Tag.Get("doc"))
 	}
+}
+
+// FilterTitle is what a filter's field is called: a doc tag begins with a name and may go on to
+// explain.
+func FilterTitle(doc string) string {
+	if end := strings.IndexAny(doc, ":：(（,，;；。"); end > 0 {
+		return doc[:end]
+	}
+	return doc
 }

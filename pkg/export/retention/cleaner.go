@@ -54,6 +54,7 @@ func (c *Cleaner) Clean(ctx context.Context) error {
 		{"expired files", c.removeExpired},
 		{"orphan objects", c.removeOrphans},
 		{"unfinished uploads", c.abortUploads},
+		{"idempotency keys", c.removeKeys},
 	} {
 		removed, err := step.do(ctx)
 		if removed > 0 {

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"exporthub/pkg/database"
+	"exporthub/pkg/dataset"
 	"exporthub/pkg/export/delivery"
 	"exporthub/pkg/export/record"
 	"exporthub/pkg/httpapi"
@@ -24,9 +26,16 @@ type Jobs interface {
 
 // Deps is what the routes are made of.
 type Deps struct {
-	Jobs  Jobs
-	Store *job.Store
-	Links *delivery.Links
+	DB       *database.DB
+	Jobs     Jobs
+	Store    *job.Store
+	Links    *delivery.Links
+	Registry *dataset.Registry
+	Formats  record.Formats
+	// Queue admits an export for the caller whom ctx carries.
+	Queue func(ctx context.Context, r dataset.Request) (dataset.Ticket, error)
+	// Quota returns what the caller whom ctx carries has used of their limits.
+	Quota func(ctx context.Context) (record.Quota, error)
 	// Cancel ends an export on behalf of the caller whom ctx carries.
 	Cancel   func(ctx context.Context, uuid string) (job.Job, error)
 	Visitors Visitors
@@ -51,7 +60,13 @@ type handlers struct {
 func New(d Deps) []httpapi.Route {
 	h := &handlers{deps: d}
 	return []httpapi.Route{
+		h.startRoute(),
+		h.historyRoute(),
+		h.datasetsRoute(),
+		h.limitsRoute(),
 		h.recordRoute(),
+		h.retryRoute(),
+		h.downloadRoute(),
 		h.cancelRoute(),
 		h.fileRoute(),
 		h.waitRoute(),

@@ -28,6 +28,9 @@ type recordOut struct {
 	OutOfSpan  int64           `json:"out_of_span" doc:"超出可表示范围的日期:XLSX 中早于 1900-03-01 的写成文字，其余留空"`
 	Changed    string          `json:"changed,omitempty" doc:"以上三项的文字说明;文件与数据一致时没有"`
 	Filename   *string         `json:"filename"`
+	Filter     string          `json:"filter" doc:"筛选条件的文字说明"`
+	Columns    []string        `json:"columns" doc:"指定的列;没有指定为 null"`
+	RetryOf    *string         `json:"retry_of" doc:"再次导出的原任务"`
 	Expired    bool            `json:"expired" doc:"文件已过保留期"`
 	ExpiresAt  *string         `json:"expires_at"`
 	Why        string          `json:"why,omitempty" doc:"为什么在等待、失败"`
@@ -78,6 +81,13 @@ func (h *handlers) view(ctx context.Context, j job.Job) (recordOut, error) {
 		StartedAt:  httpapi.NullTime(ctx, httpapi.Native, j.StartedAt),
 		FinishedAt: httpapi.NullTime(ctx, httpapi.Native, j.FinishedAt),
 		Why:        why(e),
+		Columns:    e.Args.Columns,
+	}
+	if set, ok := h.deps.Registry.Get(e.Args.Dataset); ok {
+		out.Filter = record.DescribeFilter(set, e.Args)
+	}
+	if e.Args.RetryOf != "" {
+		out.RetryOf = &e.Args.RetryOf
 	}
 	if file != nil {
 		out.Filename = &file.Filename
