@@ -11,10 +11,10 @@ type Visitors = routes.Visitors
 // Routes are the engine's own endpoints.
 func (s *Service) Routes(visitors Visitors) []httpapi.Route {
 	return routes.New(routes.Deps{
-		DB:       s.admission.db,
+		DB:       s.db,
 		Jobs:     s.jobs,
-		Registry: s.admission.registry,
-		Formats:  s.admission.formats,
+		Registry: s.registry,
+		Formats:  s.formats,
 		Queue:    s.Queue,
 		Quota:    s.admission.quota,
 		Store:    s.rows,

@@ -100,6 +100,9 @@ type Options struct {
 // Service is the export engine. What it does is in its parts; the methods below are what the rest
 // of the program calls.
 type Service struct {
+	db        *database.DB
+	registry  *dataset.Registry
+	formats   record.Formats
 	jobs      Jobs
 	kind      *job.Definition[record.Args, record.Detail, record.File]
 	rows      *job.Store
@@ -128,9 +131,12 @@ func New(o Options) (*Service, error) {
 		return nil, err
 	}
 	s := &Service{
-		jobs: o.Jobs,
-		rows: job.NewStore(o.DB),
-		now:  o.Now,
+		db:       o.DB,
+		registry: o.Registry,
+		formats:  formats,
+		jobs:     o.Jobs,
+		rows:     job.NewStore(o.DB),
+		now:      o.Now,
 	}
 	s.channels = &channels{
 		jobs:   s.rows,

@@ -259,7 +259,7 @@ func TestBadInputNamesTheField(t *testing.T) {
 		"json array":                 {kind: jsonBody, body: `[1]`, want: []errs.Field{}},
 		"two json values":            {kind: jsonBody, body: `{} {}`, want: []errs.Field{}},
 		"deep json":                  {kind: jsonBody, body: `{"any":` + long + `}`, want: []errs.Field{}},
-		"too many parameters":        {kind: formType, body: strings.Repeat("a=1&", 10_001), want: []errs.Field{}},
+		"too many parameters":        {kind: formType, body: strings.Repeat("a=1&", 10_201), want: []errs.Field{}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var got everything

@@ -19,7 +19,8 @@ import (
 const (
 	maxDepth  = 32     // nested arrays and objects in JSON, brackets in a form key
 	maxIndex  = 9999   // largest n in k[n]
-	maxParams = 10_000 // pairs in a query or form
+	// Pairs in a query or form: 10,000 ticked rows and what else a request for their file has.
+	maxParams = 10_200
 )
 
 // Input before it is typed is a tree of these and of nil, bool, json.Number, string, []any and
