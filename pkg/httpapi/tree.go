@@ -17,8 +17,8 @@ import (
 
 // What a caller may send, so that hostile input costs no more than its length.
 const (
-	maxDepth  = 32     // nested arrays and objects in JSON, brackets in a form key
-	maxIndex  = 9999   // largest n in k[n]
+	maxDepth = 32   // nested arrays and objects in JSON, brackets in a form key
+	maxIndex = 9999 // largest n in k[n]
 	// Pairs in a query or form: 10,000 ticked rows and what else a request for their file has.
 	maxParams = 10_200
 )
