@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Installs what the tests need where it is missing: Redis, PostgreSQL, MariaDB, nginx, Chromium, openpyxl and a font
-# with Chinese characters. Says nothing and takes no time when everything is there. Works with apt-get (as root, or through
-# sudo) and with Homebrew; elsewhere it says what to install by hand. No service is started: the tests start their own.
+# Installs what the tests need where it is missing: Redis, PostgreSQL, MariaDB, nginx, curl, jq, Chromium, openpyxl
+# and a font with Chinese characters. Says nothing and takes no time when everything is there. Works with apt-get (as
+# root, or through sudo) and with Homebrew; elsewhere it says what to install by hand. No service is started: the tests
+# start their own.
 set -euo pipefail
 
 # have NAME: a program of this name is in PATH, or where systems keep servers out of it.
@@ -41,6 +42,8 @@ missing() {
 	{ have postgres && have initdb; } || echo postgresql
 	{ have mariadbd && have mariadb-install-db; } || echo mariadb
 	have nginx || echo nginx
+	have curl || echo curl
+	have jq || echo jq
 	have_chromium || echo chromium
 	have_openpyxl || echo openpyxl
 	have_cjk_font || echo cjk-font
@@ -87,6 +90,7 @@ with_apt() {
 		postgresql) packages="$packages postgresql" ;;
 		mariadb) packages="$packages mariadb-server" ;;
 		nginx) packages="$packages nginx-light" ;;
+		curl | jq) packages="$packages $name" ;;
 		chromium) packages="$packages chromium" ;;
 		openpyxl) packages="$packages python3-openpyxl" ;;
 		cjk-font) packages="$packages fontconfig fonts-noto-cjk" ;;
@@ -112,7 +116,7 @@ with_brew() {
 		redis) formulas="$formulas redis" ;;
 		postgresql) formulas="$formulas postgresql@17" ;;
 		mariadb) formulas="$formulas mariadb" ;;
-		nginx) formulas="$formulas nginx" ;;
+		nginx | curl | jq) formulas="$formulas $name" ;;
 		chromium) casks="$casks chromium" ;;
 		openpyxl) formulas="$formulas python3" ;;
 		esac
