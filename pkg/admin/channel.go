@@ -26,13 +26,16 @@ func PersonChannel(prefix string, personID int64) string {
 func PersonChannels(prefix string) auth.ChannelRule {
 	return auth.ChannelRule{
 		Prefix: prefix,
-		Resolve: func(_ context.Context, p *auth.Principal, channel string) (auth.Subscription, error) {
+		Resolve: func(ctx context.Context, p *auth.Principal, channel string) (auth.Subscription, error) {
 			name := strings.TrimPrefix(channel, prefix)
 			id, err := strconv.ParseInt(name, 10, 64)
-			if err != nil || !personName.MatchString(name) || p == nil || p.UserID != id && p.Role != auth.Administrator {
+			allowed := func(_ context.Context, p *auth.Principal) bool {
+				return p != nil && (p.UserID == id || p.Role == auth.Administrator)
+			}
+			if err != nil || !personName.MatchString(name) || !allowed(ctx, p) {
 				return auth.Subscription{}, errs.New(errs.Forbidden, "不能订阅该频道")
 			}
-			return auth.Subscription{Stream: PersonChannel(prefix, id)}, nil
+			return auth.Subscription{Stream: PersonChannel(prefix, id), StillAllowed: allowed}, nil
 		},
 	}
 }

@@ -22,9 +22,10 @@ type ChannelRule struct {
 type Subscription struct {
 	// Stream is the name events are published under.
 	Stream string
-	// StillAllowed is asked again while the subscription lives; nil means for as long as the
-	// session does.
-	StillAllowed func(ctx context.Context) bool
+	// StillAllowed says how long the subscription holds: it is asked again and again while it
+	// lives, with the rights that the subscriber has by then (nil for an anonymous session). It
+	// answers from memory. Nothing is granted without it: what a right has opened ends with it.
+	StillAllowed func(ctx context.Context, p *Principal) bool
 	// Latest returns what a late subscriber is sent at once; nil means nothing.
 	Latest func(ctx context.Context) ([]event.Event, error)
 }

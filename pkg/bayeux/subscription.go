@@ -1,6 +1,7 @@
 package bayeux
 
 import (
+	"slices"
 	"strings"
 
 	"exporthub/pkg/bayeux/internal/protocol"
@@ -141,13 +142,18 @@ func (s *session) unsubscribe(names []string) []*subscription {
 	return subs
 }
 
-// drop removes one subscription unless it was replaced meanwhile.
+// drop removes one subscription whose grant has ended, unless it was replaced meanwhile, and what
+// waits for delivery on it: the right to see that has ended too.
 func (s *session) drop(sub *subscription) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	sub.dead = true
 	if s.subs[sub.name] == sub {
 		delete(s.subs, sub.name)
+		s.out.Drop(func(name string) bool {
+			return name == sub.name || sub.pattern && s.subs[name] == nil &&
+				slices.Contains(protocol.PatternsOf(nil, name), sub.name)
+		})
 	}
 	s.markIdleLocked()
 }

@@ -49,7 +49,9 @@ func (c *channels) resolve(ctx context.Context, p *auth.Principal, channel strin
 		if err != nil || !record.MayFollow(p, id) {
 			return auth.Subscription{}, noChannel()
 		}
-		return c.personSubscription(id), nil
+		sub := c.personSubscription(id)
+		sub.StillAllowed = mayFollow(id)
+		return sub, nil
 	case jobName.MatchString(name):
 		return c.resolveJob(ctx, p, name)
 	}
@@ -63,11 +65,20 @@ func (c *channels) resolveCapability(ctx context.Context, channel string) (auth.
 		return auth.Subscription{}, err
 	}
 	sub := c.personSubscription(id)
-	sub.StillAllowed = func(ctx context.Context) bool { return c.people.ExportChannelAlive(ctx, channel) }
+	sub.StillAllowed = func(ctx context.Context, _ *auth.Principal) bool {
+		return c.people.ExportChannelAlive(ctx, channel)
+	}
 	return sub, nil
 }
 
-// personSubscription is a subscription to all exports of a person.
+// mayFollow is how long a subscription to a person's exports holds that was opened by the rights of
+// the subscriber.
+func mayFollow(ownerID int64) func(context.Context, *auth.Principal) bool {
+	return func(_ context.Context, p *auth.Principal) bool { return record.MayFollow(p, ownerID) }
+}
+
+// personSubscription is a subscription to all exports of a person. How long it holds is the
+// caller's to say.
 func (c *channels) personSubscription(id int64) auth.Subscription {
 	return auth.Subscription{
 		Stream: record.UserStream(id),
@@ -94,7 +105,8 @@ func (c *channels) resolveJob(ctx context.Context, p *auth.Principal, id string)
 		return auth.Subscription{}, err
 	}
 	return auth.Subscription{
-		Stream: record.JobStream(id),
+		Stream:       record.JobStream(id),
+		StillAllowed: mayFollow(j.OwnerID),
 		Latest: func(ctx context.Context) ([]event.Event, error) {
 			// Read again: the subscription may be confirmed a while after it was allowed.
 			j, err := c.jobs.Get(ctx, id)

@@ -82,13 +82,13 @@ func TestACapabilityEndsWithThePersonsTokens(t *testing.T) {
 	_, owner := h.Person("owner", auth.Staff)
 	channel := h.Auth.ExportChannel(owner)
 	sub, err := h.Exports.Channels()[0].Resolve(t.Context(), nil, channel)
-	if err != nil || !sub.StillAllowed(t.Context()) {
+	if err != nil || !sub.StillAllowed(t.Context(), nil) {
 		t.Fatalf("a fresh capability is refused: %v", err)
 	}
 	if err := h.Auth.SetStatus(t.Context(), owner.UserID, auth.Disabled); err != nil {
 		t.Fatal(err)
 	}
-	if sub.StillAllowed(t.Context()) {
+	if sub.StillAllowed(t.Context(), nil) {
 		t.Error("a live subscription outlives the person's tokens")
 	}
 	if _, err := h.Exports.Channels()[0].Resolve(t.Context(), nil, channel); !errs.Is(err, errs.Forbidden) {

@@ -32,12 +32,17 @@ func (p *Parts) Realtime() (*bayeux.Server, error) {
 		MaxSocketsPerAddress:   p.Config.FayeAddressSockets,
 		HandshakeRate:          p.Config.FayeAddressHandshakes,
 		HandshakeBurst:         10 * p.Config.FayeAddressHandshakes,
+		CheckEvery:             checkEvery,
 		Timeout:                p.Config.FayeTimeout,
 		PingEvery:              p.Config.FayePing,
 		Logger:                 p.Log,
 		Repeat:                 repeated,
 	})
 }
+
+// checkEvery is how often sessions and subscriptions are checked. Together with auth's CacheTTL it
+// is how long a right that was lost goes on, which is promised to be less than two seconds.
+const checkEvery = 750 * time.Millisecond
 
 // reserved turns "0 is none" of the settings into what the server takes, where 0 is the default.
 func reserved(sessions int) int {
@@ -117,7 +122,11 @@ func (a authorizer) Subscribe(ctx context.Context, bp bayeux.Principal, channel 
 		if err != nil {
 			return bayeux.Grant{}, refusal(err)
 		}
-		g := grant(sub)
+		if sub.StillAllowed == nil {
+			// A rule that was forgotten must not become a right for ever.
+			return bayeux.Grant{}, &bayeux.Refusal{Code: 403}
+		}
+		g := a.grant(bp, sub)
 		g.Audience, g.EndsOnce = audience(bp, channel)
 		return g, nil
 	}
@@ -137,15 +146,20 @@ func (a authorizer) present(ctx context.Context, bp bayeux.Principal) (*auth.Pri
 	return now, err
 }
 
-func grant(sub auth.Subscription) bayeux.Grant {
-	g := bayeux.Grant{Stream: sub.Stream}
-	if sub.StillAllowed != nil {
-		g.Valid = func() bool {
+func (a authorizer) grant(bp bayeux.Principal, sub auth.Subscription) bayeux.Grant {
+	g := bayeux.Grant{
+		Stream: sub.Stream,
+		Valid: func() bool {
 			// The server asks outside any request, so the question has a bound of its own.
 			ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 			defer cancel()
-			return sub.StillAllowed(ctx)
-		}
+			who, ok := bp.Data.(*auth.Principal)
+			if !ok {
+				return sub.StillAllowed(ctx, nil)
+			}
+			now, known := a.auth.Present(ctx, who)
+			return known && sub.StillAllowed(ctx, now)
+		},
 	}
 	if sub.Latest != nil {
 		g.Latest = func(ctx context.Context) ([]bayeux.Event, error) {

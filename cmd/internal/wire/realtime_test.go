@@ -110,7 +110,8 @@ func TestASessionBelongsToItsPerson(t *testing.T) {
 	}
 	who := p.Data.(*auth.Principal)
 	rule := auth.ChannelRule{Prefix: "/x/", Resolve: func(_ context.Context, p *auth.Principal, channel string) (auth.Subscription, error) {
-		return auth.Subscription{Stream: channel}, nil
+		always := func(context.Context, *auth.Principal) bool { return true }
+		return auth.Subscription{Stream: channel, StillAllowed: always}, nil
 	}}
 	a.rules = []auth.ChannelRule{rule}
 	if _, err := a.Subscribe(t.Context(), p, "/x/1"); err != nil {

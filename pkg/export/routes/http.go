@@ -37,9 +37,12 @@ type Deps struct {
 	// Quota returns what the caller whom ctx carries has used of their limits.
 	Quota func(ctx context.Context) (record.Quota, error)
 	// Cancel ends an export on behalf of the caller whom ctx carries.
-	Cancel   func(ctx context.Context, uuid string) (job.Job, error)
-	Visitors Visitors
-	Now      func() time.Time
+	Cancel func(ctx context.Context, uuid string) (job.Job, error)
+	// MayStillSee reports an error unless the caller whom ctx carries may see the export by the
+	// rights of this moment. The context has those of the request's beginning.
+	MayStillSee func(ctx context.Context, uuid string) error
+	Visitors    Visitors
+	Now         func() time.Time
 }
 
 // Visitors says who is behind a request, for the audit of links, which need no login.
@@ -106,6 +109,9 @@ func (h *handlers) handleRecord(ctx context.Context, in recordIn) (recordOut, er
 		bound, cancel := context.WithTimeout(ctx, wait)
 		defer cancel()
 		if j, err = h.deps.Jobs.Wait(bound, j.UUID, j.Seq()); err != nil {
+			return recordOut{}, err
+		}
+		if err := h.deps.MayStillSee(ctx, in.UUID); err != nil {
 			return recordOut{}, err
 		}
 		httpapi.SetHeader(ctx, "Preference-Applied", "wait="+strconv.Itoa(int(wait/time.Second)))

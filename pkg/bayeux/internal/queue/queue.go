@@ -121,6 +121,11 @@ func (q *Queue) keep(wanted func(i int) bool) {
 	q.bytes = bytes
 }
 
+// Drop removes the messages that go to the channels of which gone is true.
+func (q *Queue) Drop(gone func(channel string) bool) {
+	q.keep(func(i int) bool { return !gone(q.Items[i].Name) })
+}
+
 // Take removes and returns messages from the front, at least one and as many as fit into so many
 // bytes.
 func (q *Queue) Take(bytes int) []Entry {
