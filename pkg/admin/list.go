@@ -37,8 +37,8 @@ func (ListOrTicket[P]) Schema(r huma.Registry) *huma.Schema {
 }
 
 // List answers a list's request: with a page, or, with export_format, by queueing the export of
-// everything the same filter matches. list is not called for an export, which has no page, nor for a
-// filter by what the caller may not see.
+// everything the same filter matches. list is not called for an export, which has no page, nor for
+// a filter by what the caller may not see.
 func List[P any](ctx context.Context, exports Exports, set dataset.Dataset, filter any, params httpapi.ExportParams,
 	list func() (P, error)) (httpapi.Reply[ListOrTicket[P]], error) {
 	var reply httpapi.Reply[ListOrTicket[P]]

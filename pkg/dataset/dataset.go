@@ -36,8 +36,8 @@ type Dataset struct {
 	Header     HeaderStyle
 	NoInfo     bool // leave out the information sheet
 
-	// NewFilter returns a pointer to a fresh filter: the struct whose fields the list takes too. Each
-	// field names the columns it is over in a tag (`column:"name,contact"`), see FilterFields.
+	// NewFilter returns a pointer to a fresh filter: the struct whose fields the list takes too.
+	// Each field names the columns it is over in a tag (`column:"name,contact"`), see FilterFields.
 	NewFilter func() any
 	// Count returns how many rows match, inside the snapshot tx. It is given up where it takes
 	// long.

@@ -39,8 +39,8 @@ func TestAFilterIsOverTheColumnsThatItNames(t *testing.T) {
 	}
 }
 
-// The name of a filter's field need not be the column's: what it is over counts. Nor need it be over
-// that column alone.
+// The name of a filter's field need not be the column's: what it is over counts. Nor need it be
+// over that column alone.
 func TestAFilterByWhatIsHiddenIsRefused(t *testing.T) {
 	zero := int64(0)
 	for name, c := range map[string]struct {

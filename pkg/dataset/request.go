@@ -7,8 +7,8 @@ type Request struct {
 	Dataset string
 	Format  string // name of a Format; empty is xlsx
 	Filter  any    // what the dataset's NewFilter returned, filled
-	// Values fill the filter in its place: a JSON object by the names of its fields. A name that the
-	// filter does not have is refused.
+	// Values fill the filter in its place: a JSON object by the names of its fields. A name that
+	// the filter does not have is refused.
 	Values   json.RawMessage
 	Columns  []string
 	IDs      []int64

@@ -21,8 +21,8 @@ const (
 )
 
 const (
-	// keyWork is how long a request may take before another one with its key may go on in its place:
-	// longer than a Write with all its tries, so only the end of a process leads to it.
+	// keyWork is how long a request may take before another one with its key may go on in its
+	// place: longer than a Write with all its tries, so only the end of a process leads to it.
 	keyWork = 2 * time.Minute
 	// keyRetry is when to ask again for a request that is at work.
 	keyRetry = time.Second
@@ -33,8 +33,8 @@ const (
 // admitOnce admits the request that a key stands for, once. The same request again gets the first
 // one's ticket, whatever its client missed; another one with the same key is refused.
 //
-// The key is reserved in a transaction of its own, so that a second request is told at once that the
-// first is at work and holds no connection; it is completed in the transaction that stores the
+// The key is reserved in a transaction of its own, so that a second request learns at once that
+// the first is at work and holds no connection; it is completed in the transaction that stores the
 // export, so that there is never an export without its key.
 func (a *admission) admitOnce(ctx context.Context, who *auth.Principal, args record.Args, r dataset.Request) (
 	ticket dataset.Ticket, repeated bool, err error) {
@@ -44,8 +44,8 @@ func (a *admission) admitOnce(ctx context.Context, who *auth.Principal, args rec
 	k := keyRow{
 		userID: who.UserID,
 		key:    r.IdempotencyKey,
-		// With the name that was asked for, since the same file is meant; not with one that was made
-		// up here, which holds the time.
+		// With the name that was asked for, since the same file is meant; not with one that was
+		// made up here, which holds the time.
 		fingerprint: record.HashOf(args.Fingerprint() + ":" + args.RetryOf + ":" + r.Filename),
 		token:       uuid.NewString(),
 	}
@@ -61,7 +61,8 @@ func (a *admission) admitOnce(ctx context.Context, who *auth.Principal, args rec
 	}
 	ticket, repeated, err = a.admit(ctx, who, args, false, k.complete)
 	if err != nil || repeated {
-		// A refusal is not kept: the client may ask again with the same key when the reason is gone.
+		// A refusal is not kept: the client may ask again with the same key when the reason is
+		// gone.
 		a.releaseKey(ctx, k)
 	}
 	return ticket, repeated, err

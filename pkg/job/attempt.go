@@ -168,8 +168,8 @@ func (a *attempt) wroteLocked(at time.Time) {
 }
 
 // nowLocked is about what the database's clock says now: the time of a percentage that is published
-// before any row holds it. It is behind by as long as the last answer took, never ahead, so that the
-// next row is not older than an event before it; and it is later than the event before.
+// before any row holds it. It is behind by as long as the last answer took, never ahead, so that
+// the next row is not older than an event before it; and it is later than the event before.
 func (a *attempt) nowLocked(now time.Time) time.Time {
 	at := a.written.Add(now.Sub(a.known)).Truncate(time.Microsecond)
 	if at.After(a.job.UpdatedAt) {

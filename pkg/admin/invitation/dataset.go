@@ -18,8 +18,8 @@ const (
 	recommendUserPhone = "recommend_user_phone"
 )
 
-// phoneMask is 138****0001. Without the permission phones can't be filtered by either: the number of
-// rows would tell the digits.
+// phoneMask is 138****0001. Without the permission phones can't be filtered by either: the number
+// of rows would tell the digits.
 var phoneMask = dataset.Mask{Permission: permissionPhone, Head: 3, Tail: 4}
 
 // view is what the caller of ctx may see of the columns. The list and the file use the same one.

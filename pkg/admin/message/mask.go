@@ -28,8 +28,8 @@ var phoneMask = dataset.Mask{
 	Of:         phoneNumber,
 }
 
-// mayHoldPhones reports whether the mask is for this message. Elsewhere it would hide the numbers in
-// the names of files.
+// mayHoldPhones reports whether the mask is for this message. Elsewhere it would hide the numbers
+// in the names of files.
 func (m *Message) mayHoldPhones() bool { return m.Plugin == phonesOf }
 
 // view is the columns as a person with these permissions may see them. The three lists have the

@@ -2,6 +2,9 @@ package attempt
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"hash"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -28,7 +31,8 @@ const (
 type uploader struct {
 	spool   *os.File
 	written atomic.Int64
-	began   bool // the store was called; may be read once stop has returned
+	digest  hash.Hash // SHA-256 of what was written; the writer's alone
+	began   bool      // the store was called; may be read once stop has returned
 
 	// grown holds one signal, for all growth since it was last received; nil without a goroutine.
 	grown    chan struct{}
@@ -42,8 +46,9 @@ type uploader struct {
 // file may be closed. stop may be called again.
 func (a *attempt) uploadAhead(ctx context.Context, spool *os.File, key string) *uploader {
 	u := &uploader{
-		spool: spool,
-		stop:  func(time.Duration) {},
+		spool:  spool,
+		digest: sha256.New(),
+		stop:   func(time.Duration) {},
 	}
 	store, able := a.deps.Store.(storage.IncrementalUploader)
 	if !able {
@@ -81,6 +86,7 @@ func (a *attempt) uploadAhead(ctx context.Context, spool *os.File, key string) *
 // stays valid.
 func (u *uploader) Write(b []byte) (int, error) {
 	n, err := u.spool.Write(b)
+	u.digest.Write(b[:n]) // never fails
 	u.written.Add(int64(n))
 	if u.grown == nil {
 		return n, err
@@ -93,6 +99,9 @@ func (u *uploader) Write(b []byte) (int, error) {
 	}
 	return n, err
 }
+
+// sum is the SHA-256 of the finished file, in hexadecimal digits.
+func (u *uploader) sum() string { return hex.EncodeToString(u.digest.Sum(nil)) }
 
 // run uploads what has been written, a window at a time, until the file is complete or uploading it
 // ahead is of no use.

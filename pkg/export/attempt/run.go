@@ -112,7 +112,7 @@ func (a *attempt) produce(ctx context.Context, spool *os.File) (file record.File
 		return record.File{}, spoolError(err)
 	}
 	ahead.stop(aheadGrace)
-	if file, err = a.store(ctx, spool, key); err != nil {
+	if file, err = a.store(ctx, spool, key, ahead.sum()); err != nil {
 		return record.File{}, err
 	}
 	stored = true

@@ -19,7 +19,7 @@ const largeFile = 4 << 20
 
 // store sends the finished file, trying again where another try may succeed, and says where it can
 // be fetched.
-func (a *attempt) store(ctx context.Context, spool *os.File, key string) (record.File, error) {
+func (a *attempt) store(ctx context.Context, spool *os.File, key, sum string) (record.File, error) {
 	size, err := spool.Seek(0, io.SeekEnd)
 	if err != nil {
 		return record.File{}, spoolError(fmt.Errorf("size of spool file: %w", err))
@@ -30,6 +30,7 @@ func (a *attempt) store(ctx context.Context, spool *os.File, key string) (record
 		return record.File{}, err
 	}
 	file := a.file(key, size)
+	file.SHA256 = sum
 	if size > largeFile {
 		if err := a.run.Advance(ctx, record.StageUploading, progressWritten, a.detail); err != nil {
 			return record.File{}, err

@@ -3,6 +3,7 @@ package delivery
 import (
 	"cmp"
 	"context"
+	"encoding/hex"
 	"log/slog"
 	"net/url"
 	"strings"
@@ -90,6 +91,8 @@ type File struct {
 	record.Row
 	Owner *auth.Principal
 	Size  *int64 // bytes, as they were written; nil where no file has been
+	// SHA256 is of the whole file; empty where it is not known.
+	SHA256 []byte
 }
 
 // FileURL is the link to a stored file. Its signature is all it needs until it expires.
@@ -154,6 +157,8 @@ func (l *Links) permit(ctx context.Context, row record.Row) (File, error) {
 	f.Owner = owner
 	f.Size = e.Detail.FileSize
 	if e.Detail.File != nil {
+		// What an older release has written has none, and decodes to none.
+		f.SHA256, _ = hex.DecodeString(e.Detail.File.SHA256)
 		return f, set.CheckShown(e.Written(set), owner.Can)
 	}
 	// Without a file yet there is nothing to compare with; a worker settles the columns when it

@@ -38,8 +38,8 @@ type Args struct {
 }
 
 // Fingerprint is the same for two requests exactly when they ask for the same rows and columns in
-// the same format. The name of the file is left out, since clients that repeat a request may make up
-// a new one, and so is what the request repeats.
+// the same format. The name of the file is left out, since clients that repeat a request may make
+// up a new one, and so is what the request repeats.
 func (a Args) Fingerprint() string {
 	a.Filename = ""
 	a.RetryOf = ""

@@ -37,12 +37,14 @@ const LinkTTL = 5 * time.Minute
 
 // File is a finished file in the store.
 type File struct {
-	Key         string    `json:"key"`
-	Filename    string    `json:"filename"` // with its extension
-	ContentType string    `json:"content_type"`
-	Size        int64     `json:"size"` // bytes
-	URL         string    `json:"url"`
-	ExpiresAt   time.Time `json:"expires_at"`
+	Key         string `json:"key"`
+	Filename    string `json:"filename"` // with its extension
+	ContentType string `json:"content_type"`
+	Size        int64  `json:"size"` // bytes
+	// SHA256 is of the whole file, in hexadecimal digits; empty in rows of before it was taken.
+	SHA256    string    `json:"sha256,omitempty"`
+	URL       string    `json:"url"`
+	ExpiresAt time.Time `json:"expires_at"`
 	// Columns are what the file holds, so that a link can be compared with what its owner may see
 	// later.
 	Columns []FileColumn `json:"columns,omitempty"`

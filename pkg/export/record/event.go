@@ -37,6 +37,7 @@ type Event struct {
 	OutOfSpan int64   `json:"out_of_span,omitempty"`
 	Changed   string  `json:"changed,omitempty"`
 	Filename  string  `json:"filename,omitempty"`
+	SHA256    string  `json:"sha256,omitempty"` // of the file, in hexadecimal digits
 	Error     *Reason `json:"error,omitempty"`
 	At        string  `json:"at"`
 	Replayed  bool    `json:"replayed,omitempty"`
@@ -79,6 +80,7 @@ func (e Export) Event(replayed bool) Event {
 	}
 	if f := e.Detail.File; f != nil && e.State == job.StateSuccess {
 		v.Filename = f.Filename
+		v.SHA256 = f.SHA256
 		if f.URL != "" {
 			v.FileURL = &f.URL
 		}

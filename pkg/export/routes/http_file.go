@@ -1,6 +1,7 @@
 package routes
 
 import (
+	"encoding/base64"
 	"io"
 	"mime"
 	"net/http"
@@ -61,6 +62,11 @@ func (h *handlers) serveFile(w http.ResponseWriter, r *http.Request, f delivery.
 	before := header.Clone()
 	header.Set("Content-Type", f.ContentType)
 	header.Set("Content-Disposition", contentDisposition(f.Filename, path.Base(f.ObjectKey)))
+	if len(f.SHA256) > 0 {
+		sum := base64.StdEncoding.EncodeToString(f.SHA256)
+		header.Set("Repr-Digest", "sha-256=:"+sum+":") // RFC 9530
+		header.Set("Digest", "SHA-256="+sum)           // RFC 3230, which it replaces, for older clients
+	}
 	// A browser must not take a CSV that begins like HTML for a page of ours.
 	header.Set("X-Content-Type-Options", "nosniff")
 	recording := &recordingWriter{

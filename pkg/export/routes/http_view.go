@@ -31,6 +31,7 @@ type recordOut struct {
 	Filter     string          `json:"filter" doc:"筛选条件的文字说明"`
 	Columns    []string        `json:"columns" doc:"指定的列;没有指定为 null"`
 	RetryOf    *string         `json:"retry_of" doc:"再次导出的原任务"`
+	SHA256     *string         `json:"sha256" doc:"文件的 SHA-256，十六进制"`
 	Expired    bool            `json:"expired" doc:"文件已过保留期"`
 	ExpiresAt  *string         `json:"expires_at"`
 	Why        string          `json:"why,omitempty" doc:"为什么在等待、失败"`
@@ -91,6 +92,9 @@ func (h *handlers) view(ctx context.Context, j job.Job) (recordOut, error) {
 	}
 	if file != nil {
 		out.Filename = &file.Filename
+		if file.SHA256 != "" {
+			out.SHA256 = &file.SHA256
+		}
 		out.ExpiresAt = httpapi.NullTime(ctx, httpapi.Native, file.ExpiresAt)
 	}
 	if expired {
