@@ -108,8 +108,8 @@ generate: ## golden files and the state diagram, from the code
 	$(WITH_SERVICES) $(RAN) Golden ReplayOf Diagram -- go test $(GOLDEN) -run 'Golden|ReplayOf|Diagram' -update
 
 fuzz: ## each fuzz target for a minute
-	@grep -rq --include=*_test.go '^func Fuzz' pkg jobs || { echo "there is no fuzz target any more"; exit 1; }
-	@for pkg in $$(grep -rl --include=*_test.go '^func Fuzz' pkg jobs | xargs -n1 dirname | sort -u); do \
+	@grep -rq --include=*_test.go '^func Fuzz' pkg jobs cmd || { echo "there is no fuzz target any more"; exit 1; }
+	@for pkg in $$(grep -rl --include=*_test.go '^func Fuzz' pkg jobs cmd | xargs -n1 dirname | sort -u); do \
 	  for f in $$(grep -ho '^func Fuzz[A-Za-z0-9_]*' $$pkg/*_test.go | cut -c6-); do \
 	    echo "== $$pkg $$f"; go test ./$$pkg -run '^$$' -fuzz "^$$f$$" -fuzztime 1m -fuzzminimizetime 2s || exit 1; done; done
 

@@ -44,7 +44,7 @@ func dictionaries(p *wire.Parts) httpapi.Route {
 // handler serves everything: health, API, realtime, page. realtime is mounted at /faye.
 func handler(p *wire.Parts, realtime http.Handler) http.Handler {
 	r := chi.NewRouter()
-	r.Use(securityHeaders(strings.HasPrefix(p.Config.PublicURL, "https://")), boundBodies(bodySilence))
+	r.Use(securityHeaders(strings.HasPrefix(p.Config.PublicURL, "https://")), boundBodies(bodySilence), boundAnswers(answerPatience))
 	if p.Config.Embedded && !p.Config.EmbeddedPublic {
 		r.Use(ownHosts(p.Config.HTTPAddr, p.Config.PublicURL))
 	}

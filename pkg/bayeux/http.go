@@ -79,7 +79,14 @@ func plain(w http.ResponseWriter, status int, text string) {
 func (s *Server) servePost(w http.ResponseWriter, r *http.Request, o origin) {
 	// Not every ResponseWriter can.
 	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(s.opt.BodyTimeout))
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, s.opt.MaxBody))
+	body, err := s.unread.readAll(s.opt.Address(r), http.MaxBytesReader(w, r.Body, s.opt.MaxBody))
+	if errors.Is(err, errUnread) {
+		// Else net/http would wait for the rest of the body before it sends the answer.
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now())
+		w.Header().Set("Connection", "close")
+		s.unavailable(w)
+		return
+	}
 	if err != nil {
 		var tooLarge *http.MaxBytesError
 		if errors.As(err, &tooLarge) {

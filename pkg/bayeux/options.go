@@ -80,8 +80,13 @@ type Options struct {
 	// MaxNesting is how deep objects and arrays may stand in one another in a body or frame; a
 	// message that is deeper is refused (400). Default 64.
 	MaxNesting int
-	// BodyTimeout bounds the reading of a request's body. Default 30 s.
+	// BodyTimeout bounds the reading of a request's body, and of a websocket's message from its
+	// first byte to its last. Default 30 s.
 	BodyTimeout time.Duration
+	// MaxUnread is how many bytes bodies and messages that have not come whole may hold in memory,
+	// MaxUnreadPerAddress how many of them those of one address, per /48 twice as many. Beyond it a
+	// body is answered with 503 and a socket is closed. Defaults 64 MiB and 8 MiB.
+	MaxUnread, MaxUnreadPerAddress int64
 	// MaxChannel is the length of a channel name in bytes (405). Default 256.
 	MaxChannel int
 	// MaxSubscriptions is the number per session (403). Default 100.
@@ -165,6 +170,12 @@ func (o Options) withDefaults() (Options, error) {
 	if o.MaxBody == 0 {
 		o.MaxBody = 1 << 20
 	}
+	if o.MaxUnread == 0 {
+		o.MaxUnread = 64 << 20
+	}
+	if o.MaxUnreadPerAddress == 0 {
+		o.MaxUnreadPerAddress = 8 << 20
+	}
 	orInt(&o.MaxBatch, 1000)
 	orInt(&o.MaxChannel, 256)
 	orInt(&o.MaxSubscriptions, 100)
@@ -222,6 +233,7 @@ func (o Options) check() error {
 		"MaxNesting": int64(o.MaxNesting), "PublishRate": int64(o.PublishRate), "PublishBurst": int64(o.PublishBurst),
 		"ReplayBytes": int64(o.ReplayBytes), "ReplayFor": int64(o.ReplayFor), "BodyTimeout": int64(o.BodyTimeout),
 		"LatestWorkers": int64(o.LatestWorkers), "MaxKeys": int64(o.MaxKeys), "CoalesceAfter": int64(o.CoalesceAfter),
+		"MaxUnread": o.MaxUnread, "MaxUnreadPerAddress": o.MaxUnreadPerAddress,
 	} {
 		if n < 0 {
 			problems = append(problems, fmt.Errorf("%s must not be negative", name))

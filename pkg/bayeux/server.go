@@ -31,6 +31,7 @@ type Server struct {
 	latest   latest
 	log      *ratelog.Logger
 	receipts *receipts
+	unread   unread
 	batches  batches
 
 	life    context.Context // ends with Run; for what no request's context covers
@@ -105,6 +106,7 @@ func New(auth Authorizer, bus Bus, opt Options) (*Server, error) {
 		overflows: make(map[string]time.Time),
 	}
 	s.latest.srv = s
+	s.unread.max, s.unread.perAddress = opt.MaxUnread, opt.MaxUnreadPerAddress
 	s.receipts = newReceipts(s)
 	s.life, s.endLife = context.WithCancel(context.Background())
 	return s, nil

@@ -39,6 +39,7 @@ type socket struct {
 	apart     bool     // the messages that wait go in a frame each
 	heartbeat bool     // an empty array is to be sent
 	ping      bool
+	reading   bool // a message has begun and is not whole
 	closing   bool
 	closeCode int
 	closeBy   time.Time // when a socket that is closing is cut
@@ -69,15 +70,38 @@ func (k *socket) read() {
 		return nil
 	})
 	for {
-		kind, body, err := k.conn.ReadMessage()
+		kind, body, err := k.message()
 		if err != nil {
-			// Closed, broken, too large (gorilla has answered with 1009), or silent for too long.
+			// Closed, broken, too large (gorilla has answered with 1009), silent for too long, too
+			// slow with a message, or one of too many that are.
 			return
 		}
 		k.renew()
 		if kind == websocket.TextMessage {
 			k.receive(body)
 		}
+	}
+}
+
+// message reads a whole message. From its first frame on it has a deadline that nothing moves: pongs
+// between the fragments would otherwise keep a half-sent message for as long as its sender likes.
+func (k *socket) message() (kind int, body []byte, err error) {
+	kind, r, err := k.conn.NextReader()
+	if err != nil {
+		return 0, nil, err
+	}
+	k.begun(true)
+	defer k.begun(false)
+	body, err = k.srv.unread.readAll(k.addr, r)
+	return kind, body, err
+}
+
+// begun notes whether a message is being read.
+func (k *socket) begun(yes bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.reading = yes; yes && !k.closing {
+		_ = k.conn.SetReadDeadline(time.Now().Add(k.srv.opt.BodyTimeout))
 	}
 }
 
@@ -93,7 +117,7 @@ func (k *socket) gather() {
 func (k *socket) renew() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if !k.closing { // else the time for the client's goodbye runs
+	if !k.closing && !k.reading { // else the time for the client's goodbye or its message runs
 		// On a closed connection the next read fails too.
 		_ = k.conn.SetReadDeadline(time.Now().Add(2 * k.srv.opt.PingEvery))
 	}
