@@ -26,13 +26,14 @@ type attempt struct {
 
 	mu       sync.Mutex
 	job      Job  // as in the row, with the progress since
+	shown    Job  // as its last event says; what heartbeats store
 	detail   any  // newer than job.detail, encoded when it is needed; nil when there is none
 	unsent   bool // the percentage has grown since the last event
 	moving   bool // a transition is being written: progress waits for it
 	over     bool // the kind's Run has returned, or the attempt is lost
 	eventAt  time.Time
-	written  time.Time // of the row, when it was written last, by the database's clock
-	known    time.Time // when that came to be known, by the process's
+	written  time.Time // when the last transition was, by the database's clock
+	known    time.Time // when it was answered, by the process's
 	heldFrom time.Time // when the last write that extended the lease was sent
 }
 
@@ -79,13 +80,16 @@ func (a *attempt) advance(ctx context.Context, to Stage, progress int, detail an
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	a.shown = row
 	// Progress that came while the transition was written stays, to be published with what follows.
-	row.Progress = max(row.Progress, a.job.Progress)
-	a.unsent = row.Progress > next.Progress
+	reached := a.job.Progress
 	a.job = row
+	a.job.Progress = max(row.Progress, reached)
+	a.unsent = a.job.Progress > row.Progress
 	a.heldFrom = sent
 	a.eventAt = a.e.opts.Now()
-	a.wroteLocked(row.UpdatedAt)
+	a.written = row.UpdatedAt
+	a.known = a.eventAt
 	a.detail = nil
 	a.e.publish(row, message{live: a.holds})
 	if row.CancelRequested {
@@ -156,15 +160,10 @@ func (a *attempt) publishLocked() {
 	a.encodeLocked()
 	a.job.Step++
 	a.job.UpdatedAt = a.nowLocked(now)
+	a.shown = a.job
 	a.unsent = false
 	a.eventAt = now
 	a.e.publish(a.job, message{progress: true, live: a.holds})
-}
-
-// wroteLocked notes what the database's clock said when the row was written.
-func (a *attempt) wroteLocked(at time.Time) {
-	a.written = at
-	a.known = a.e.opts.Now()
 }
 
 // nowLocked is about what the database's clock says now: the time of a percentage that is published

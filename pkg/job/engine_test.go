@@ -208,7 +208,7 @@ func TestBackoffIsKeptByTheRow(t *testing.T) {
 			t.Fatal(err)
 		}
 		got := w.job(j.UUID)
-		if got.State != StateQueued || got.Attempt != 2 || got.RunAt.Sub(got.UpdatedAt) != time.Hour || !slices.Equal(asked, []int{1}) {
+		if got.State != StateQueued || got.Attempt != 2 || got.RunAt.Sub(got.UpdatedAt).Round(time.Millisecond) != time.Hour || !slices.Equal(asked, []int{1}) {
 			t.Errorf("after a failure: %+v, back-off asked for %v", got, asked)
 		}
 		if slices.Contains(w.queue.tasks(), Task{UUID: j.UUID, Attempt: 2}) {

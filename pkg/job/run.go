@@ -43,6 +43,6 @@ func (r *Run[Args, Detail]) Progress(progress int, detail Detail) {
 	r.a.progress(progress, detail)
 }
 
-// SetDetail replaces the detail, to be stored with whatever is written of the job next, at the
-// latest with its end. It must not be changed afterwards.
+// SetDetail replaces the detail, to be stored with the event that comes next, at the latest with
+// that of the end. It must not be changed afterwards.
 func (r *Run[Args, Detail]) SetDetail(detail Detail) { r.a.setDetail(detail) }

@@ -98,31 +98,18 @@ func postponeJob(ctx context.Context, tx *database.Tx, uuid string, attempt int,
 	return nil
 }
 
-// renewal is what renewing a lease found.
-type renewal struct {
-	held      bool      // the attempt is still its owner's
-	cancelled bool      // its cancellation was requested
-	at        time.Time // when the row was written
-}
-
-// renewJob extends the lease of an attempt that its owner holds, and stores how far it has come.
-func renewJob(ctx context.Context, tx *database.Tx, j Job, lease time.Duration) (renewal, error) {
-	now := tx.NowMicros()
-	n, err := tx.Exec(ctx, "UPDATE jobs SET step = ?, progress = ?, detail = ?, lease_until = "+now+" + ?,"+
-		" updated_at = "+laterThan(j, now)+
+// renewJob extends the lease of an attempt that its owner holds, and stores how far it has come. It
+// reports whether the attempt is still held, and whether its cancellation was requested. The time of
+// the row stays that of the event it tells of.
+func renewJob(ctx context.Context, tx *database.Tx, j Job, lease time.Duration) (held, cancel bool, err error) {
+	n, err := tx.Exec(ctx, "UPDATE jobs SET step = ?, progress = ?, detail = ?, updated_at = ?, lease_until = "+tx.NowMicros()+" + ?"+
 		" WHERE uuid = ? AND attempt = ? AND lease_owner = ? AND state IN "+runningStates,
-		j.Step, j.Progress, string(j.detail), lease.Microseconds(), j.UUID, j.Attempt, j.LeaseOwner)
+		j.Step, j.Progress, string(j.detail), database.Micros(j.UpdatedAt), lease.Microseconds(), j.UUID, j.Attempt, j.LeaseOwner)
 	if err != nil || n == 0 {
-		return renewal{}, err
+		return false, false, err
 	}
-	r := renewal{held: true}
-	var updated int64
-	err = tx.QueryRow(ctx, "SELECT cancel_requested, updated_at FROM jobs WHERE uuid = ?", j.UUID).Scan(&r.cancelled, &updated)
-	if err != nil {
-		return renewal{}, err
-	}
-	r.at = database.Time(updated)
-	return r, nil
+	err = tx.QueryRow(ctx, "SELECT cancel_requested FROM jobs WHERE uuid = ?", j.UUID).Scan(&cancel)
+	return err == nil, cancel, err
 }
 
 // requestCancel asks the worker that holds the attempt to end it.

@@ -69,6 +69,7 @@ func (e *Engine) take(ctx context.Context, uuid string, number int) (*attempt, e
 		e:        e,
 		kind:     kind,
 		job:      row,
+		shown:    row,
 		heldFrom: sent,
 		began:    sent,
 		eventAt:  e.opts.Now(),
@@ -187,38 +188,38 @@ func (e *Engine) work(ctx context.Context, a *attempt) {
 	a.finish(ctx, context.Cause(runCtx), end, err)
 }
 
-// beat renews the lease, stores how far the run is, and sees whether it has been cancelled or lost.
+// beat renews the lease, stores how far the run has said to be, and sees whether it has been
+// cancelled or lost. What no event has said yet is not stored: a late subscriber is sent what the row
+// says, and the others would be sent it again under another number.
 func (a *attempt) beat(ctx context.Context) {
 	a.writing.Lock()
 	defer a.writing.Unlock()
 	a.mu.Lock()
 	a.publishLocked() // what ProgressEvery held back, if nothing came after it
-	a.encodeLocked()
-	j := a.job
+	j := a.shown
 	a.mu.Unlock()
 
 	ctx, stop := context.WithTimeout(ctx, max(a.e.opts.Lease/2, time.Second))
 	defer stop()
-	var renewed renewal
+	var held, cancelled bool
 	var sent time.Time
 	err := a.e.opts.HeartbeatDB.Write(ctx, func(ctx context.Context, tx *database.Tx) (err error) {
 		sent = a.e.opts.Now()
-		renewed, err = renewJob(ctx, tx, j, a.e.opts.Lease)
+		held, cancelled, err = renewJob(ctx, tx, j, a.e.opts.Lease)
 		return err
 	})
 	a.mu.Lock()
 	over := a.over
-	if err == nil && renewed.held {
+	if err == nil && held {
 		a.heldFrom = sent
-		a.wroteLocked(renewed.at)
 	}
 	a.mu.Unlock()
 	switch {
 	case err != nil && !errors.Is(err, context.Canceled):
 		a.log.Warn("lease not renewed", "error", err)
-	case err == nil && !renewed.held && !over:
+	case err == nil && !held && !over:
 		a.lose()
-	case renewed.cancelled:
+	case cancelled:
 		a.cancel(ErrCancelled)
 	}
 }

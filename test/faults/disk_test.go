@@ -85,7 +85,7 @@ func TestFaultFullDisks(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			f := startFaulty(t, 20_000)
 			resize := tinyDisk(t, c.disk(f), "1m")
-			f.follow()
+			f.followSteadily()
 			worker := f.worker()
 			large := f.queue()
 			j := f.await(large, 2*time.Minute, "to end", func(j faultJob) bool { return subscriber.Over(subscriber.Event{Status: j.state}) })

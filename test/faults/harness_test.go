@@ -256,11 +256,24 @@ func (f *faulty) held(state string) string {
 	return uuid
 }
 
+// followSteadily is follow where the fault reaches neither the clients nor what brings them events:
+// then nothing may be sent to them twice.
+func (f *faulty) followSteadily() {
+	f.T.Helper()
+	f.follow()
+	f.fleet.Steady()
+}
+
 // follow starts stock clients on the person's channel, one by websocket and one by polling.
 func (f *faulty) follow() {
 	f.T.Helper()
 	f.fleet = subscriber.StartFleet(f.T, f.URL+"/faye", "websocket", f.person.channel, f.URL+"/faye", "long-polling", f.person.channel)
 	f.fleet.Subscribed(2)
+}
+
+// holds reports whether a job is in the hands of a worker.
+func (w *watched) holds(j faultJob) bool {
+	return !subscriber.IsEnd(j.state) && j.state != "queued" && strings.Contains(j.owner, pidOf(w))
 }
 
 // pidOf is a process's id as leases name it.

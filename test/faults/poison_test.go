@@ -42,7 +42,7 @@ func TestFaultPoisonedRows(t *testing.T) {
 	t.Parallel()
 	const rows = 3000
 	f := startFaulty(t, rows)
-	f.follow()
+	f.followSteadily()
 	worker := f.worker()
 	for _, statement := range poison {
 		f.exec(statement)

@@ -21,7 +21,7 @@ func TestFaultKilledWhileUploading(t *testing.T) {
 	k, environ := program.StartKodo(t)
 	f := startFaulty(t, rows, environ...)
 	f.kodo = k
-	f.follow()
+	f.followSteadily()
 	worker := f.worker()
 	for _, c := range []struct {
 		name   string
@@ -44,6 +44,9 @@ func TestFaultKilledWhileUploading(t *testing.T) {
 			uploads := k.Uploads()
 			return k.Stalled() > stalled && len(uploads) == 1 && len(uploads[0].Parts) >= c.parts
 		}, "%s: the upload to stand still", c.name)
+		if j := f.job(uuid); !worker.holds(j) {
+			t.Fatalf("%s: the job is not in the hands of the worker that will be lost: %+v", c.name, j)
+		}
 		next := f.start("worker", f.environ)
 		faulted := time.Now()
 		if c.zombie {
@@ -54,8 +57,8 @@ func TestFaultKilledWhileUploading(t *testing.T) {
 		}
 		k.Heal()
 		j := f.await(uuid, length.takeover+time.Minute, "to succeed", func(j faultJob) bool { return j.state == "success" })
-		if j.attempt != 2 {
-			t.Errorf("%s: attempt %d, want the second", c.name, j.attempt)
+		if j.attempt != 2 || j.takeovers != 1 {
+			t.Errorf("%s: attempt %d after %d takeovers, want the second after one", c.name, j.attempt, j.takeovers)
 		}
 		testkit.Eventually(t, time.Minute, func() bool { return len(k.Uploads()) == 0 }, "%s: the first attempt's upload to be aborted", c.name)
 		t.Logf("%s: done again and cleaned up %s after it", c.name, time.Since(faulted).Round(10*time.Millisecond))

@@ -95,6 +95,10 @@ func TestFaultReplicaEnds(t *testing.T) {
 	f.worker()
 	open := f.shut("rows")
 	f.held("writing_file")
+	sockets, sessions := f.metric(f.api, "exporthub_faye_sockets"), f.metric(f.api, "exporthub_faye_sessions")
+	if sockets < 1 || sessions < 2 {
+		t.Fatalf("the replica has %v sockets and %v sessions: its end would show nothing", sockets, sessions)
+	}
 	asked := time.Now()
 	f.api.Signal(syscall.SIGTERM)
 	if err := f.api.Ended(35 * time.Second); err != nil {

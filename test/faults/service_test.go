@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"exporthub/pkg/testkit"
 )
 
@@ -17,14 +19,15 @@ import (
 func TestFaultRedis(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
-		name   string
-		during time.Duration
-		begin  func(*faulty, *testkit.TCPProxy)
-		end    func(*faulty, *testkit.TCPProxy)
+		name    string
+		during  time.Duration
+		empties bool
+		begin   func(*faulty, *testkit.TCPProxy)
+		end     func(*faulty, *testkit.TCPProxy)
 	}{
-		{"restarted empty", time.Second, func(f *faulty, _ *testkit.TCPProxy) { f.redis.Kill() }, func(f *faulty, _ *testkit.TCPProxy) { f.redis.Restart() }},
-		{"stalled", length.stall, func(f *faulty, _ *testkit.TCPProxy) { f.redis.Freeze() }, func(f *faulty, _ *testkit.TCPProxy) { f.redis.Thaw() }},
-		{"unreachable", length.outage, func(_ *faulty, p *testkit.TCPProxy) { p.Cut() }, func(_ *faulty, p *testkit.TCPProxy) { p.Restore() }},
+		{"restarted empty", time.Second, true, func(f *faulty, _ *testkit.TCPProxy) { f.redis.Kill() }, func(f *faulty, _ *testkit.TCPProxy) { f.redis.Restart() }},
+		{"stalled", length.stall, false, func(f *faulty, _ *testkit.TCPProxy) { f.redis.Freeze() }, func(f *faulty, _ *testkit.TCPProxy) { f.redis.Thaw() }},
+		{"unreachable", length.outage, false, func(_ *faulty, p *testkit.TCPProxy) { p.Cut() }, func(_ *faulty, p *testkit.TCPProxy) { p.Restore() }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var proxy *testkit.TCPProxy
@@ -32,6 +35,10 @@ func TestFaultRedis(t *testing.T) {
 			f.gates()
 			f.follow()
 			f.worker()
+			through := redisClient(t, proxy.URL(f.redis.URL()))
+			if err := through.Set(t.Context(), "fault:marker", 1, 0).Err(); err != nil {
+				t.Fatal(err)
+			}
 			open := f.shut("rows")
 			running := f.held("writing_file")
 			waiting := make([]string, 0, 8)
@@ -41,6 +48,9 @@ func TestFaultRedis(t *testing.T) {
 
 			c.begin(f, proxy)
 			began := time.Now()
+			if err := through.Ping(t.Context()).Err(); err == nil {
+				t.Fatal("Redis answers: the fault did not hit")
+			}
 			open()
 			asked := time.Now()
 			waiting = append(waiting, f.queue(), f.queue())
@@ -51,6 +61,11 @@ func TestFaultRedis(t *testing.T) {
 			f.holds(c.during-time.Since(began), 200)
 			c.end(f, proxy)
 			back := time.Now()
+			testkit.Eventually(t, requeued, func() bool { return through.Ping(t.Context()).Err() == nil }, "Redis to answer again")
+			kept, err := through.Exists(t.Context(), "fault:marker").Result()
+			if err != nil || c.empties != (kept == 0) {
+				t.Errorf("%d of the keys before are in Redis (%v)", kept, err)
+			}
 			for _, uuid := range waiting {
 				f.await(uuid, time.Minute, "to be taken", func(j faultJob) bool { return j.state != "queued" })
 			}
@@ -67,6 +82,19 @@ func TestFaultRedis(t *testing.T) {
 			}
 		})
 	}
+}
+
+// redisClient is a client that gives up soon.
+func redisClient(t testing.TB, url string) *redis.Client {
+	t.Helper()
+	o, err := redis.ParseURL(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.DialTimeout, o.ReadTimeout, o.MaxRetries = time.Second, time.Second, -1
+	c := redis.NewClient(o)
+	t.Cleanup(func() { _ = c.Close() })
+	return c
 }
 
 // startFaultyRedis puts a proxy before Redis too.
@@ -190,6 +218,10 @@ func TestFaultDatabaseStalls(t *testing.T) {
 	})
 	// A stall is a stretch of time: nothing happens that could be waited for.
 	<-time.After(2 * length.lease)
+	if n := f.count("SELECT count(*) FROM jobs WHERE uuid = $1 AND attempt = 1"+
+		" AND lease_until < EXTRACT(EPOCH FROM statement_timestamp()) * 1000000", uuid); n != 1 {
+		t.Fatalf("the lease goes on: the fault did not hit %+v", f.job(uuid))
+	}
 	f.proxy.Restore()
 	asking.Wait()
 	f.await(uuid, time.Minute+length.takeover, "to succeed", func(j faultJob) bool { return j.state == "success" })

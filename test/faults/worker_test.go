@@ -21,7 +21,7 @@ func TestFaultWorkerKilledInAnyStage(t *testing.T) {
 	const rows = 45_000 // over 4 MB as CSV, so that uploading is published
 	f := startFaulty(t, rows)
 	f.gates()
-	f.follow()
+	f.followSteadily()
 	worker := f.worker()
 	for _, c := range []struct {
 		state, gate string
@@ -40,7 +40,10 @@ func TestFaultWorkerKilledInAnyStage(t *testing.T) {
 		}
 		open := f.shut(c.gate)
 		uuid := f.queue()
-		f.await(uuid, time.Minute, "to wait at "+c.gate, func(j faultJob) bool { return j.state == c.state && f.waiting(c.gate) > 0 })
+		j := f.await(uuid, time.Minute, "to wait at "+c.gate, func(j faultJob) bool { return j.state == c.state && f.waiting(c.gate) > 0 })
+		if c.state != "queued" && !worker.holds(j) {
+			t.Fatalf("at %s the job is not in the hands of the worker that will be killed: %+v", c.gate, j)
+		}
 		next := f.start("worker", f.environ) // no waiting: the lease goes on
 		killed := time.Now()
 		worker.Signal(syscall.SIGKILL)
@@ -55,9 +58,14 @@ func TestFaultWorkerKilledInAnyStage(t *testing.T) {
 		} else {
 			t.Logf("killed in %s (%s): taken over after %s", c.state, c.gate, took.Round(10*time.Millisecond))
 		}
-		j := f.await(uuid, time.Minute, "to succeed", func(j faultJob) bool { return j.state == "success" })
-		if want := map[bool]int{true: 1, false: 2}[c.state == "queued"]; j.attempt != want {
-			t.Errorf("killed in %s (%s): attempt %d, want %d", c.state, c.gate, j.attempt, want)
+		j = f.await(uuid, time.Minute, "to succeed", func(j faultJob) bool { return j.state == "success" })
+		lost := 1 // attempts
+		if c.state == "queued" {
+			lost = 0
+		}
+		if j.attempt != 1+lost || j.takeovers != lost {
+			t.Errorf("killed in %s (%s): attempt %d after %d takeovers, want %d after %d",
+				c.state, c.gate, j.attempt, j.takeovers, 1+lost, lost)
 		}
 		worker = next
 	}
@@ -100,7 +108,7 @@ func TestFaultZombie(t *testing.T) {
 	t.Parallel()
 	f := startFaulty(t, 3000)
 	f.gates()
-	f.follow()
+	f.followSteadily()
 	a := f.worker()
 	open := f.shut("rows")
 	uuid := f.held("writing_file")
@@ -111,8 +119,8 @@ func TestFaultZombie(t *testing.T) {
 	open()
 	j := f.await(uuid, length.takeover+time.Minute, "to succeed", func(j faultJob) bool { return j.state == "success" })
 	t.Logf("taken over and done %s after the stop", time.Since(stopped).Round(10*time.Millisecond))
-	if j.attempt != 2 {
-		t.Fatalf("attempt %d, want the second", j.attempt)
+	if j.attempt != 2 || j.takeovers != 1 {
+		t.Fatalf("attempt %d after %d takeovers, want the second after one", j.attempt, j.takeovers)
 	}
 	f.ended(success)
 	f.clean()
@@ -178,11 +186,14 @@ func TestFaultDeploy(t *testing.T) {
 	t.Parallel()
 	f := startFaulty(t, 3000)
 	f.gates()
-	f.follow()
+	f.followSteadily()
 	a := f.worker()
 	open := f.shut("rows")
 	uuid := f.held("writing_file")
 	f.arrived("rows")
+	if j := f.job(uuid); !a.holds(j) {
+		t.Fatalf("the job is not in the hands of the worker that will end: %+v", j)
+	}
 	a.Signal(syscall.SIGTERM)
 	if err := a.Ended(30 * time.Second); err != nil {
 		t.Errorf("the worker ended with %v", err)
@@ -208,8 +219,8 @@ func TestFaultCancel(t *testing.T) {
 	t.Parallel()
 	f := startFaulty(t, 45_000)
 	f.gates()
-	f.follow()
-	f.worker()
+	f.followSteadily()
+	worker := f.worker()
 	states := map[string]string{}
 	for _, gate := range []string{"rows", "before_upload>uploading"} {
 		testkit.Eventually(t, time.Minute, func() bool { return f.waiting("rows") == 0 }, "the export before to have let go")
@@ -234,8 +245,16 @@ func TestFaultCancel(t *testing.T) {
 		states[uuid] = j.state
 		open()
 	}
+	// One that waits: no worker is there to take it.
+	worker.Signal(syscall.SIGTERM)
+	if err := worker.Ended(30 * time.Second); err != nil {
+		t.Errorf("the worker ended with %v", err)
+	}
 	waiting := f.queue()
 	f.Do("DELETE", "/api/exports/"+waiting, nil, "ACCESS-TOKEN", f.person.token)
-	states[waiting] = f.await(waiting, time.Minute, "to end", func(j faultJob) bool { return subscriber.Over(subscriber.Event{Status: j.state}) }).state
+	if j := f.job(waiting); j.state != "cancelled" {
+		t.Errorf("cancelled while it waited: %+v", j)
+	}
+	states[waiting] = "cancelled"
 	f.settled(func(uuid string) string { return states[uuid] })
 }
