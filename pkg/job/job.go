@@ -36,10 +36,13 @@ type Job struct {
 	RunAt           time.Time // not before, by the database's clock
 	LeaseOwner      string
 	LeaseUntil      time.Time // by the database's clock
-	CreatedAt       time.Time
-	StartedAt       time.Time // of this attempt
-	FinishedAt      time.Time
-	UpdatedAt       time.Time
+	// Lost says that the row was read as running when its lease was over: no worker has it, and
+	// none has taken it over yet.
+	Lost       bool
+	CreatedAt  time.Time
+	StartedAt  time.Time // of this attempt
+	FinishedAt time.Time
+	UpdatedAt  time.Time
 
 	args   json.RawMessage // written once
 	detail json.RawMessage // replaced as the job goes

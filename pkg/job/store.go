@@ -59,7 +59,7 @@ func (s *Store) List(ctx context.Context, q ListQuery) ([]Job, error) {
 	}
 	var jobs []Job
 	err := s.db.Read(ctx, func(ctx context.Context, tx *database.Tx) (err error) {
-		jobs, err = database.All(ctx, tx, scanJob, "SELECT "+jobColumns+" FROM jobs WHERE "+where+
+		jobs, err = database.All(ctx, tx, scanJob, "SELECT "+jobColumns(tx)+" FROM jobs WHERE "+where+
 			" ORDER BY created_at DESC, uuid DESC LIMIT ?", append(args, min(q.Limit, maxList))...)
 		return err
 	})
@@ -75,7 +75,7 @@ func (s *Store) List(ctx context.Context, q ListQuery) ([]Job, error) {
 func (s *Store) Recent(ctx context.Context, ownerID int64, endedWithin time.Duration) ([]Job, error) {
 	var jobs []Job
 	err := s.db.Read(ctx, func(ctx context.Context, tx *database.Tx) (err error) {
-		jobs, err = database.All(ctx, tx, scanJob, "SELECT "+jobColumns+" FROM jobs WHERE owner_id = ?"+
+		jobs, err = database.All(ctx, tx, scanJob, "SELECT "+jobColumns(tx)+" FROM jobs WHERE owner_id = ?"+
 			" AND (finished_at IS NULL OR finished_at >= "+tx.NowMicros()+" - ?) ORDER BY created_at, uuid LIMIT ?",
 			ownerID, endedWithin.Microseconds(), maxList)
 		return err
@@ -86,8 +86,13 @@ func (s *Store) Recent(ctx context.Context, ownerID int64, endedWithin time.Dura
 	return jobs, nil
 }
 
-// The end is the newest column, and empty in rows that a process of the release before has ended.
-const jobColumns = "uuid, kind, owner_id, state, stage, attempt, failures, takeovers, step, progress, payload, detail," +
+// jobColumns are what scanJob scans. The end is the newest column, and empty in rows that a process
+// of the release before has ended. The last one is whether the lease is over.
+func jobColumns(tx *database.Tx) string {
+	return storedColumns + ", COALESCE(lease_until < " + tx.NowMicros() + ", FALSE)"
+}
+
+const storedColumns = "uuid, kind, owner_id, state, stage, attempt, failures, takeovers, step, progress, payload, detail," +
 	" COALESCE(job_end, ''), failure, wait_reason, cancel_requested, run_at, lease_owner, lease_until, created_at," +
 	" started_at, finished_at, updated_at"
 
@@ -120,7 +125,7 @@ func lockJob(ctx context.Context, tx *database.Tx, uuid string) (Job, error) {
 }
 
 func loadJob(ctx context.Context, tx *database.Tx, uuid, lock string) (Job, error) {
-	j, err := database.One(ctx, tx, scanJob, "SELECT "+jobColumns+" FROM jobs WHERE uuid = ?"+lock, uuid)
+	j, err := database.One(ctx, tx, scanJob, "SELECT "+jobColumns(tx)+" FROM jobs WHERE uuid = ?"+lock, uuid)
 	if database.IsNoRows(err) {
 		return Job{}, errs.Wrap(errs.NotFound, "没有这个任务", err)
 	}
@@ -137,15 +142,17 @@ func scanJob(row database.Scanner) (Job, error) {
 		args, detail, failure       string
 		runAt, created, updated     int64
 		leaseUntil, started, finish database.NullTime
+		over                        bool
 	)
 	err := row.Scan(&j.UUID, &j.Kind, &j.OwnerID, &state, &stage, &j.Attempt, &j.Failures, &j.Takeovers, &j.Step,
 		&j.Progress, &args, &detail, &end, &failure, &j.Waiting, &j.CancelRequested, &runAt, &j.LeaseOwner, &leaseUntil,
-		&created, &started, &finish, &updated)
+		&created, &started, &finish, &updated, &over)
 	if err != nil {
 		return Job{}, err
 	}
 	j.column = state
 	j.State, j.Stage = readState(state, stage)
+	j.Lost = over && j.State == StateRunning
 	j.args = rawJSON(args)
 	j.detail = rawJSON(detail)
 	j.end = rawJSON(end)

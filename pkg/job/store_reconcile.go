@@ -15,7 +15,7 @@ func expired(tx *database.Tx) string {
 
 // expiredJobs returns jobs whose workers have been silent for a lease, the longest silent first.
 func expiredJobs(ctx context.Context, tx *database.Tx, limit int) ([]Job, error) {
-	jobs, err := database.All(ctx, tx, scanJob, "SELECT "+jobColumns+" FROM jobs WHERE "+expired(tx)+
+	jobs, err := database.All(ctx, tx, scanJob, "SELECT "+jobColumns(tx)+" FROM jobs WHERE "+expired(tx)+
 		" ORDER BY lease_until LIMIT ?", limit)
 	if err != nil {
 		return nil, fmt.Errorf("find expired leases: %w", err)

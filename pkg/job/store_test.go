@@ -320,3 +320,29 @@ func TestStoreLead(t *testing.T) {
 		}
 	})
 }
+
+// A row tells by the database's clock that its worker is gone, while it runs and not after.
+func TestARowTellsThatItsLeaseIsOver(t *testing.T) {
+	dbtest.Each(t, schema, func(t *testing.T, db *database.DB) {
+		t.Parallel()
+		j := insert(t, db, 7)
+		if j.Lost {
+			t.Error("a job that waits has no worker to lose")
+		}
+		if held, _ := try(t, db, j, started(j), move{lease: time.Minute}); held.Lost {
+			t.Error("lost in the hands of its worker")
+		} else if j = held; j.State != StateRunning {
+			t.Fatalf("not taken: %+v", j)
+		}
+		write(t, db, func(ctx context.Context, tx *database.Tx) error {
+			_, err := tx.Exec(ctx, "UPDATE jobs SET lease_until = "+tx.NowMicros()+" - 1000000 WHERE uuid = ?", j.UUID)
+			return err
+		})
+		if got, err := NewStore(db).Get(t.Context(), j.UUID); err != nil || !got.Lost {
+			t.Errorf("its lease is over: %v %+v", err, got)
+		}
+		if queued, ok := try(t, db, j, requeuedJob(j), move{}); !ok || queued.Lost {
+			t.Errorf("given back: %+v", queued)
+		}
+	})
+}

@@ -75,7 +75,8 @@ func (e Export) Event(replayed bool) Event {
 		v.OutOfSpan = e.Detail.OutOfSpan
 		v.Changed = e.Detail.Changed()
 	}
-	if e.State != job.StateQueued && !e.State.Ended() {
+	// Without a worker nothing is left but waiting.
+	if e.State == job.StateRunning && !e.Lost {
 		v.ETASeconds = e.Detail.ETASeconds
 	}
 	if f := e.Detail.File; f != nil && e.State == job.StateSuccess {

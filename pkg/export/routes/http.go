@@ -104,7 +104,7 @@ func (h *handlers) handleRecord(ctx context.Context, in recordIn) (recordOut, er
 	}
 	wait := preferredWait(in.Prefer)
 	// A caller whose tag is not the current one has something new to read already.
-	current := in.IfNoneMatch == "" || in.IfNoneMatch == etag(j, record.StatusOf(j))
+	current := in.IfNoneMatch == "" || in.IfNoneMatch == etag(j, shownStatus(j))
 	if wait > 0 && !j.State.Ended() && current {
 		bound, cancel := context.WithTimeout(ctx, wait)
 		defer cancel()

@@ -62,7 +62,7 @@ func (h *handlers) view(ctx context.Context, j job.Job) (recordOut, error) {
 	v := e.Event(false)
 	out := recordOut{
 		UUID:       j.UUID,
-		Status:     record.StatusOf(j),
+		Status:     shownStatus(j),
 		Dataset:    e.Args.Dataset,
 		Service:    e.Args.Service,
 		Format:     e.Args.Format,
@@ -105,17 +105,31 @@ func (h *handlers) view(ctx context.Context, j job.Job) (recordOut, error) {
 	return out, nil
 }
 
+// lostWorker is why a job waits whose worker is gone.
+const lostWorker = "执行任务的进程已退出，等待其他进程接手"
+
+// shownStatus is the status as API callers read it: a job that has lost its worker waits, whatever
+// stage it was in.
+func shownStatus(j job.Job) record.Status {
+	if j.Lost {
+		return record.StatusQueued
+	}
+	return record.StatusOf(j)
+}
+
 // why says in words what keeps a job or ended it.
 func why(e record.Export) string {
 	switch {
 	case e.CancelRequested && !e.State.Ended():
 		return "正在取消"
+	case e.Lost:
+		return lostWorker
 	case e.Failure != nil && e.State == job.StateQueued:
 		return "上次执行没有成功，将自动重试:" + e.Failure.Message
 	case e.Failure != nil:
 		return e.Failure.Message
 	case e.State == job.StateQueued && e.Attempt > 1:
-		return "执行任务的进程已退出，等待其他进程接手"
+		return lostWorker
 	case e.State == job.StateQueued:
 		return "正在排队，等待空闲的执行进程"
 	}

@@ -109,6 +109,16 @@ describe('applyRecord', () => {
     expect(applyRecord(newJob(uuid), record('start', { progress: 3, count: 6, attempt: 2 }))).toMatchObject({ status: 'start', progress: 3, count: 6, attempt: 2 })
   })
 
+  it('shows a job that has lost its worker as waiting, until its next event', () => {
+    const job = play([event('writing_file', 31, { seq: 9, eta_seconds: 2 })])
+    const lost = record('queued', { progress: 31, event: event('writing_file', 31, { seq: 9 }) })
+    const waiting = applyRecord(job, lost)
+    expect(waiting).toMatchObject({ status: 'queued', progress: 31, etaSeconds: null })
+    expect(applyEvent(waiting, event('writing_file', 33, { seq: 10, eta_seconds: 1 }))).toMatchObject({ status: 'writing_file', etaSeconds: 1 })
+    const newer = play([event('writing_file', 31, { seq: 9 }), event('writing_file', 33, { seq: 10 })])
+    expect(applyRecord(newer, lost), 'what was pushed since is newer').toMatchObject({ status: 'writing_file', progress: 33 })
+  })
+
   it('takes the link away when the file has expired', () => {
     const job = play([event('success', 100, { seq: 5, file_url: '/export/1_a.xlsx' })])
     expect(applyRecord(job, record('expired', { progress: 100 }))).toMatchObject({ status: 'expired', fileUrl: null })

@@ -90,6 +90,10 @@ export function applyRecord(before: ExportJob, record: ExportRecord): ExportJob 
     return { ...job, status: 'expired', progress: 100, service: record.service || job.service, count: record.count, fileSize: record.file_size, fileUrl: null, error: null }
   }
   const next = record.event === null ? job : applyEvent(job, record.event)
+  // No worker has it: the row says so before any event does. What was pushed since is newer than the row.
+  if (record.status === 'queued' && record.event !== null && record.event.status !== 'queued' && next.seq === (record.event.seq ?? null)) {
+    return { ...next, status: 'queued', etaSeconds: null }
+  }
   if (isEnded(next.status) || (record.event !== null && !isEnded(record.status))) return next
   const { event: _, ...row } = record
   return applyEvent(next, row)

@@ -129,6 +129,19 @@ describe('createExportProgress', () => {
     expect(fetch).toHaveBeenCalledTimes(1)
   })
 
+  it('shows no time left that has passed in silence, and asks', async () => {
+    const { line, fetch, progress, goLive } = start()
+    await goLive()
+    line.push(event('writing_file', 31, 2, { eta_seconds: 2 }))
+    await flushPromises()
+    expect(progress.jobs.value[0]?.etaSeconds).toBe(2)
+    fetch.mockClear()
+    fetch.mockResolvedValue({ ...record('queued', 31), event: event('writing_file', 31, 2) })
+    await vi.advanceTimersByTimeAsync(2 * pollEvery)
+    expect(fetch).toHaveBeenCalledTimes(1)
+    expect(progress.jobs.value[0]).toMatchObject({ status: 'queued', etaSeconds: null })
+  })
+
   it('asks one question at a time', async () => {
     const { line, fetch } = start()
     line.push(event('writing_file', 20, 2))

@@ -123,9 +123,12 @@ export function createExportProgress(options: ExportProgressOptions): ExportProg
   }).state
 
   function tick(): void {
-    for (const { uuid } of running()) {
-      const silent = Date.now() - (lastReport.get(uuid) ?? 0) >= silenceLimit
-      if (channel.value !== 'live' || silent) void ask(uuid, false)
+    for (const job of running()) {
+      const silence = Date.now() - (lastReport.get(job.uuid) ?? 0)
+      // A time left that has passed in silence is no longer true: its worker may be gone.
+      const overdue = job.etaSeconds !== null && silence >= Math.max(job.etaSeconds * 1000, pollEvery)
+      if (overdue) put({ ...job, etaSeconds: null })
+      if (channel.value !== 'live' || silence >= silenceLimit || overdue) void ask(job.uuid, false)
     }
   }
 
