@@ -111,7 +111,7 @@ func ByIDs(ctx context.Context, tx *database.Tx, uuids []string) ([]Job, error) 
 		args[i] = id
 	}
 	jobs, err := database.All(ctx, tx, scanJob,
-		"SELECT "+jobColumns+" FROM jobs WHERE uuid IN "+database.In(len(uuids)), args...)
+		"SELECT "+jobColumns(tx)+" FROM jobs WHERE uuid IN "+database.In(len(uuids)), args...)
 	if err != nil {
 		return nil, fmt.Errorf("load %d jobs: %w", len(uuids), err)
 	}

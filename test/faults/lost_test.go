@@ -22,23 +22,36 @@ func (f *faulty) shown(uuid string) (s shown) {
 	return s
 }
 
+// stoppedWithTimeLeft stops the worker in the middle of an export whose record says how long it will
+// take yet.
+func (f *faulty) stoppedWithTimeLeft(worker *watched) (uuid string) {
+	f.T.Helper()
+	for range 20 {
+		uuid = f.queueAs("xlsx")
+		testkit.Eventually(f.T, time.Minute, func() bool {
+			s := f.shown(uuid)
+			return s.Event.ETASeconds != nil || subscriber.IsEnd(s.Status)
+		}, "a time left in the record")
+		f.stopOutsideTransactions(worker)
+		if s := f.shown(uuid); s.Status == "writing_file" && s.Event.ETASeconds != nil {
+			return uuid
+		}
+		worker.Signal(syscall.SIGCONT) // it was through before the signal came
+		f.await(uuid, time.Minute, "to end", func(j faultJob) bool { return subscriber.IsEnd(j.state) })
+	}
+	f.T.Fatal("the worker was never stopped while it wrote rows")
+	return ""
+}
+
 // TestFaultNoWorkerLeft: the only worker dies in the middle of a job. Once its lease is over, record
 // and events say that the job waits, and of no time that is left: also before another process has
 // given the job back, which is held up here. A worker that comes later does it.
 func TestFaultNoWorkerLeft(t *testing.T) {
 	t.Parallel()
-	const rows = 20_000 // several pages of the list: the gate holds the last one
-	f := startFaulty(t, rows)
-	f.gates()
+	f := startFaulty(t, 60_000)
 	f.followSteadily()
 	worker := f.worker()
-	open := f.shut("rows")
-	uuid := f.held("writing_file")
-	f.arrived("rows")
-	testkit.Eventually(t, time.Minute, func() bool {
-		s := f.shown(uuid)
-		return s.Status == "writing_file" && s.Event.ETASeconds != nil
-	}, "a time left in the record")
+	uuid := f.stoppedWithTimeLeft(worker)
 
 	// Nobody leads, so nobody gives the job back.
 	f.exec("UPDATE leases SET owner = 'nobody', until = 9000000000000000 WHERE name = 'reconciler'")
@@ -47,7 +60,6 @@ func TestFaultNoWorkerLeft(t *testing.T) {
 	}
 	worker.Signal(syscall.SIGKILL)
 	_ = worker.Ended(10 * time.Second)
-	open()
 	testkit.Eventually(t, length.lease+time.Minute, func() bool {
 		return f.count("SELECT count(*) FROM jobs WHERE uuid = $1"+
 			" AND lease_until < EXTRACT(EPOCH FROM statement_timestamp()) * 1000000", uuid) == 1
@@ -60,7 +72,6 @@ func TestFaultNoWorkerLeft(t *testing.T) {
 		t.Fatalf("the job was given back meanwhile: %+v", j)
 	}
 	late := subscriber.Start(t, f.URL, f.person.channel, "websocket")
-	late.Subscribed()
 	if got := late.Until(time.Minute, func(subscriber.Event) bool { return true }); got[0].ETASeconds != nil {
 		t.Errorf("a late subscriber is told of a time left: %s, %d s", got[0], *got[0].ETASeconds)
 	}

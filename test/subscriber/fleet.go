@@ -31,6 +31,7 @@ type Fleet struct {
 	stories  map[int]*Story
 	sessions map[int]int // how many each client has had
 	steady   bool
+	older    bool
 }
 
 // StartFleet starts clients: endpoint, transport and channel of each.
@@ -87,7 +88,7 @@ func (f *Fleet) take(text []byte) {
 	defer f.mu.Unlock()
 	story := f.stories[l.Client]
 	if story == nil {
-		story = &Story{Steady: f.steady}
+		story = &Story{Steady: f.steady, Older: f.older}
 		f.stories[l.Client] = story
 	}
 	switch {
@@ -117,6 +118,17 @@ func (f *Fleet) Steady() {
 	f.steady = true
 	for _, s := range f.stories {
 		s.Steady = true
+	}
+}
+
+// BesideTheReleaseBefore says that events come from processes of the release before, too. It comes
+// before the first event.
+func (f *Fleet) BesideTheReleaseBefore() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.older = true
+	for _, s := range f.stories {
+		s.Older = true
 	}
 }
 

@@ -133,6 +133,28 @@ func TestASteadyStoryHasNoRepetition(t *testing.T) {
 	}
 }
 
+// Beside the release before its known faults are no news, and every other one is.
+func TestAStoryBesideTheReleaseBefore(t *testing.T) {
+	known := `{"status":"writing_file","progress":90,"seq":6,"at":"2026-01-02T00:00:00Z"}
+		{"status":"writing_file","progress":90,"seq":7,"at":"2026-01-02T00:00:00Z"}
+		{"status":"writing_file","progress":90,"seq":7,"at":"2026-01-02T00:00:00Z"}
+		{"status":"writing_file","progress":50,"seq":5,"at":"2026-01-02T00:00:00Z"}
+	`
+	if err := told(t, &Story{Older: true}, known+end); err != nil {
+		t.Error(err)
+	}
+	for name, text := range map[string]string{
+		"the stage goes back":    whole + `{"status":"writing_file","progress":95,"seq":11}`,
+		"the progress goes back": whole + `{"status":"uploading","progress":94,"seq":11}`,
+		"another end":            whole + end + `{"status":"failure","progress":95,"seq":12}`,
+		"an attempt after it":    whole + end + `{"status":"queued","seq":21,"attempt":2}`,
+	} {
+		if err := told(t, &Story{Older: true}, text); err == nil {
+			t.Errorf("%s is accepted", name)
+		}
+	}
+}
+
 func TestAStoryEndsAsItsRow(t *testing.T) {
 	var s Story
 	if err := told(t, &s, whole); err != nil {

@@ -20,6 +20,7 @@ import (
 	"exporthub/pkg/database/dbtest"
 	"exporthub/pkg/httpapi"
 	"exporthub/test/program"
+	"exporthub/test/subscriber"
 )
 
 // The sweep sends every declared route everything that its declaration forbids, and much that no
@@ -339,11 +340,21 @@ func (s *sweeper) yesterday() *auth.Service {
 func TestOtherPeoplesThingsAreNotThere(t *testing.T) {
 	s := startSweeper(t, dbtest.SQLiteURL(t))
 	owner, other := s.Login("admin"), s.Login("13800000002")
+	me := s.Do("GET", "/api/user/me", nil, "ACCESS-TOKEN", owner)
+	var who struct {
+		Data struct {
+			Channel string `json:"export_channel"`
+		}
+	}
+	me.JSON(t, &who)
+	follower := subscriber.Start(t, s.URL, who.Data.Channel, "websocket")
+	follower.Subscribed()
 	uuid, refusal, err := s.Ask(owner, "export_format=csv")
 	if err != nil || refusal != "" {
 		t.Fatal(refusal, err)
 	}
 	j := s.Finished(owner, uuid)
+	follower.Until(time.Minute, subscriber.EndOf(uuid))
 	began := time.Now()
 	var probes []probe
 	for _, r := range declared(t) {

@@ -1,6 +1,6 @@
 // The documented snippet, on a page of another site, with no token and no cookie: the contract with existing front ends.
 import assert from 'node:assert/strict'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { appendFile, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
@@ -106,10 +106,18 @@ async function hears(path, filters) {
       { timeout: exportPatience },
     )
     const received = await page.evaluate(() => window.received)
+    await writeDown(path, received)
     const events = received.map((text) => JSON.parse(text)).filter((event) => event.uuid === uuid)
     checkEvents(events, total)
     await checkFile(events.at(-1), total, `${path.slice(1)}.xlsx`)
   })
+}
+
+/** For the checker of stories, which is the Go tests'. */
+async function writeDown(page, received) {
+  if (!process.env.EVENTS) return
+  const lines = received.map((text) => JSON.stringify({ page, event: JSON.parse(text) }) + '\n')
+  await appendFile(process.env.EVENTS, lines.join(''))
 }
 
 /** The stages in order, each with the fields of its row in the documentation. */
