@@ -81,7 +81,7 @@ func (h *handlers) damaged(ctx context.Context, j job.Job) recordOut {
 	reason := "任务的数据无法读取，请重新导出"
 	return recordOut{
 		UUID:       j.UUID,
-		Status:     record.StatusOf(j),
+		Status:     shownStatus(j),
 		Channel:    record.JobStream(j.UUID),
 		Progress:   j.Progress,
 		Attempt:    j.Attempt,
