@@ -60,9 +60,17 @@ func handler(p *wire.Parts, realtime http.Handler) http.Handler {
 	r.Group(func(r chi.Router) {
 		r.Use(httpapi.CORS(p.Config.AllowedOrigins))
 		httpapi.Mount(r, routes(p), httpapi.Options{
-			Authorize: p.Auth.Authorize, Person: person, Logger: p.Log, Location: p.Config.Location,
-			Observe: p.Metrics.Request,
-			Info:    httpapi.Info{Title: "Exporthub", Version: "1", CookieName: auth.CookieName},
+			Authorize: p.Auth.Authorize,
+			Person:    person,
+			Logger:    p.Log,
+			Location:  p.Config.Location,
+			Observe:   p.Metrics.Request,
+			Refused:   p.Exports.ShowLeft,
+			Info: httpapi.Info{
+				Title:      "Exporthub",
+				Version:    "1",
+				CookieName: auth.CookieName,
+			},
 		})
 	})
 	r.NotFound(web.Handler().ServeHTTP)

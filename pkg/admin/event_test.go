@@ -25,6 +25,27 @@ func TestReact(t *testing.T) {
 	}
 }
 
+// What a channel carries is what its person may see: an administrator who may see less does not
+// receive it.
+func TestPersonChannelsThatNeedAPermission(t *testing.T) {
+	rule := PersonChannels("/message/", "invitation.read_phone", "contact.read_notes")
+	administrator := &auth.Principal{UserID: 1, Role: auth.Administrator}
+	for _, c := range []struct {
+		who     *auth.Principal
+		channel string
+		allowed bool
+	}{
+		{administrator.Granted("invitation.read_phone", "contact.read_notes"), "/message/7", true},
+		{administrator.Granted("invitation.read_phone"), "/message/7", false},
+		{administrator, "/message/7", false},
+		{administrator, "/message/1", true},
+	} {
+		if _, err := rule.Resolve(t.Context(), c.who, c.channel); (err == nil) != c.allowed {
+			t.Errorf("%v follows %s: %v", c.who.Permissions(), c.channel, err)
+		}
+	}
+}
+
 func TestPersonChannels(t *testing.T) {
 	rule := PersonChannels("/message/")
 	staff, administrator := &auth.Principal{UserID: 7, Role: auth.Staff}, &auth.Principal{UserID: 1, Role: auth.Administrator}

@@ -145,7 +145,7 @@ func (s *Service) idOf(ctx context.Context, account string) (id int64, err error
 // SetStatus enables, disables or deletes a person. Disabling and deleting end all their tokens.
 func (s *Service) SetStatus(ctx context.Context, id int64, status Status) error {
 	if status < Deleted || status > Enabled {
-		return errs.Invalidf("status", "只能是 1、0、-1 之一")
+		return errs.Invalidf("status", "只能是 启用（1）、停用（0）、删除（-1） 之一")
 	}
 	found := false
 	err := s.db.Write(ctx, func(ctx context.Context, tx *database.Tx) (err error) {

@@ -147,6 +147,20 @@ func (r *Registry) All() []Dataset {
 	return all
 }
 
+// SeesAll reports whether a viewer sees every column of every dataset whole. Who does not may not
+// receive what was made for somebody else: that person's files and events show what they may see.
+func (r *Registry) SeesAll(can func(permission string) bool) bool {
+	for _, d := range r.byName {
+		view := d.View(can)
+		for _, c := range d.Columns {
+			if !view.Sees(c.Key) || view[c.Key].Masked {
+				return false
+			}
+		}
+	}
+	return true
+}
+
 // What a sheet of Excel holds: columns, and characters in a column's width.
 const (
 	maxColumns = 16384

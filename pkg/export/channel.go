@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"exporthub/pkg/auth"
+	"exporthub/pkg/dataset"
 	"exporthub/pkg/errs"
 	"exporthub/pkg/event"
 	"exporthub/pkg/export/record"
@@ -27,10 +28,11 @@ var (
 
 // channels decides who may subscribe to which stream of exports.
 type channels struct {
-	jobs   *job.Store
-	people People
-	now    func() time.Time
-	log    *slog.Logger
+	jobs     *job.Store
+	people   People
+	registry *dataset.Registry
+	now      func() time.Time
+	log      *slog.Logger
 }
 
 // noChannel is the one answer for what is unknown and what is another person's, so that names can't
@@ -46,11 +48,11 @@ func (c *channels) resolve(ctx context.Context, p *auth.Principal, channel strin
 	case personName.MatchString(name):
 		// The pattern admits nineteen digits, of which some are more than an int64 holds.
 		id, err := strconv.ParseInt(name, 10, 64)
-		if err != nil || !record.MayFollow(p, id) {
+		if err != nil || !record.MayReceive(p, id, c.registry) {
 			return auth.Subscription{}, noChannel()
 		}
 		sub := c.personSubscription(id)
-		sub.StillAllowed = mayFollow(id)
+		sub.StillAllowed = c.mayReceive(id)
 		return sub, nil
 	case jobName.MatchString(name):
 		return c.resolveJob(ctx, p, name)
@@ -71,10 +73,10 @@ func (c *channels) resolveCapability(ctx context.Context, channel string) (auth.
 	return sub, nil
 }
 
-// mayFollow is how long a subscription to a person's exports holds that was opened by the rights of
+// mayReceive is how long a subscription to a person's exports holds that was opened by the rights of
 // the subscriber.
-func mayFollow(ownerID int64) func(context.Context, *auth.Principal) bool {
-	return func(_ context.Context, p *auth.Principal) bool { return record.MayFollow(p, ownerID) }
+func (c *channels) mayReceive(ownerID int64) func(context.Context, *auth.Principal) bool {
+	return func(_ context.Context, p *auth.Principal) bool { return record.MayReceive(p, ownerID, c.registry) }
 }
 
 // personSubscription is a subscription to all exports of a person. How long it holds is the
@@ -92,13 +94,13 @@ func (c *channels) personSubscription(id int64) auth.Subscription {
 	}
 }
 
-// resolveJob lets the job's owner and administrators subscribe to one job.
+// resolveJob lets the job's owner, and administrators who see everything, subscribe to one job.
 func (c *channels) resolveJob(ctx context.Context, p *auth.Principal, id string) (auth.Subscription, error) {
 	if p == nil {
 		return auth.Subscription{}, noChannel()
 	}
 	j, err := c.jobs.Get(ctx, id)
-	if errs.Is(err, errs.NotFound) || err == nil && (j.Kind != record.Kind || !record.MayFollow(p, j.OwnerID)) {
+	if errs.Is(err, errs.NotFound) || err == nil && (j.Kind != record.Kind || !record.MayReceive(p, j.OwnerID, c.registry)) {
 		return auth.Subscription{}, noChannel()
 	}
 	if err != nil {
@@ -106,7 +108,7 @@ func (c *channels) resolveJob(ctx context.Context, p *auth.Principal, id string)
 	}
 	return auth.Subscription{
 		Stream:       record.JobStream(id),
-		StillAllowed: mayFollow(j.OwnerID),
+		StillAllowed: c.mayReceive(j.OwnerID),
 		Latest: func(ctx context.Context) ([]event.Event, error) {
 			// Read again: the subscription may be confirmed a while after it was allowed.
 			j, err := c.jobs.Get(ctx, id)

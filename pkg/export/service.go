@@ -139,10 +139,11 @@ func New(o Options) (*Service, error) {
 		now:      o.Now,
 	}
 	s.channels = &channels{
-		jobs:   s.rows,
-		people: o.People,
-		now:    o.Now,
-		log:    o.Logger,
+		jobs:     s.rows,
+		people:   o.People,
+		registry: o.Registry,
+		now:      o.Now,
+		log:      o.Logger,
 	}
 	s.links = delivery.NewLinks(delivery.Deps{
 		DB:        o.DB,
@@ -206,6 +207,10 @@ func newCleaner(o Options, formats record.Formats) *retention.Cleaner {
 func (s *Service) Queue(ctx context.Context, r dataset.Request) (dataset.Ticket, error) {
 	return s.admission.Queue(ctx, r)
 }
+
+// ShowLeft puts what is left of the caller's day on an answer. It is for requests for an export that
+// are refused before they get here; Queue's own answers carry it.
+func (s *Service) ShowLeft(ctx context.Context) { s.admission.showLeft(ctx) }
 
 // Wait waits for the end of an export that the caller may see; see delivery.Links.Wait.
 func (s *Service) Wait(ctx context.Context, uuid string) (dataset.Outcome, error) {

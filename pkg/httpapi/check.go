@@ -88,7 +88,7 @@ func (b *binder) checkNumber(s *huma.Schema, v float64, path string) {
 	switch {
 	case s.Minimum != nil && v < *s.Minimum:
 		b.problem(path, fmt.Sprintf(msgMinimum, bound(*s.Minimum)))
-	case s.Maximum != nil && v > *s.Maximum:
+	case s.Maximum != nil && v > *s.Maximum && s.Extensions[Clamps] == nil:
 		b.problem(path, fmt.Sprintf(msgMaximum, bound(*s.Maximum)))
 	case s.ExclusiveMinimum != nil && v <= *s.ExclusiveMinimum:
 		b.problem(path, fmt.Sprintf(msgAbove, bound(*s.ExclusiveMinimum)))
@@ -118,6 +118,12 @@ func (b *binder) checkEnum(s *huma.Schema, v, path string) {
 		}
 		if choices[i] == v {
 			return
+		}
+	}
+	// People know a choice by its label, programs by its value.
+	if labels, ok := s.Extensions[Labels].([]string); ok {
+		for i, label := range labels {
+			choices[i] = label + "（" + choices[i] + "）"
 		}
 	}
 	b.problem(path, fmt.Sprintf(msgEnum, strings.Join(choices, "、")))

@@ -26,6 +26,8 @@ func TestEveryRule(t *testing.T) {
 		Shape  string   `json:"shape" pattern:"^x+$"`
 		Secret string   `json:"secret" format:"password"`
 		Ratio  float64  `json:"ratio" enum:"0.5,1"`
+		State  string   `json:"state" enum:"applying,approved" labels:"申请中,已通过"`
+		Size   int      `json:"size" minimum:"1" clamp:"1000"`
 	}
 	for in, want := range map[string]string{
 		"max=1000000&above=0.51&below=9&few=1,2&many=a,b&email=a@example.com&uri=https://example.com/a&date=2026-01-31&shape=xx&secret=x&ratio=0.5": "",
@@ -41,6 +43,9 @@ func TestEveryRule(t *testing.T) {
 		"date=2026-02-30":          "date 应为日期，如 2006-01-02",
 		"shape=y":                  "shape 应为 ^x+$ 的形式",
 		"ratio=0.7":                "ratio 只能是 0.5、1 之一",
+		"state=gone":               "state 只能是 申请中（applying）、已通过（approved） 之一",
+		"size=1000000":             "",
+		"size=0":                   "size 不能小于 1",
 		"ratio=0x1p-2":             "ratio 应为数字",
 		"below=1.":                 "below 应为整数",
 		"few[0]=1&few[1]=%zz":      "few 百分号编码不正确",

@@ -41,6 +41,12 @@ func TestRoutesThatCantBeRight(t *testing.T) {
 		"example or default x: 只能是 a 之一": {handling[struct {
 			CodeRemark string `json:"a" enum:"a" example:"x"`
 		}]()},
+		"1 labels for 2 choices": {handling[struct {
+			CodeRemark string `json:"a" enum:"a,b" labels:"甲"`
+		}]()},
+		"is no number": {handling[struct {
+			CodeRemark int `json:"a" clamp:"many"`
+		}]()},
 		"example or default 0: 不能小于 1": {handling[struct {
 			CodeRemark []struct {
 				StatusMsg int `json:"b" minimum:"1" default:"0"`

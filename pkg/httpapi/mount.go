@@ -35,6 +35,10 @@ type Options struct {
 	// Observe is called for each finished request, for metrics. route is the pattern, or "" for
 	// paths nobody declared.
 	Observe func(route, method string, status int, d time.Duration)
+	// Refused is called for a request that would have started something and is refused before its
+	// handler, with the caller's context: it may set headers that each such answer carries.
+	// Default: nothing.
+	Refused func(ctx context.Context)
 	// MaxBody is the largest request body in bytes. Default: DefaultMaxBody.
 	MaxBody int64
 	// Info heads the OpenAPI description, which is served with its viewer when Info.Title is set.
@@ -53,6 +57,9 @@ func (opts Options) withDefaults() Options {
 	}
 	if opts.Observe == nil {
 		opts.Observe = func(string, string, int, time.Duration) {}
+	}
+	if opts.Refused == nil {
+		opts.Refused = func(context.Context) {}
 	}
 	if opts.Now == nil {
 		opts.Now = time.Now

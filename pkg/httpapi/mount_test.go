@@ -358,6 +358,46 @@ func TestConditionalGet(t *testing.T) {
 	}
 }
 
+// What every answer to a start carries is on those too that never reach a handler.
+func TestRefusedStartsAreTold(t *testing.T) {
+	type in struct {
+		Export string `json:"export" enum:"csv"`
+		Count  int    `json:"count2"`
+	}
+	route := Handle("GET", "/api/x", CodeRemark, SignedIn, Doc{}, func(ctx context.Context, _ in) (int, error) {
+		return 0, errs.New(errs.Conflict, "")
+	}, StartsWith("export"))
+	s := serve(t, []Route{route}, Options{
+		Logger: quiet(),
+		Authorize: func(r *http.Request, _ string, _ bool) (context.Context, error) {
+			if r.Header.Get("ACCESS-TOKEN") == "" {
+				return r.Context(), errs.New(errs.Forbidden, "")
+			}
+			return r.Context(), nil
+		},
+		Refused: func(ctx context.Context) { SetHeader(ctx, "RateLimit-Remaining", "3") },
+	})
+	for target, want := range map[string]string{
+		"/api/x?export=csv":               "", // the handler's own matter
+		"/api/x?export=pdf":               "3",
+		"/api/x?export=csv&count2=x":      "3",
+		"/api/x?export=csv&nonsense=x":    "3",
+		"/api/x?count2=x":                 "",
+		"/api/x?export=csv&token=missing": "3",
+	} {
+		r, err := http.NewRequest("GET", s.URL+target, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(target, "missing") {
+			r.Header.Set("ACCESS-TOKEN", "x")
+		}
+		if _, body, h := send(t, r); h.Get("RateLimit-Remaining") != want {
+			t.Errorf("%s: %q, want %q (%s)", target, h.Get("RateLimit-Remaining"), want, body)
+		}
+	}
+}
+
 func TestHeadersAndCookiesFromHandlers(t *testing.T) {
 	route := Handle("GET", "/api/x", CodeRemark, Public, Doc{}, func(ctx context.Context, in thingIn) (int, error) {
 		SetHeader(ctx, "RateLimit-Remaining", "3")

@@ -77,7 +77,8 @@ type Route struct {
 	// Starts names input fields whose presence makes a GET start or change something
 	// (export_format): such requests are held to the rules for requests that change things.
 	Starts []string
-	// AlwaysStarts marks a GET that starts or changes something whatever its input.
+	// AlwaysStarts marks a GET that starts or changes something whatever its input, and a POST whose
+	// refusals carry what those of such a GET do (Options.Refused).
 	AlwaysStarts bool
 	// Status is the HTTP status of success; 0 is 200. A Reply may still say otherwise.
 	Status int
@@ -104,7 +105,8 @@ type Option func(*Route)
 // StartsWith marks input fields whose presence makes a GET start or change something.
 func StartsWith(fields ...string) Option { return func(r *Route) { r.Starts = fields } }
 
-// Starting marks a GET that starts or changes something whatever its input.
+// Starting marks a GET that starts or changes something whatever its input, and a POST whose refusals
+// carry what those of such a GET do.
 func Starting() Option { return func(r *Route) { r.AlwaysStarts = true } }
 
 // WithStatus sets the HTTP status of success, such as 202.
@@ -141,7 +143,8 @@ func Gives(contentTypes ...string) Option { return func(r *Route) { r.Produces =
 //
 // In is a struct. Fields are filled by their json name from path, query and body alike (path wins,
 // then body); see decode.go for the accepted forms. Tags describe and check a field:
-// required:"true", doc, minimum, maximum, minLength, maxLength, enum, example, default.
+// required:"true", doc, minimum, maximum, minLength, maxLength, enum, example, default; labels and
+// clamp (see Labels and Clamps) are our own.
 //
 // Out is the data of the envelope, or a Reply to say more than that.
 func Handle[In, Out any](method, path string, envelope Envelope, permission string, doc Doc,

@@ -1,9 +1,11 @@
 package httpapi
 
 import (
+	"fmt"
 	"path"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode"
 
@@ -68,6 +70,7 @@ func inputSchema(r huma.Registry, t reflect.Type) *huma.Schema {
 			if !reflect.PointerTo(f.Type).Implements(optionalType) {
 				fixArrays(property)
 			}
+			ownTags(property, f)
 			describeAliases(schema, property, f)
 			if !f.required {
 				continue
@@ -84,6 +87,40 @@ func inputSchema(r huma.Registry, t reflect.Type) *huma.Schema {
 		slices.Sort(schema.Required)
 	}
 	return s
+}
+
+// The extensions of a schema that come from tags of our own.
+const (
+	// Labels are what people read for the choices of an enum, in their order: labels:"申请中,已通过".
+	// Refusals name the choices by them.
+	Labels = "x-enum-descriptions"
+	// Clamps says that what is above the maximum is taken as the maximum: clamp:"1000".
+	Clamps = "x-clamps"
+)
+
+// ownTags reads the tags that huma does not know. Like huma it panics at what can't be right.
+func ownTags(property *huma.Schema, f inputField) {
+	extend := func(name string, value any) {
+		if property.Extensions == nil {
+			property.Extensions = map[string]any{}
+		}
+		property.Extensions[name] = value
+	}
+	if text := f.Tag.Get("labels"); text != "" {
+		labels := strings.Split(text, ",")
+		if len(labels) != len(property.Enum) {
+			panic(fmt.Sprintf("field %s: %d labels for %d choices", f.Name, len(labels), len(property.Enum)))
+		}
+		extend(Labels, labels)
+	}
+	if text := f.Tag.Get("clamp"); text != "" {
+		limit, err := strconv.ParseFloat(text, 64)
+		if err != nil {
+			panic(fmt.Sprintf("field %s: clamp %q is no number", f.Name, text))
+		}
+		property.Maximum = &limit
+		extend(Clamps, true)
+	}
 }
 
 // describeAliases adds a field's other spellings. A required field must be there in one of them.

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -125,7 +126,7 @@ func wrongValues(in httpapi.Input) map[string]any {
 		if s.Minimum != nil {
 			out["below the minimum"] = json.Number(fmt.Sprintf("%.0f", *s.Minimum-1))
 		}
-		if s.Maximum != nil && *s.Maximum < 1<<53 {
+		if s.Maximum != nil && *s.Maximum < 1<<53 && s.Extensions[httpapi.Clamps] == nil {
 			out["above the maximum"] = json.Number(fmt.Sprintf("%.0f", *s.Maximum+1))
 		}
 	case s.Type == huma.TypeBoolean:
@@ -185,6 +186,9 @@ var hostileQueries = []string{
 	"k=%ff%fe", "k=%zz", "k=%00", "k=,,,", "k=1,2,x", "k=" + "[" + "&k=]", "k" + strings.Repeat("[a]", 60) + "=1",
 }
 
+// halfPair is a text that encoding/json would turn into another one, and two of which into the same.
+var halfPair = json.RawMessage(`"` + canary + `\ud83d"`)
+
 // strict are the probes that have to be refused: nothing may come of them.
 func strict(r httpapi.Route) []probe {
 	var all []probe
@@ -214,11 +218,15 @@ func strict(r httpapi.Route) []probe {
 				add(probe{what: in.Name + " in a form: " + what, values: with(r, in.Name, v), form: true, want: meansInvalid, field: in.Name})
 			}
 		}
+		if in.Where == "body" && in.Schema != nil && in.Schema.Type == huma.TypeString {
+			add(probe{what: in.Name + ": half a surrogate pair", values: with(r, in.Name, halfPair), want: meansInvalid, field: in.Name})
+		}
 		if in.Required && in.Where != "path" && in.Where != "header" {
 			add(probe{what: in.Name + " is missing", values: with(r, in.Name, nil), want: meansInvalid, field: in.Name})
 			add(probe{what: in.Name + " is empty", values: with(r, in.Name, ""), form: true, want: meansInvalid, field: in.Name})
 		}
 	}
+	all = append(all, notTaken(r)...)
 	if !inBody || r.Out == nil {
 		return all
 	}
@@ -235,6 +243,31 @@ func strict(r httpapi.Route) []probe {
 	if r.MaxBody == 0 {
 		large := []byte(`{"a":"` + strings.Repeat("x", httpapi.DefaultMaxBody) + `"}`)
 		add(probe{what: "a body too large", body: large, kind: "application/json", want: meansTooLarge})
+	}
+	return all
+}
+
+// notTaken are requests for an export with parameters that it does not take. Which columns and rows
+// it holds may be chosen only where it is declared.
+func notTaken(r httpapi.Route) (all []probe) {
+	if r.Method != http.MethodGet || !r.AlwaysStarts && len(r.Starts) == 0 {
+		return nil
+	}
+	starting := ""
+	for _, name := range r.Starts {
+		starting += name + "=csv&"
+	}
+	for _, name := range []string{"columns", "ids", "user_fone"} {
+		if !slices.ContainsFunc(r.Inputs(), func(in httpapi.Input) bool { return in.Name == name }) {
+			all = append(all, probe{
+				route:  r,
+				what:   name + " is not taken",
+				values: base(r),
+				query:  starting + name + "=1",
+				want:   meansInvalid,
+				field:  name,
+			})
+		}
 	}
 	return all
 }
@@ -354,6 +387,18 @@ func (p probe) request(base string) (*http.Request, error) {
 		header.Set(p.header[i], p.header[i+1])
 	}
 	return req, nil
+}
+
+// exports reports whether the probe's request asks for an export. One whose line is too long, or
+// whose query can't be read, asks for nothing.
+func (p probe) exports(req *http.Request) bool {
+	query, err := url.ParseQuery(req.URL.RawQuery)
+	if err != nil || len(req.URL.RequestURI()) > httpapi.MaxRequestLine || strings.Count(req.URL.RawQuery, "&") >= 10_000 {
+		return false
+	}
+	return p.route.AlwaysStarts || slices.ContainsFunc(p.route.Starts, func(name string) bool {
+		return strings.TrimSpace(query.Get(name)) != ""
+	})
 }
 
 // flatten writes a value as a form does.

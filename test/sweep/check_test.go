@@ -51,7 +51,7 @@ func read(r httpapi.Route, res program.Answer) (reading, error) {
 	if res.Status < 400 && r.Out == nil && !strings.Contains(kind, "json") {
 		return reading{outcome: meansSuccess}, nil // a file, a redirect
 	}
-	if res.Status == http.StatusNoContent && len(res.Body) == 0 {
+	if (res.Status == http.StatusNoContent || res.Status == http.StatusFound) && len(res.Body) == 0 {
 		return reading{outcome: meansSuccess}, nil
 	}
 	if r.Envelope == httpapi.Native && res.Status < 400 {

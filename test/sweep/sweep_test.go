@@ -123,6 +123,12 @@ func (s *sweeper) try(p probe) error {
 	if err != nil {
 		return err
 	}
+	// Every answer to a request for an export says what is left of the day, a refusal too; but
+	// strangers have no day.
+	known := res.StatusCode != http.StatusUnauthorized && p.token != ""
+	if known && p.exports(req) && res.Header.Get("RateLimit-Remaining") == "" {
+		return fmt.Errorf("it does not say what is left of the day: %d %.300s", res.StatusCode, body)
+	}
 	if err := p.judge(program.Answer{Status: res.StatusCode, Header: res.Header, Body: body}); err != nil {
 		return fmt.Errorf("%w\n    %d %.300s", err, res.StatusCode, body)
 	}

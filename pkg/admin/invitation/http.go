@@ -2,7 +2,7 @@ package invitation
 
 import (
 	"context"
-	"strings"
+	"regexp"
 
 	"exporthub/pkg/admin"
 	"exporthub/pkg/auth"
@@ -131,12 +131,24 @@ func (s *service) handleList(ctx context.Context, in listIn) (httpapi.Reply[admi
 	})
 }
 
-// createIn is a new invitation. Phones are checked loosely, since exhibitions have guests from
-// abroad.
+// phone is checked loosely, since exhibitions have guests from abroad.
+var phone = regexp.MustCompile(`^\+?[0-9][0-9-]{4,30}$`)
+
+// phoneIn returns a phone of a request in the form in which phones are stored: of two people who
+// differ by what can't be seen, or by the width of digits, there would be one too many.
+func phoneIn(field, text string) (string, error) {
+	key := admin.Key(text)
+	if !phone.MatchString(key) {
+		return "", errs.Invalidf(field, "应为电话号码")
+	}
+	return key, nil
+}
+
+// createIn is a new invitation.
 type createIn struct {
 	ExhibitionID   int64  `json:"exhibition_id" required:"true" minimum:"1" doc:"展会id"`
-	UserPhone      string `json:"user_phone" required:"true" maxLength:"32" pattern:"^\\s*\\+?[0-9][0-9-]{4,30}\\s*$" patternDescription:"电话号码" doc:"被邀请人手机号"`
-	RecommendPhone string `json:"recommend_user_phone" required:"true" maxLength:"32" pattern:"^\\s*\\+?[0-9][0-9-]{4,30}\\s*$" patternDescription:"电话号码" doc:"邀请人手机号"`
+	UserPhone      string `json:"user_phone" required:"true" maxLength:"64" doc:"被邀请人手机号"`
+	RecommendPhone string `json:"recommend_user_phone" required:"true" maxLength:"64" doc:"邀请人手机号"`
 	CompanyName    string `json:"company_name,omitempty" maxLength:"200" doc:"公司名称"`
 	Department     string `json:"department,omitempty" maxLength:"200" doc:"部门"`
 	Position       string `json:"position,omitempty" maxLength:"200" doc:"职位"`
@@ -150,11 +162,19 @@ func (s *service) handleCreate(ctx context.Context, in createIn) (row, error) {
 	if !auth.From(ctx).Can(permissionPhone) {
 		return row{}, errs.New(errs.Forbidden, "没有查看完整手机号的权限，不能新建邀请")
 	}
+	user, err := phoneIn(userPhone, in.UserPhone)
+	if err != nil {
+		return row{}, err
+	}
+	recommender, err := phoneIn(recommendUserPhone, in.RecommendPhone)
+	if err != nil {
+		return row{}, err
+	}
 	v, err := s.create(ctx, creation{
 		ExhibitionID:   in.ExhibitionID,
-		RecommendPhone: strings.TrimSpace(in.RecommendPhone),
+		RecommendPhone: recommender,
 		User: User{
-			Phone:       strings.TrimSpace(in.UserPhone),
+			Phone:       user,
 			CompanyName: in.CompanyName,
 			Department:  in.Department,
 			Position:    in.Position,

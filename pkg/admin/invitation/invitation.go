@@ -85,11 +85,11 @@ type Decider struct {
 // because a part of a phone would need a scan of the table.
 type Filter struct {
 	ExhibitionID       *int64         `json:"exhibition_id,omitempty" column:"exhibition_id" doc:"展会id"`
-	RecommendUserPhone string         `json:"recommend_user_phone,omitempty" column:"recommend_user_phone" maxLength:"32" doc:"邀请人手机号(精确匹配)"`
-	UserPhone          string         `json:"user_phone,omitempty" column:"user_phone" maxLength:"32" doc:"被邀请人手机号(精确匹配)"`
+	RecommendUserPhone string         `json:"recommend_user_phone,omitempty" column:"recommend_user_phone" maxLength:"64" doc:"邀请人手机号(精确匹配)"`
+	UserPhone          string         `json:"user_phone,omitempty" column:"user_phone" maxLength:"64" doc:"被邀请人手机号(精确匹配)"`
 	CreatedFrom        *httpapi.Bound `json:"created_at_gtq,omitempty" column:"created_at" doc:"注册时间左边界(>=):日期、当地时间或 RFC 3339"`
 	CreatedUntil       *httpapi.Bound `json:"created_at_ltq,omitempty" column:"created_at" doc:"注册时间右边界(<=):只有日期时包含整天"`
-	Status             Status         `json:"approve_status,omitempty" column:"approve_status" enum:"applying,approved,rejected" doc:"审批状态"`
+	Status             Status         `json:"approve_status,omitempty" column:"approve_status" enum:"applying,approved,rejected" labels:"申请中,已通过,已拒绝" doc:"审批状态"`
 }
 
 // service holds the use cases of this module. It has no state of its own.

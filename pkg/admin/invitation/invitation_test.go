@@ -158,6 +158,54 @@ func TestDemoIsTheSameEveryTimeAndOnlyOnce(t *testing.T) {
 	})
 }
 
+// One phone is found, and invited, whichever way it is written. Nothing that can't be seen makes a
+// second person of it.
+func TestOnePhoneInManyWritings(t *testing.T) {
+	onEach(t, func(t *testing.T, s *service) {
+		if err := s.seedDemo(t.Context(), s.DB, 10); err != nil {
+			t.Fatal(err)
+		}
+		who := auth.With(t.Context(), auth.Principal{UserID: 1}.Holding(permissionRead, permissionWrite, permissionPhone))
+		writings := []string{"13812340001", " 13812340001 ", "１３８１２３４０００１", "138\u200b1234\u202d0001", "\ufeff13812340001\u202c"}
+		users := map[int64]bool{}
+		for i, writing := range writings {
+			made, err := s.handleCreate(who, createIn{
+				ExhibitionID:   int64(i + 1),
+				UserPhone:      writing,
+				RecommendPhone: strings.ReplaceAll(writing, "0001", "0002"),
+			})
+			if err != nil || made.User.Phone != writings[0] {
+				t.Fatalf("%q is invited as %q, %v", writing, made.User.Phone, err)
+			}
+			users[made.User.ID] = true
+		}
+		if len(users) != 1 {
+			t.Errorf("one phone is %d people", len(users))
+		}
+		for _, writing := range writings {
+			for name, f := range map[string]Filter{
+				"user_phone":           {UserPhone: writing},
+				"recommend_user_phone": {RecommendUserPhone: strings.ReplaceAll(strings.ReplaceAll(writing, "０００１", "０００２"), "0001", "0002")},
+			} {
+				found, err := s.list(t.Context(), f, page.Request{Number: 1, Size: 50})
+				if err != nil || found.Total != len(writings) && name == "user_phone" || found.Total == 0 {
+					t.Errorf("%s=%q finds %d, %v", name, writing, found.Total, err)
+				}
+			}
+		}
+		// Nothing that can be seen is no filter that is absent.
+		if found, err := s.list(t.Context(), Filter{UserPhone: "\u200b"}, page.Request{Number: 1, Size: 50}); err != nil || found.Total != 0 {
+			t.Errorf("an invisible phone finds %d, %v", found.Total, err)
+		}
+		for _, bad := range []string{"1380", "phone", "138\u200b", "1.38E10", "+", "138 1234 0001x"} {
+			_, err := s.handleCreate(who, createIn{ExhibitionID: 1, UserPhone: bad, RecommendPhone: writings[0]})
+			if e := errs.As(err); e == nil || e.Kind != errs.Invalid || e.Fields[0].Name != userPhone {
+				t.Errorf("%q: %v", bad, err)
+			}
+		}
+	})
+}
+
 func TestExhibitionsAreFoundByPartOfTheirName(t *testing.T) {
 	onEach(t, func(t *testing.T, s *service) {
 		if err := s.seedDemo(t.Context(), s.DB, 10); err != nil {

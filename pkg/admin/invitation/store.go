@@ -8,6 +8,7 @@ import (
 
 	"github.com/huandu/go-sqlbuilder"
 
+	"exporthub/pkg/admin"
 	"exporthub/pkg/database"
 	"exporthub/pkg/errs"
 	"exporthub/pkg/page"
@@ -33,12 +34,13 @@ func (s *service) query(f Filter, ids []int64) query {
 			b.Where(b.Equal("i.exhibition_id", *f.ExhibitionID))
 		}
 		// Phones are unique, so each narrows to one user. As a subquery instead of a join, the
-		// index over (user_id, created_at) serves both the filter and the order.
+		// index over (user_id, created_at) serves both the filter and the order. A phone is looked for
+		// in the form in which it is stored, whichever way it was typed or copied.
 		if f.UserPhone != "" {
-			b.Where("i.user_id = (SELECT id FROM exhibition_users WHERE phone = " + b.Var(f.UserPhone) + ")")
+			b.Where("i.user_id = (SELECT id FROM exhibition_users WHERE phone = " + b.Var(admin.Key(f.UserPhone)) + ")")
 		}
 		if f.RecommendUserPhone != "" {
-			b.Where("i.recommend_user_id = (SELECT id FROM exhibition_users WHERE phone = " + b.Var(f.RecommendUserPhone) + ")")
+			b.Where("i.recommend_user_id = (SELECT id FROM exhibition_users WHERE phone = " + b.Var(admin.Key(f.RecommendUserPhone)) + ")")
 		}
 		if f.CreatedFrom != nil {
 			b.Where(b.GreaterEqualThan("i.created_at", database.Micros(f.CreatedFrom.From(s.Location))))

@@ -30,7 +30,7 @@ func Module(d admin.Deps) admin.Module {
 		Datasets:     datasets(),
 		Dictionaries: []dataset.Dictionary{types, plugins, readStates, handleStates},
 		Migrations:   migrations,
-		Channels:     []auth.ChannelRule{admin.PersonChannels(channelPrefix)},
+		Channels:     []auth.ChannelRule{admin.PersonChannels(channelPrefix, phonesNeed)},
 		On:           s.reactions(),
 		Demo:         seedDemo,
 	}

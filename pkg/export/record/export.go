@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"exporthub/pkg/auth"
+	"exporthub/pkg/dataset"
 	"exporthub/pkg/errs"
 	"exporthub/pkg/job"
 )
@@ -37,6 +38,13 @@ func Read(j job.Job) (Export, error) {
 // administrator. A nil caller is anonymous.
 func MayFollow(p *auth.Principal, ownerID int64) bool {
 	return p != nil && (p.UserID == ownerID || p.Role == auth.Administrator)
+}
+
+// MayReceive reports whether the caller may receive a person's events and files: their own, or, of
+// somebody else, an administrator who sees everything whole. A link opens a file that was written
+// for its owner's eyes.
+func MayReceive(p *auth.Principal, ownerID int64, registry *dataset.Registry) bool {
+	return MayFollow(p, ownerID) && (p.UserID == ownerID || registry.SeesAll(p.Can))
 }
 
 // Visible returns an export that the caller whom ctx carries may see. An unknown uuid, the job of

@@ -30,7 +30,7 @@ func (h *handlers) startRoute() httpapi.Route {
 		Detail: "任务排队后立即返回 202，Location 指向任务。带 Idempotency-Key 时，相同请求再次发送得到同一任务;" +
 			"同一标识用于不同请求返回 422(idempotency_key_reused)，第一次请求仍在处理时返回 409(idempotency_in_progress)。" +
 			"已有任务在执行返回 409(export_active，Location 指向它)，当日次数用完返回 429。",
-	}, h.handleStart, httpapi.WithStatus(http.StatusAccepted), httpapi.Answers(401, 403, 409, 413, 415, 422, 429))
+	}, h.handleStart, httpapi.Starting(), httpapi.WithStatus(http.StatusAccepted), httpapi.Answers(401, 403, 409, 413, 415, 422, 429))
 }
 
 // handleStart admits an export and answers with its record.
@@ -74,7 +74,7 @@ func (h *handlers) retryRoute() httpapi.Route {
 	return httpapi.Handle("POST", record.Path+"{uuid}/retry", httpapi.Native, httpapi.SignedIn, httpapi.Doc{
 		Summary: "再次导出", Tag: tag,
 		Detail: "用相同的筛选条件、列和格式新建一个任务(retry_of 指向原任务)，占用当日一次。原任务尚未结束时返回 409。",
-	}, h.handleRetry, httpapi.WithStatus(http.StatusAccepted), httpapi.Answers(401, 403, 404, 409, 422, 429))
+	}, h.handleRetry, httpapi.Starting(), httpapi.WithStatus(http.StatusAccepted), httpapi.Answers(401, 403, 404, 409, 422, 429))
 }
 
 // codeNotEnded is the code of a request that has to wait until an export is over.

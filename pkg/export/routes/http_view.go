@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 
+	"exporthub/pkg/auth"
 	"exporthub/pkg/export/record"
 	"exporthub/pkg/httpapi"
 	"exporthub/pkg/job"
@@ -53,8 +54,10 @@ func (h *handlers) view(ctx context.Context, j job.Job) (recordOut, error) {
 		file = nil
 	}
 	expired := file != nil && !h.deps.Now().Before(file.ExpiresAt)
-	if expired {
-		// The event must not offer what can't be fetched. A copy, since Detail holds a pointer.
+	whole := record.MayReceive(auth.From(ctx), j.OwnerID, h.deps.Registry)
+	if file != nil && (expired || !whole) {
+		// The event must not offer what can't be fetched, nor a link to what this caller may not
+		// see. A copy, since Detail holds a pointer.
 		gone := *file
 		gone.URL = ""
 		e.Detail.File = &gone
@@ -84,7 +87,7 @@ func (h *handlers) view(ctx context.Context, j job.Job) (recordOut, error) {
 		Why:        why(e),
 		Columns:    e.Args.Columns,
 	}
-	if set, ok := h.deps.Registry.Get(e.Args.Dataset); ok {
+	if set, ok := h.deps.Registry.Get(e.Args.Dataset); ok && whole {
 		out.Filter = record.DescribeFilter(set, e.Args)
 	}
 	if e.Args.RetryOf != "" {
