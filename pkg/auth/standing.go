@@ -92,8 +92,8 @@ func (s *Service) Person(ctx context.Context, id int64) (*Principal, error) {
 	return s.principal(ctx, st.person)
 }
 
-// Present returns a person who was identified before with the rights they have now, for what goes on
-// after its request: subscriptions. It is as cheap as Alive and bridges an outage likewise; it
+// Present returns a person who was identified before with the rights they have now, for what goes
+// on after its request: subscriptions. It is as cheap as Alive and bridges an outage likewise; it
 // reports false for a person who may not go on, or of whom nothing is known any more.
 func (s *Service) Present(ctx context.Context, was *Principal) (*Principal, bool) {
 	st, known := s.lastStanding(ctx, standingKey{was.UserID, sessionOf(was.TokenID)})

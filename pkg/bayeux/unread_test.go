@@ -124,7 +124,8 @@ func TestAMessageThatDoesNotEndIsCut(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, "the socket is cut", func() bool {
-		_ = conn.WriteControl(websocket.PongMessage, nil, time.Now().Add(time.Second)) // fails once it is
+		// An error says that the socket is gone, which the condition sees.
+		_ = conn.WriteControl(websocket.PongMessage, nil, time.Now().Add(time.Second))
 		return s.srv.Stats().Sockets == 0
 	})
 }

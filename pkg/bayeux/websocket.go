@@ -83,8 +83,9 @@ func (k *socket) read() {
 	}
 }
 
-// message reads a whole message. From its first frame on it has a deadline that nothing moves: pongs
-// between the fragments would otherwise keep a half-sent message for as long as its sender likes.
+// message reads a whole message. From its first frame on it has a deadline that nothing moves:
+// pongs between the fragments would otherwise keep a half-sent message for as long as its sender
+// likes.
 func (k *socket) message() (kind int, body []byte, err error) {
 	kind, r, err := k.conn.NextReader()
 	if err != nil {

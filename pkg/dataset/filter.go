@@ -22,7 +22,7 @@ const filterTag = "column"
 
 // FilterFields returns the fields of the dataset's filter. A field that does not say which columns
 // it is over is an error, and so is one that names a column there is none of: a filter by a column
-// that somebody may not see tells them what is in it, so every filter has to say what it looks at.
+// that somebody may not see gives away what is in it, so every filter has to say what it looks at.
 func (d Dataset) FilterFields() ([]FilterField, error) {
 	t := reflect.TypeOf(d.NewFilter())
 	if t.Kind() != reflect.Pointer || t.Elem().Kind() != reflect.Struct {

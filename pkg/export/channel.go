@@ -73,8 +73,8 @@ func (c *channels) resolveCapability(ctx context.Context, channel string) (auth.
 	return sub, nil
 }
 
-// mayReceive is how long a subscription to a person's exports holds that was opened by the rights of
-// the subscriber.
+// mayReceive is how long a subscription to a person's exports holds that was opened by the rights
+// of the subscriber.
 func (c *channels) mayReceive(ownerID int64) func(context.Context, *auth.Principal) bool {
 	return func(_ context.Context, p *auth.Principal) bool { return record.MayReceive(p, ownerID, c.registry) }
 }

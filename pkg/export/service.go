@@ -208,8 +208,8 @@ func (s *Service) Queue(ctx context.Context, r dataset.Request) (dataset.Ticket,
 	return s.admission.Queue(ctx, r)
 }
 
-// ShowLeft puts what is left of the caller's day on an answer. It is for requests for an export that
-// are refused before they get here; Queue's own answers carry it.
+// ShowLeft puts what is left of the caller's day on an answer. It is for requests for an export
+// that are refused before they get here; Queue's own answers carry it.
 func (s *Service) ShowLeft(ctx context.Context) { s.admission.showLeft(ctx) }
 
 // Wait waits for the end of an export that the caller may see; see delivery.Links.Wait.

@@ -359,7 +359,7 @@ func TestConditionalGet(t *testing.T) {
 }
 
 // What every answer to a start carries is on those too that never reach a handler.
-func TestRefusedStartsAreTold(t *testing.T) {
+func TestRefusedStartsCarryTheirHeaders(t *testing.T) {
 	type in struct {
 		Export string `json:"export" enum:"csv"`
 		Count  int    `json:"count2"`

@@ -77,8 +77,8 @@ type Route struct {
 	// Starts names input fields whose presence makes a GET start or change something
 	// (export_format): such requests are held to the rules for requests that change things.
 	Starts []string
-	// AlwaysStarts marks a GET that starts or changes something whatever its input, and a POST whose
-	// refusals carry what those of such a GET do (Options.Refused).
+	// AlwaysStarts marks a GET that starts or changes something whatever its input, and a POST
+	// whose refusals carry what those of such a GET do (Options.Refused).
 	AlwaysStarts bool
 	// Status is the HTTP status of success; 0 is 200. A Reply may still say otherwise.
 	Status int
@@ -105,8 +105,8 @@ type Option func(*Route)
 // StartsWith marks input fields whose presence makes a GET start or change something.
 func StartsWith(fields ...string) Option { return func(r *Route) { r.Starts = fields } }
 
-// Starting marks a GET that starts or changes something whatever its input, and a POST whose refusals
-// carry what those of such a GET do.
+// Starting marks a GET that starts or changes something whatever its input, and a POST whose
+// refusals carry what those of such a GET do.
 func Starting() Option { return func(r *Route) { r.AlwaysStarts = true } }
 
 // WithStatus sets the HTTP status of success, such as 202.

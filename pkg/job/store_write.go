@@ -99,8 +99,8 @@ func postponeJob(ctx context.Context, tx *database.Tx, uuid string, attempt int,
 }
 
 // renewJob extends the lease of an attempt that its owner holds, and stores how far it has come. It
-// reports whether the attempt is still held, and whether its cancellation was requested. The time of
-// the row stays that of the event it tells of.
+// reports whether the attempt is still held, and whether its cancellation was requested. The time
+// of the row stays that of the event it tells of.
 func renewJob(ctx context.Context, tx *database.Tx, j Job, lease time.Duration) (held, cancel bool, err error) {
 	n, err := tx.Exec(ctx, "UPDATE jobs SET step = ?, progress = ?, detail = ?, updated_at = ?, lease_until = "+tx.NowMicros()+" + ?"+
 		" WHERE uuid = ? AND attempt = ? AND lease_owner = ? AND state IN "+runningStates,

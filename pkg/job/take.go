@@ -189,8 +189,8 @@ func (e *Engine) work(ctx context.Context, a *attempt) {
 }
 
 // beat renews the lease, stores how far the run has said to be, and sees whether it has been
-// cancelled or lost. What no event has said yet is not stored: a late subscriber is sent what the row
-// says, and the others would be sent it again under another number.
+// cancelled or lost. What no event has said yet is not stored: a late subscriber is sent what the
+// row says, and the others would be sent it again under another number.
 func (a *attempt) beat(ctx context.Context) {
 	a.writing.Lock()
 	defer a.writing.Unlock()

@@ -22,8 +22,8 @@ func (f *faulty) shown(uuid string) (s shown) {
 	return s
 }
 
-// stoppedWithTimeLeft stops the worker in the middle of an export whose record says how long it will
-// take yet.
+// stoppedWithTimeLeft stops the worker in the middle of an export whose record says how long it
+// will take yet.
 func (f *faulty) stoppedWithTimeLeft(worker *watched) (uuid string) {
 	f.T.Helper()
 	for range 20 {
@@ -43,9 +43,9 @@ func (f *faulty) stoppedWithTimeLeft(worker *watched) (uuid string) {
 	return ""
 }
 
-// TestFaultNoWorkerLeft: the only worker dies in the middle of a job. Once its lease is over, record
-// and events say that the job waits, and of no time that is left: also before another process has
-// given the job back, which is held up here. A worker that comes later does it.
+// TestFaultNoWorkerLeft: the only worker dies in the middle of a job. Once its lease is over,
+// record and events say that the job waits, and of no time that is left: also before another
+// process has given the job back, which is held up here. A worker that comes later does it.
 func TestFaultNoWorkerLeft(t *testing.T) {
 	t.Parallel()
 	f := startFaulty(t, 60_000)
@@ -73,7 +73,7 @@ func TestFaultNoWorkerLeft(t *testing.T) {
 	}
 	late := subscriber.Start(t, f.URL, f.person.channel, "websocket")
 	if got := late.Until(time.Minute, func(subscriber.Event) bool { return true }); got[0].ETASeconds != nil {
-		t.Errorf("a late subscriber is told of a time left: %s, %d s", got[0], *got[0].ETASeconds)
+		t.Errorf("a late subscriber receives a time left: %s, %d s", got[0], *got[0].ETASeconds)
 	}
 
 	f.exec("UPDATE leases SET owner = '', until = 0 WHERE name = 'reconciler'")
@@ -84,7 +84,7 @@ func TestFaultNoWorkerLeft(t *testing.T) {
 		testkit.Eventually(t, time.Minute, func() bool {
 			events := f.fleet.Of(client, uuid)
 			return len(events) > 0 && events[len(events)-1].Status == "queued" && events[len(events)-1].Attempt == 2
-		}, "client %d to be told that the job waits", client)
+		}, "client %d to receive that the job waits", client)
 	}
 	if s := f.shown(uuid); s.Status != "queued" || s.Why == "" || s.Event.Status != "queued" || s.Event.Progress != 0 {
 		t.Errorf("given back, the record says %+v", s)

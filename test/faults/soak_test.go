@@ -35,8 +35,8 @@ const (
 // stalled; then it checks what always holds. SOAK is how long (10m), SEED what happens.
 //
 // Half of the exports are of three rows; the others are of all, and of those that come to the last
-// row while the gate before it is shut each waits there, in a worker's hands. That is what the kills
-// meet, which is counted, and demanded.
+// row while the gate before it is shut each waits there, in a worker's hands. That is what the
+// kills meet, which is counted, and demanded.
 func TestSoak(t *testing.T) {
 	during, err := time.ParseDuration(environment("SOAK", "10m"))
 	if err != nil {

@@ -25,7 +25,7 @@ type Story struct {
 
 	exports map[string]*exportStory
 	bars    map[string]*barStory
-	told    map[string]bool // things that were told unmarked, by what they are
+	told    map[string]bool // things that came unmarked, by what they are
 }
 
 // exportStory is what was sent of one export.

@@ -186,7 +186,8 @@ var hostileQueries = []string{
 	"k=%ff%fe", "k=%zz", "k=%00", "k=,,,", "k=1,2,x", "k=" + "[" + "&k=]", "k" + strings.Repeat("[a]", 60) + "=1",
 }
 
-// halfPair is a text that encoding/json would turn into another one, and two of which into the same.
+// halfPair is a text that encoding/json would turn into another one, and two of which into the
+// same.
 var halfPair = json.RawMessage(`"` + canary + `\ud83d"`)
 
 // strict are the probes that have to be refused: nothing may come of them.

@@ -16,8 +16,8 @@ import (
 	"exporthub/pkg/httpapi"
 )
 
-// What a person may not see they may not filter, sort, search, write, count or be told by. The test
-// is made of the declarations: of the datasets (which columns are hidden from whom, and which filter
+// What a person may not see they may not filter, sort, search, write, count or receive. The test is
+// made of the declarations: of the datasets (which columns are hidden from whom, and which filter
 // is over which column), of the routes, of the imports and of the channels. What it can't know from
 // them is in two tables, secrets and rowsOf; a new hidden column or a route with a new kind of row
 // that is in neither fails the test.
@@ -88,10 +88,10 @@ func TestWhatIsHiddenStaysHidden(t *testing.T) {
 		t.Run(who.name, func(t *testing.T) {
 			h.t = t
 			who.listens()
-			told := h.files(who) // before everything is read and decided
-			maps.Copy(told, h.everything(who))
-			maps.Copy(told, who.heard())
-			h.check(who, told)
+			texts := h.files(who) // before everything is read and decided
+			maps.Copy(texts, h.everything(who))
+			maps.Copy(texts, who.received())
+			h.check(who, texts)
 		})
 	}
 	for _, c := range []struct {
@@ -111,12 +111,12 @@ func TestWhatIsHiddenStaysHidden(t *testing.T) {
 	}
 }
 
-// check compares what a viewer was told with what they may see. Who has the right is told each
+// check compares what a viewer received with what they may see. Who has the right receives each
 // secret: without that the test would see nothing in the other case either.
-func (h *hider) check(who *viewer, told map[string]string) {
+func (h *hider) check(who *viewer, texts map[string]string) {
 	h.t.Helper()
 	if !who.sees {
-		for what, text := range told {
+		for what, text := range texts {
 			if at := strings.Index(text, secretsMark); at >= 0 {
 				h.t.Errorf("%s tells %q", what, text[max(0, at-80):min(len(text), at+40)])
 			}
@@ -126,7 +126,7 @@ func (h *hider) check(who *viewer, told map[string]string) {
 	for column, secret := range secrets {
 		set, _, _ := strings.Cut(column, ".")
 		inList, inFile := false, false
-		for what, text := range told {
+		for what, text := range texts {
 			inList = inList || strings.HasPrefix(what, "GET ") && strings.Contains(text, secret)
 			inFile = inFile || strings.HasPrefix(what, "file of "+set) && strings.Contains(text, secret)
 		}
@@ -135,7 +135,7 @@ func (h *hider) check(who *viewer, told map[string]string) {
 		}
 	}
 	pushed := ""
-	for what, text := range told {
+	for what, text := range texts {
 		if strings.HasPrefix(what, "events") {
 			pushed += text
 		}
@@ -213,7 +213,7 @@ func (h *hider) guess(r httpapi.Route, name, secret string, over bool) {
 			answers = append(answers, normal(string(res.Body), value))
 		}
 		if answers[0] != answers[1] {
-			h.t.Errorf("%s %s: %s=%s is told from a value that is nowhere:\n%s\n%s", way, r.Path, name, secret, answers[0], answers[1])
+			h.t.Errorf("%s %s: %s=%s differs from a value that is nowhere:\n%s\n%s", way, r.Path, name, secret, answers[0], answers[1])
 		}
 		if way == "page" && over {
 			h.guessByAPI(h.setOf(r).Name, name, secret)
@@ -238,12 +238,12 @@ func (h *hider) guessByAPI(set, name, secret string) {
 		answers = append(answers, normal(string(res.Body), value))
 	}
 	if answers[0] != answers[1] {
-		h.t.Errorf("%s of %s is told from a value that is nowhere: %q", name, set, answers)
+		h.t.Errorf("%s of %s differs from a value that is nowhere: %q", name, set, answers)
 	}
 }
 
-// columnsByName asks for each hidden column by its name. One that may not be seen at all is answered
-// as one that does not exist.
+// columnsByName asks for each hidden column by its name. One that may not be seen at all is
+// answered as one that does not exist.
 func (h *hider) columnsByName() {
 	for _, r := range h.lists() {
 		if len(r.Starts) == 0 {
@@ -259,7 +259,7 @@ func (h *hider) columnsByName() {
 				answers = append(answers, normal(string(h.send(h.blind, p).Body), key))
 			}
 			if answers[0] != answers[1] {
-				h.t.Errorf("%s: column %s is told from one there is none of:\n%s\n%s", r.Path, c.Key, answers[0], answers[1])
+				h.t.Errorf("%s: column %s differs from one there is none of:\n%s\n%s", r.Path, c.Key, answers[0], answers[1])
 			}
 		}
 	}
@@ -323,7 +323,7 @@ func (h *hider) mark(who *viewer, r httpapi.Route, in httpapi.Input) {
 			other := h.send(who, h.writing(who, r, in.Name, nowhere(secret)))
 			a, b := normal(string(one.Body), secret), normal(string(other.Body), nowhere(secret))
 			if a != b || one.Status != other.Status {
-				h.t.Errorf("%s %s: %s is told from a value that is nowhere:\n%s\n%s", r.Method, r.Path, in.Name, a, b)
+				h.t.Errorf("%s %s: %s differs from a value that is nowhere:\n%s\n%s", r.Method, r.Path, in.Name, a, b)
 			}
 		}
 	}
@@ -347,7 +347,8 @@ func (h *hider) othersThings() {
 	}
 	for _, prefix := range h.prefixes {
 		channel := fmt.Sprintf("%s%d", prefix, h.sighted.id)
-		if told := h.blind.follows(channel); told && prefix != "/approval/" { // it says nothing of a row but its number
+		// What an approval says of a row is its number.
+		if h.blind.follows(channel) && prefix != "/approval/" {
 			h.t.Errorf("who may not see everything follows %s", channel)
 		}
 		if !h.sighted.follows(channel) {

@@ -50,14 +50,14 @@ type hider struct {
 
 // viewer is one of the two.
 type viewer struct {
-	h       *hider
-	name    string
-	id      int64
-	sees    bool
-	who     *auth.Principal
-	message int64 // one of their planted messages
-	file    file  // their latest
-	ears    *ears
+	h        *hider
+	name     string
+	id       int64
+	sees     bool
+	who      *auth.Principal
+	message  int64 // one of their planted messages
+	file     file  // their latest
+	receiver *receiver
 }
 
 // file is a finished export, as its owner gets it.
@@ -398,11 +398,11 @@ func (h *hider) byAPI(v *viewer, set, name, value string) file {
 // files is every list as a file of every format, in all columns that the viewer may see.
 func (h *hider) files(v *viewer) map[string]string {
 	h.t.Helper()
-	told := map[string]string{}
+	texts := map[string]string{}
 	for _, r := range h.lists() {
 		set := h.setOf(r).Name
 		if r.AlwaysStarts {
-			told["file of "+set+" by "+r.Path] = h.fileOf(v, h.send(v, probe{route: r, values: h.values(v, r)}).Body).text
+			texts["file of "+set+" by "+r.Path] = h.fileOf(v, h.send(v, probe{route: r, values: h.values(v, r)}).Body).text
 			continue
 		}
 		for _, in := range r.Inputs() {
@@ -410,11 +410,11 @@ func (h *hider) files(v *viewer) map[string]string {
 				continue
 			}
 			for _, format := range in.Schema.Enum {
-				told[fmt.Sprintf("file of %s as %s by %s", set, format, r.Path)] = h.fileBy(v, r, fmt.Sprint(format)).text
+				texts[fmt.Sprintf("file of %s as %s by %s", set, format, r.Path)] = h.fileBy(v, r, fmt.Sprint(format)).text
 			}
 		}
 	}
-	return told
+	return texts
 }
 
 var answerIDs = regexp.MustCompile(`"(request_id|uuid|at|created_at|id|line)":("[^"]*"|[0-9]+)`)

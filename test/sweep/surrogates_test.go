@@ -16,9 +16,9 @@ import (
 	"exporthub/test/program"
 )
 
-// Half of a surrogate pair in a JSON text is refused by every route that takes JSON. The sweep sends
-// it to those with a decoded body; imports and realtime messages, which read theirs themselves,
-// follow here.
+// Half of a surrogate pair in a JSON text is refused by every route that takes JSON. The sweep
+// sends it to those with a decoded body; imports and realtime messages, which read theirs
+// themselves, follow here.
 func TestHalfASurrogatePairIsRefusedByWhatReadsItself(t *testing.T) {
 	s := startSweeper(t, dbtest.SQLiteURL(t))
 	somebody := s.person("somebody", auth.Administrator)

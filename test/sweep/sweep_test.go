@@ -353,14 +353,14 @@ func TestOtherPeoplesThingsAreNotThere(t *testing.T) {
 		}
 	}
 	me.JSON(t, &who)
-	follower := subscriber.Start(t, s.URL, who.Data.Channel, "websocket")
-	follower.Subscribed()
+	subscribed := subscriber.Start(t, s.URL, who.Data.Channel, "websocket")
+	subscribed.Subscribed()
 	uuid, refusal, err := s.Ask(owner, "export_format=csv")
 	if err != nil || refusal != "" {
 		t.Fatal(refusal, err)
 	}
 	j := s.Finished(owner, uuid)
-	follower.Until(time.Minute, subscriber.EndOf(uuid))
+	subscribed.Until(time.Minute, subscriber.EndOf(uuid))
 	began := time.Now()
 	var probes []probe
 	for _, r := range declared(t) {

@@ -123,7 +123,7 @@ func (a authorizer) Subscribe(ctx context.Context, bp bayeux.Principal, channel 
 			return bayeux.Grant{}, refusal(err)
 		}
 		if sub.StillAllowed == nil {
-			// A rule that was forgotten must not become a right for ever.
+			// A rule that was left out must not become a right for ever.
 			return bayeux.Grant{}, &bayeux.Refusal{Code: 403}
 		}
 		g := a.grant(bp, sub)

@@ -34,8 +34,8 @@ func (s *service) query(f Filter, ids []int64) query {
 			b.Where(b.Equal("i.exhibition_id", *f.ExhibitionID))
 		}
 		// Phones are unique, so each narrows to one user. As a subquery instead of a join, the
-		// index over (user_id, created_at) serves both the filter and the order. A phone is looked for
-		// in the form in which it is stored, whichever way it was typed or copied.
+		// index over (user_id, created_at) serves both the filter and the order. A phone is looked
+		// for in the form in which it is stored, whichever way it was typed or copied.
 		if f.UserPhone != "" {
 			b.Where("i.user_id = (SELECT id FROM exhibition_users WHERE phone = " + b.Var(admin.Key(f.UserPhone)) + ")")
 		}

@@ -65,7 +65,8 @@ func (h *handlers) serveFile(w http.ResponseWriter, r *http.Request, f delivery.
 	if len(f.SHA256) > 0 {
 		sum := base64.StdEncoding.EncodeToString(f.SHA256)
 		header.Set("Repr-Digest", "sha-256=:"+sum+":") // RFC 9530
-		header.Set("Digest", "SHA-256="+sum)           // RFC 3230, which it replaces, for older clients
+		// RFC 3230, which it replaces, for older clients.
+		header.Set("Digest", "SHA-256="+sum)
 	}
 	// A browser must not take a CSV that begins like HTML for a page of ours.
 	header.Set("X-Content-Type-Options", "nosniff")

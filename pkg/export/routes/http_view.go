@@ -94,11 +94,7 @@ func (h *handlers) view(ctx context.Context, j job.Job) (recordOut, error) {
 		out.RetryOf = &e.Args.RetryOf
 	}
 	if file != nil {
-		out.Filename = &file.Filename
-		if file.SHA256 != "" {
-			out.SHA256 = &file.SHA256
-		}
-		out.ExpiresAt = httpapi.NullTime(ctx, httpapi.Native, file.ExpiresAt)
+		out.describe(ctx, file)
 	}
 	if expired {
 		out.Expired = true
@@ -106,6 +102,15 @@ func (h *handlers) view(ctx context.Context, j job.Job) (recordOut, error) {
 		out.Why = "文件已过保留期，请重新导出"
 	}
 	return out, nil
+}
+
+// describe adds what is known of the file of an export that succeeded.
+func (out *recordOut) describe(ctx context.Context, file *record.File) {
+	out.Filename = &file.Filename
+	out.ExpiresAt = httpapi.NullTime(ctx, httpapi.Native, file.ExpiresAt)
+	if file.SHA256 != "" {
+		out.SHA256 = &file.SHA256
+	}
 }
 
 // lostWorker is why a job waits whose worker is gone.

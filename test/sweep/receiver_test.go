@@ -15,8 +15,8 @@ import (
 	"exporthub/pkg/testkit"
 )
 
-// ears is a realtime session of a person, and everything it was sent.
-type ears struct {
+// receiver is a realtime session of a person, and everything it was sent.
+type receiver struct {
 	conn *websocket.Conn
 	done chan struct{}
 
@@ -34,14 +34,14 @@ type bayeuxAnswer struct {
 
 // session opens a realtime session of the viewer and subscribes to channels. It returns those that
 // were allowed.
-func (v *viewer) session(channels ...string) (e *ears, allowed []string) {
+func (v *viewer) session(channels ...string) (e *receiver, allowed []string) {
 	h := v.h
 	h.t.Helper()
 	conn, _, err := websocket.DefaultDialer.DialContext(h.t.Context(), "ws"+strings.TrimPrefix(h.URL, "http")+"/faye", nil)
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	e = &ears{conn: conn, done: make(chan struct{})}
+	e = &receiver{conn: conn, done: make(chan struct{})}
 	ask := func(m map[string]any) bayeuxAnswer {
 		if err := conn.WriteJSON([]any{m}); err != nil {
 			h.t.Fatal(err)
@@ -85,7 +85,7 @@ func (v *viewer) session(channels ...string) (e *ears, allowed []string) {
 }
 
 // read keeps the text of what is sent next.
-func (e *ears) read(into any) error {
+func (e *receiver) read(into any) error {
 	_, data, err := e.conn.ReadMessage()
 	if err != nil {
 		return err
@@ -96,13 +96,13 @@ func (e *ears) read(into any) error {
 	return json.Unmarshal(data, into)
 }
 
-func (e *ears) heard() string {
+func (e *receiver) received() string {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.text.String()
 }
 
-func (e *ears) close() {
+func (e *receiver) close() {
 	_ = e.conn.Close()
 	<-e.done
 }
@@ -125,27 +125,27 @@ func (v *viewer) listens() {
 	if len(allowed) != len(channels) {
 		v.h.t.Fatalf("%s follows %q of %q", v.name, allowed, channels)
 	}
-	v.ears = e
+	v.receiver = e
 }
 
-// heard is what the viewer was sent, once the message about a last export, and of the decisions
+// received is what the viewer was sent, once the message about a last export, and of the decisions
 // before it, has come.
-func (v *viewer) heard() map[string]string {
+func (v *viewer) received() map[string]string {
 	v.h.t.Helper()
 	last := v.h.file(v, "exhibition", "csv")
 	testkit.Eventually(v.h.t, 30*time.Second, func() bool {
-		text := v.ears.heard()
+		text := v.receiver.received()
 		_, after, sent := strings.Cut(text, last.uuid)
 		return sent && strings.Contains(after, "导出已完成") && (!v.sees || strings.Contains(text, secretsMark))
 	}, "the events about the last export")
-	return map[string]string{"events of " + v.name: v.ears.heard()}
+	return map[string]string{"events of " + v.name: v.receiver.received()}
 }
 
 // everything is the answers to every route. What changes something has rows of its own.
 func (h *hider) everything(v *viewer) map[string]string {
 	h.t.Helper()
 	v.file = h.file(v, "exhibition", "csv")
-	told := map[string]string{}
+	texts := map[string]string{}
 	for _, r := range h.routes {
 		if r.Permission == httpapi.Public && r.Method != http.MethodGet {
 			continue // credentials
@@ -159,7 +159,7 @@ func (h *hider) everything(v *viewer) map[string]string {
 			if _, err := read(r, res); err != nil {
 				h.t.Fatalf("%s %s: %v\n%d %s", r.Method, r.Path, err, res.Status, res.Body)
 			}
-			told[r.Method+" "+r.Path+"?"+query] = fmt.Sprint(res.Header) + string(res.Body)
+			texts[r.Method+" "+r.Path+"?"+query] = fmt.Sprint(res.Header) + string(res.Body)
 			if uuidIn.Match(res.Body) && r.AlwaysStarts {
 				h.fileOf(v, res.Body) // it is over before the next one is asked for
 			}
@@ -176,5 +176,5 @@ func (h *hider) everything(v *viewer) map[string]string {
 			break
 		}
 	}
-	return told
+	return texts
 }
