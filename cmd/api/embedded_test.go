@@ -113,6 +113,10 @@ func TestEverythingStartedHasEnded(t *testing.T) {
 	if err := a.stop(); err != nil {
 		t.Fatal(err)
 	}
+	asked, ended := strings.Index(a.logs.String(), "asked to stop"), strings.Index(a.logs.String(), "msg=stopped")
+	if asked < 0 || ended < asked {
+		t.Errorf("the logs don't say that the program was asked to stop (%d), then that it did (%d):\n%s", asked, ended, a.logs)
+	}
 	http.DefaultTransport.(*http.Transport).CloseIdleConnections()
 	if err := goleak.Find(before); err != nil {
 		t.Error(err)

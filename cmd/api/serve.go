@@ -28,6 +28,7 @@ func serve(ctx context.Context, parts *wire.Parts, listener net.Listener, out io
 	}
 	parts.Watch(realtime)
 	greet(out, parts)
+	defer parts.LogStop(ctx)()
 
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return serveHTTP(ctx, listener, handler(parts, realtime), parts.Log) })

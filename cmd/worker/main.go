@@ -53,6 +53,7 @@ func run(ctx context.Context, args, environ []string, dotenv string, logs io.Wri
 		return err
 	}
 	defer parts.Close()
+	defer parts.LogStop(ctx)()
 
 	// What ends first ends the others: a worker without its metrics or its queue is restarted
 	// whole.

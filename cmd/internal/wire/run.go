@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -154,6 +155,24 @@ func (p *Parts) Watch(s *bayeux.Server) {
 		func() float64 { return float64(s.Timers().Fired) })
 	p.Metrics.Gauge("exporthub_faye_timer_slowest_seconds", "The longest that one timer held up the others.",
 		func() float64 { return s.Timers().Slowest.Seconds() })
+}
+
+// LogStop logs when the process is asked to stop, which is when ctx ends. What it returns logs that
+// it has ended for that reason; an error has its own line.
+func (p *Parts) LogStop(ctx context.Context) (stopped func()) {
+	var asked sync.WaitGroup
+	asked.Add(1)
+	cancel := context.AfterFunc(ctx, func() {
+		defer asked.Done()
+		p.Log.Info("asked to stop: what runs may finish", "within", p.Config.DrainTimeout)
+	})
+	return func() {
+		if cancel() {
+			return // ctx has not ended
+		}
+		asked.Wait() // the lines are to stand in their order
+		p.Log.Info("stopped")
+	}
 }
 
 // ServeMetrics serves /metrics, /healthz and /readyz on METRICS_ADDR until ctx ends.
