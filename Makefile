@@ -93,10 +93,11 @@ verify-files: ## workbooks with every rule and limit, converted by LibreOffice (
 	@tools/install-libreoffice.sh
 	$(RAN) LibreOffice -- go test -tags verifyfiles -count=1 -run LibreOffice ./pkg/export/xlsx
 
-lint: ## formatting, vet, staticcheck
+lint: ## formatting, vet, staticcheck, and the figures of readability
 	@test -z "$$(gofmt -l cmd jobs pkg test web/*.go)" || { gofmt -l cmd jobs pkg test web/*.go; echo "run: gofmt -w"; exit 1; }
 	go vet ./...
 	go tool -modfile=tools/go.mod staticcheck ./...
+	go -C tools run ./figures -check
 
 audit: ## known vulnerabilities of Go modules and npm packages, where their databases can be reached
 	@tools/audit.sh
