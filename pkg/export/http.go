@@ -20,6 +20,7 @@ func (s *Service) Routes(visitors Visitors) []httpapi.Route {
 		Registry:    s.registry,
 		Formats:     s.formats,
 		Queue:       s.Queue,
+		ShowLeft:    s.ShowLeft,
 		Quota:       s.admission.quota,
 		Store:       s.rows,
 		Links:       s.links,

@@ -10,7 +10,6 @@ import (
 	"exporthub/pkg/database/dbtest"
 	"exporthub/pkg/testkit"
 	"exporthub/test/program"
-	"exporthub/test/subscriber"
 )
 
 // before is the release before this one: the first entry of docs/releases.md.
@@ -72,8 +71,6 @@ type sideBySide struct {
 	token     string
 	rows      int
 	exports   []string
-	fleet     *subscriber.Fleet
-	channel   string
 	approvals int            // jobs
 	decided   map[int64]bool // invitations that a decision was asked for
 }
@@ -110,10 +107,7 @@ func (s *sideBySide) start(dsn string, rows int) {
 	s.Parts = program.StartPartsFrom(s.t, s.from, dsn, rows,
 		"EXPORT_QUEUE_LIMIT=50", "LEASE=2s", "LEADER_LEASE=1s", "WORKER_CONCURRENCY=2", "RETRY_DELAY=100ms")
 	s.rows = rows
-	s.token, s.channel = s.SignIn()
-	s.fleet = subscriber.StartFleet(s.t, s.URL+"/faye", "websocket", s.channel, s.URL+"/faye", "long-polling", s.channel)
-	s.fleet.BesideTheReleaseBefore()
-	s.fleet.Subscribed(2)
+	s.token, _ = s.SignIn()
 }
 
 // accept queues exports, one decision about one invitation, and one about many.
@@ -207,7 +201,6 @@ func (s *sideBySide) check(held int) {
 			s.t.Errorf("the file of %s: %d, %d bytes of %d", uuid, res.Status, len(res.Body), *j.FileSize)
 		}
 		files[*j.FileURL] = true
-		s.fleet.Ended(uuid, j.Status)
 	}
 	if len(files) != len(s.exports) {
 		s.t.Errorf("%d files of %d exports", len(files), len(s.exports))

@@ -82,23 +82,33 @@ const codeNotEnded = "export_not_ended"
 
 // handleRetry asks for the rows that match today, as the caller may see them today.
 func (h *handlers) handleRetry(ctx context.Context, in retryIn) (httpapi.Reply[recordOut], error) {
+	r, err := h.again(ctx, in)
+	if err != nil {
+		h.deps.ShowLeft(ctx)
+		return httpapi.Reply[recordOut]{}, err
+	}
+	return h.start(ctx, r)
+}
+
+// again is the request of an export that has ended.
+func (h *handlers) again(ctx context.Context, in retryIn) (dataset.Request, error) {
 	j, err := record.Visible(ctx, h.deps.Store, in.UUID)
 	if err != nil {
-		return httpapi.Reply[recordOut]{}, err
+		return dataset.Request{}, err
 	}
 	e, err := record.Read(j)
 	if err != nil {
-		return httpapi.Reply[recordOut]{}, err
+		return dataset.Request{}, err
 	}
 	if !j.State.Ended() {
-		return httpapi.Reply[recordOut]{}, &errs.Error{
+		return dataset.Request{}, &errs.Error{
 			Kind:     errs.Conflict,
 			Code:     codeNotEnded,
 			Message:  "任务尚未结束，请等待完成或先取消",
 			Location: record.Path + in.UUID,
 		}
 	}
-	return h.start(ctx, dataset.Request{
+	return dataset.Request{
 		Dataset:        e.Args.Dataset,
 		Format:         e.Args.Format,
 		Values:         e.Args.Filter,
@@ -106,5 +116,5 @@ func (h *handlers) handleRetry(ctx context.Context, in retryIn) (httpapi.Reply[r
 		IDs:            e.Args.IDs,
 		RetryOf:        in.UUID,
 		IdempotencyKey: in.IdempotencyKey,
-	})
+	}, nil
 }
