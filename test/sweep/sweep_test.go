@@ -228,7 +228,7 @@ func (s *sweeper) checkLogs() {
 	}
 	for what, pattern := range map[string]string{
 		"something that was sent": regexp.QuoteMeta(canary),
-		"a password":              canaryPassword + `|123456\b`,
+		"a password":              canaryPassword + `|\b123456\b`, // not within a random id
 		"a phone number":          `\b1[3-9]\d{9}\b`,
 		"a token":                 `eyJ[A-Za-z0-9_-]{8,}`,
 		"a capability":            `/export/\d+-[A-Za-z0-9_-]{16,}`,
