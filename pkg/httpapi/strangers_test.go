@@ -43,7 +43,7 @@ func FuzzIntegralDigits(f *testing.F) {
 	f.Fuzz(func(t *testing.T, number string) {
 		var n json.Number
 		if json.Unmarshal([]byte(number), &n) != nil || n.String() != strings.TrimSpace(number) || n == "" {
-			t.Skip()
+			return // no number, which the parser before this function refuses
 		}
 		got := integralDigits(n.String())
 		a, errA := n.Float64()
@@ -107,7 +107,7 @@ func FuzzMarkLoneSurrogates(f *testing.F) {
 			t.Fatalf("%q became %q", text, out)
 		}
 		if json.Unmarshal([]byte(text), &plain) != nil || !utf8.ValidString(text) {
-			t.Skip()
+			return // no JSON text: that nothing was changed but the marks is all there is to hold
 		}
 		if err := json.Unmarshal(out, &marked); err != nil {
 			t.Fatalf("%q became %q: %v", text, out, err)

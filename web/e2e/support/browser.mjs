@@ -4,7 +4,7 @@ import { chromium } from 'playwright-core'
 export const base = (process.env.BASE_URL ?? 'http://127.0.0.1:8080').replace(/\/+$/, '')
 
 /** The longest anything on a page may take before it counts as broken; milliseconds. */
-export const patience = 60_000
+export const patience = 30_000
 /** The same for a whole export of the demo rows. */
 export const exportPatience = 120_000
 
