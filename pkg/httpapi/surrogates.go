@@ -44,7 +44,7 @@ func markLoneSurrogates(data []byte) []byte {
 	return out
 }
 
-// escapedUnit reads \uXXXX at the start of s.
+// escapedUnit reads an escape of four hexadecimal digits (\ud83d) at the start of s.
 func escapedUnit(s []byte) (unit rune, ok bool) {
 	if len(s) < 6 || s[0] != '\\' || s[1] != 'u' {
 		return 0, false
