@@ -34,7 +34,8 @@ type Deps struct {
 	Formats  record.Formats
 	// Queue admits an export for the caller whom ctx carries.
 	Queue func(ctx context.Context, r dataset.Request) (dataset.Ticket, error)
-	// ShowLeft puts what is left of the caller's day on an answer, for refusals that Queue never saw.
+	// ShowLeft puts what is left of the caller's day on an answer, for refusals that Queue never
+	// saw.
 	ShowLeft func(ctx context.Context)
 	// Quota returns what the caller whom ctx carries has used of their limits.
 	Quota func(ctx context.Context) (record.Quota, error)
