@@ -10,6 +10,7 @@ import (
 	"exporthub/pkg/database/dbtest"
 	"exporthub/pkg/testkit"
 	"exporthub/test/program"
+	"exporthub/test/subscriber"
 )
 
 // before is the release before this one: the first entry of docs/releases.md.
@@ -27,9 +28,9 @@ func TestReleasesSideBySide(t *testing.T) {
 		"deploy":   {from: old, to: current},
 		"rollback": {from: current, to: old},
 	} {
-		for _, fate := range []string{"killed", "stopped"} {
+		for fate, transport := range map[string]string{"killed": "websocket", "stopped": "long-polling"} {
 			t.Run(name+", the worker is "+fate, func(t *testing.T) {
-				side := sideBySide{t: t, from: c.from, to: c.to, decided: map[int64]bool{}}
+				side := sideBySide{t: t, from: c.from, to: c.to, transport: transport, decided: map[int64]bool{}}
 				side.run(fate == "killed")
 			})
 		}
@@ -41,7 +42,7 @@ func TestReleasesSideBySide(t *testing.T) {
 func TestADatabaseOfTheReleaseBefore(t *testing.T) {
 	old, current := program.Release(t, before), program.Build(t)
 	dbtest.EachURL(t, func(t *testing.T, dsn string) {
-		s := sideBySide{t: t, from: old, to: current, decided: map[int64]bool{}}
+		s := sideBySide{t: t, from: old, to: current, transport: "websocket", decided: map[int64]bool{}}
 		s.start(dsn, rows)
 		s.accept(3)
 		worker := program.SpawnFrom(t, old, "worker", s.Environ)
@@ -71,8 +72,11 @@ type sideBySide struct {
 	token     string
 	rows      int
 	exports   []string
-	approvals int            // jobs
-	decided   map[int64]bool // invitations that a decision was asked for
+	channel   string
+	transport string
+	fleet     *subscriber.Fleet // one client, see start
+	approvals int               // jobs
+	decided   map[int64]bool    // invitations that a decision was asked for
 }
 
 func (s *sideBySide) run(kill bool) {
@@ -101,13 +105,19 @@ func (s *sideBySide) run(kill bool) {
 	}
 }
 
-// start starts an api of the first release on an empty database.
+// start starts an api of the first release on an empty database, and a client that stays. It is one
+// and not two of the same person: the release before does not note which of them had an end, so
+// that this one, which gives an end to a new session only when the person has not had it, could not
+// tell a client that lost its api from a page that was opened now.
 func (s *sideBySide) start(dsn string, rows int) {
 	s.t.Helper()
 	s.Parts = program.StartPartsFrom(s.t, s.from, dsn, rows,
 		"EXPORT_QUEUE_LIMIT=50", "LEASE=2s", "LEADER_LEASE=1s", "WORKER_CONCURRENCY=2", "RETRY_DELAY=100ms")
 	s.rows = rows
-	s.token, _ = s.SignIn()
+	s.token, s.channel = s.SignIn()
+	s.fleet = subscriber.StartFleet(s.t, s.URL+"/faye", s.transport, s.channel)
+	s.fleet.BesideTheReleaseBefore()
+	s.fleet.Subscribed(1)
 }
 
 // accept queues exports, one decision about one invitation, and one about many.
@@ -201,6 +211,7 @@ func (s *sideBySide) check(held int) {
 			s.t.Errorf("the file of %s: %d, %d bytes of %d", uuid, res.Status, len(res.Body), *j.FileSize)
 		}
 		files[*j.FileURL] = true
+		s.fleet.Ended(uuid, j.Status)
 	}
 	if len(files) != len(s.exports) {
 		s.t.Errorf("%d files of %d exports", len(files), len(s.exports))
