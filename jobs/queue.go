@@ -16,6 +16,7 @@ type Queue struct {
 	redis   redis.UniversalClient
 	inspect *asynq.Inspector
 	name    string
+	crew    crew
 }
 
 var _ job.Queue = (*Queue)(nil)

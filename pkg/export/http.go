@@ -17,6 +17,7 @@ func (s *Service) Routes(visitors Visitors) []httpapi.Route {
 	return routes.New(routes.Deps{
 		DB:          s.db,
 		Jobs:        s.jobs,
+		Workers:     s.workers,
 		Registry:    s.registry,
 		Formats:     s.formats,
 		Queue:       s.Queue,

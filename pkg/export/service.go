@@ -61,8 +61,10 @@ type Limits struct {
 
 // Options is what a Service is made of. Everything without a stated default is required.
 type Options struct {
-	DB       *database.DB
-	Jobs     Jobs // the engine on which Kind is registered
+	DB   *database.DB
+	Jobs Jobs // the engine on which Kind is registered
+	// Workers returns who runs the jobs. An error is the queue's, ErrQueueReadOnly among them.
+	Workers  func(ctx context.Context) (job.Workers, error)
 	People   People
 	Registry *dataset.Registry
 	Formats  []dataset.Format
@@ -104,6 +106,7 @@ type Service struct {
 	registry  *dataset.Registry
 	formats   record.Formats
 	jobs      Jobs
+	workers   func(ctx context.Context) (job.Workers, error)
 	kind      *job.Definition[record.Args, record.Detail, record.File]
 	rows      *job.Store
 	now       func() time.Time
@@ -135,6 +138,7 @@ func New(o Options) (*Service, error) {
 		registry: o.Registry,
 		formats:  formats,
 		jobs:     o.Jobs,
+		workers:  o.Workers,
 		rows:     job.NewStore(o.DB),
 		now:      o.Now,
 	}

@@ -86,6 +86,21 @@ func (s *Store) Recent(ctx context.Context, ownerID int64, endedWithin time.Dura
 	return jobs, nil
 }
 
+// Ahead returns how many queued jobs of all kinds are due before this one. Their tasks are taken in
+// about that order.
+func (s *Store) Ahead(ctx context.Context, j Job) (n int, err error) {
+	at := database.Micros(j.RunAt)
+	err = s.db.Read(ctx, func(ctx context.Context, tx *database.Tx) (err error) {
+		n, err = database.One(ctx, tx, database.Scalar[int], "SELECT COUNT(*) FROM jobs WHERE state = ?"+
+			" AND (run_at < ? OR (run_at = ? AND uuid < ?))", string(StateQueued), at, at, j.UUID)
+		return err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("count the jobs ahead of %s: %w", j.UUID, err)
+	}
+	return n, nil
+}
+
 // jobColumns are what scanJob scans. The end is the newest column, and empty in rows that a process
 // of the release before has ended. The last one is whether the lease is over.
 func jobColumns(tx *database.Tx) string {

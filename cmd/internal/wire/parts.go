@@ -45,6 +45,7 @@ type Parts struct {
 	Engine   *job.Engine // accepts jobs
 	Runner   *job.Runner // runs them; made last, when every kind is registered
 	Bus      *redisbus.Bus
+	Queue    *jobs.Queue // of the jobs' tasks
 
 	now   func() time.Time
 	close []func() // what Close calls, the last first
@@ -118,6 +119,7 @@ func (p *Parts) openRedis(context.Context) error {
 		return err
 	}
 	p.Redis = l.client
+	p.Queue = jobs.NewQueue(l.client, jobs.DefaultQueue)
 	p.close = append(p.close, l.close)
 	p.Bus = redisbus.New(l.client, fmt.Sprintf(busPrefix, l.database), redisbus.Options{Logger: p.Log})
 	return nil
@@ -178,7 +180,7 @@ func (p *Parts) openEngine(ctx context.Context) error {
 	p.Engine, err = job.NewEngine(job.Options{
 		DB:             p.DB,
 		HeartbeatDB:    heartbeat,
-		Queue:          jobs.NewQueue(p.Redis, jobs.DefaultQueue),
+		Queue:          p.Queue,
 		Publisher:      publisher{p.Bus},
 		Concurrency:    p.Config.WorkerConcurrency,
 		Lease:          p.Config.Lease,
@@ -252,6 +254,7 @@ func (p *Parts) exportService(happens *events) (*export.Service, error) {
 	return export.New(export.Options{
 		DB:       p.DB,
 		Jobs:     p.Engine,
+		Workers:  p.Queue.Workers,
 		People:   p.Auth,
 		Registry: p.Registry,
 		Store:    p.Store,

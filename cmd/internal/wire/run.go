@@ -125,25 +125,19 @@ func (p *Parts) Health() *telemetry.Health {
 		{
 			Name: "redis",
 			Ping: func(ctx context.Context) error { return p.Redis.Ping(ctx).Err() },
-			// One key for all processes, so that Redis keeps one and not one a process.
-			Write: func(ctx context.Context) error {
-				return p.Redis.Set(ctx, healthKey, 1, time.Minute).Err()
-			},
+			// Tasks are what Redis has to take.
+			Write: p.Queue.CheckWrite,
 		},
 		{
 			Name: "storage",
 			Ping: p.Store.Check,
 		},
 		{
-			Name: "spool",
-			Ping: p.Exports.CheckSpool,
+			Name:  "spool",
+			Write: p.Exports.CheckSpool,
 		},
 	}}
 }
-
-// healthKey is what /readyz writes to Redis. A Redis that is out of memory, a replica or unable to
-// save its snapshot answers PING and refuses this.
-const healthKey = "exporthub:health"
 
 // Watch adds the realtime server's figures to the metrics.
 func (p *Parts) Watch(s *bayeux.Server) {

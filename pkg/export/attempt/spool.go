@@ -22,7 +22,9 @@ func (r *Runner) CheckSpool(context.Context) error {
 	if err != nil {
 		return fmt.Errorf("write into the spool directory: %w", err)
 	}
-	return errors.Join(f.Close(), os.Remove(f.Name()))
+	// A full disk still takes an empty file.
+	_, err = f.Write(make([]byte, 4096))
+	return errors.Join(err, f.Close(), os.Remove(f.Name()))
 }
 
 // createSpool makes the file that an attempt writes. Only this user may read it: it holds what the

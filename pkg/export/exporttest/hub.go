@@ -46,6 +46,8 @@ type Hub struct {
 	Spool   string // the folder of unfinished files
 	Files   string // the folder of the store
 	Events  *Recorder
+	Redis   *redis.Client // of the queue
+	Queue   *jobs.Queue
 }
 
 // Options change what New makes.
@@ -53,6 +55,8 @@ type Options struct {
 	Limits export.Limits // default: one at once, fifty a day
 	Work   bool          // run a worker
 	Rate   export.RateLimiter
+
+	RedisURL string // of the queue; default a database of the tests' server
 
 	// Wait and FileWait are how long Exports.Wait and the links that wait do.
 	Wait     time.Duration
@@ -95,9 +99,9 @@ func New(t testing.TB, db *database.DB, o Options) *Hub {
 	}
 	t.Cleanup(func() { _ = disks.Close() })
 	h.Store = &FaultyStore{Store: disks}
-	client := h.openEngine(log)
+	h.openEngine(o.RedisURL, log)
 	h.buildExports(o, log)
-	h.startEngine(o.Work, client, log)
+	h.startEngine(o.Work, log)
 	if err := h.Auth.Seed(t.Context(), []auth.Permission{
 		{Name: "thing.export", Title: "导出物品", Defaults: auth.StaffAndAbove},
 		{Name: "thing.phone", Title: "查看电话", Defaults: auth.AdministratorsOnly},
@@ -137,6 +141,7 @@ func (h *Hub) buildExports(o Options, log *slog.Logger) {
 	h.Exports, err = export.New(export.Options{
 		DB:          h.DB,
 		Jobs:        h.Engine,
+		Workers:     h.Queue.Workers,
 		People:      h.Auth,
 		Registry:    registry,
 		Store:       store,
@@ -175,15 +180,19 @@ func (h *Hub) buildCleaner(store storage.Store, formats []dataset.Format, shangh
 	})
 }
 
-// openEngine makes the job engine and returns the Redis of its queue.
-func (h *Hub) openEngine(log *slog.Logger) *redis.Client {
+// openEngine makes the job engine over its queue.
+func (h *Hub) openEngine(redisURL string, log *slog.Logger) {
 	t := h.T
-	url, err := redis.ParseURL(testkit.Redis(t))
+	if redisURL == "" {
+		redisURL = testkit.Redis(t)
+	}
+	url, err := redis.ParseURL(redisURL)
 	if err != nil {
 		t.Fatal(err)
 	}
-	client := redis.NewClient(url)
-	t.Cleanup(func() { _ = client.Close() })
+	h.Redis = redis.NewClient(url)
+	t.Cleanup(func() { _ = h.Redis.Close() })
+	h.Queue = jobs.NewQueue(h.Redis, jobs.DefaultQueue)
 	sibling, err := h.DB.Sibling(t.Context(), 4)
 	if err != nil {
 		t.Fatal(err)
@@ -192,7 +201,7 @@ func (h *Hub) openEngine(log *slog.Logger) *redis.Client {
 	h.Engine, err = job.NewEngine(job.Options{
 		DB:            h.DB,
 		HeartbeatDB:   sibling,
-		Queue:         jobs.NewQueue(client, jobs.DefaultQueue),
+		Queue:         h.Queue,
 		Publisher:     h.Events,
 		Logger:        log,
 		ProgressEvery: time.Millisecond,
@@ -201,12 +210,11 @@ func (h *Hub) openEngine(log *slog.Logger) *redis.Client {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return client
 }
 
 // startEngine runs the job engine, and a worker with it where the test wants one, until the test
 // ends.
-func (h *Hub) startEngine(work bool, client *redis.Client, log *slog.Logger) {
+func (h *Hub) startEngine(work bool, log *slog.Logger) {
 	t := h.T
 	err := h.Engine.Register(h.Exports.Kind())
 	if err != nil {
@@ -219,7 +227,7 @@ func (h *Hub) startEngine(work bool, client *redis.Client, log *slog.Logger) {
 	var wait sync.WaitGroup
 	wait.Go(func() { _ = h.Runner.Run(ctx) })
 	if work {
-		server, err := jobs.NewServer(jobs.Options{Redis: client, Engine: h.Runner, Logger: log})
+		server, err := jobs.NewServer(jobs.Options{Redis: h.Redis, Engine: h.Runner, Logger: log})
 		if err != nil {
 			t.Fatal(err)
 		}

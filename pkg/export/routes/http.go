@@ -2,6 +2,9 @@ package routes
 
 import (
 	"context"
+	"fmt"
+	"hash/fnv"
+	"io"
 	"net/http"
 	"strconv"
 	"strings"
@@ -26,8 +29,10 @@ type Jobs interface {
 
 // Deps is what the routes are made of.
 type Deps struct {
-	DB       *database.DB
-	Jobs     Jobs
+	DB   *database.DB
+	Jobs Jobs
+	// Workers returns who runs the jobs, for the reason why one waits.
+	Workers  func(ctx context.Context) (job.Workers, error)
 	Store    *job.Store
 	Links    *delivery.Links
 	Registry *dataset.Registry
@@ -106,8 +111,12 @@ func (h *handlers) handleRecord(ctx context.Context, in recordIn) (recordOut, er
 		return recordOut{}, err
 	}
 	wait := preferredWait(in.Prefer)
+	out, err := h.view(ctx, j)
+	if err != nil {
+		return recordOut{}, err
+	}
 	// A caller whose tag is not the current one has something new to read already.
-	current := in.IfNoneMatch == "" || in.IfNoneMatch == etag(j, shownStatus(j))
+	current := in.IfNoneMatch == "" || in.IfNoneMatch == etag(j, out)
 	if wait > 0 && !j.State.Ended() && current {
 		bound, cancel := context.WithTimeout(ctx, wait)
 		defer cancel()
@@ -118,19 +127,20 @@ func (h *handlers) handleRecord(ctx context.Context, in recordIn) (recordOut, er
 			return recordOut{}, err
 		}
 		httpapi.SetHeader(ctx, "Preference-Applied", "wait="+strconv.Itoa(int(wait/time.Second)))
+		if out, err = h.view(ctx, j); err != nil {
+			return recordOut{}, err
+		}
 	}
-	out, err := h.view(ctx, j)
-	if err != nil {
-		return recordOut{}, err
-	}
-	httpapi.SetETag(ctx, etag(j, out.Status))
+	httpapi.SetETag(ctx, etag(j, out))
 	return out, nil
 }
 
 // etag identifies what is shown of a job: its row, and what the row alone does not say, that its
-// file has expired.
-func etag(j job.Job, shown record.Status) string {
-	return `"` + strconv.FormatUint(j.Seq(), 10) + string(shown[:1]) + `"`
+// file has expired and why it waits.
+func etag(j job.Job, shown recordOut) string {
+	said := fnv.New32a()
+	_, _ = io.WriteString(said, string(shown.Status)+shown.Why) // a hash takes everything
+	return fmt.Sprintf(`"%d-%x"`, j.Seq(), said.Sum32())
 }
 
 // preferredWait reads Prefer: wait=N (RFC 7240); 0 is none. Values that can't be read are

@@ -84,7 +84,7 @@ func (h *handlers) view(ctx context.Context, j job.Job) (recordOut, error) {
 		CreatedAt:  httpapi.FormatTime(ctx, httpapi.Native, j.CreatedAt),
 		StartedAt:  httpapi.NullTime(ctx, httpapi.Native, j.StartedAt),
 		FinishedAt: httpapi.NullTime(ctx, httpapi.Native, j.FinishedAt),
-		Why:        why(e),
+		Why:        h.why(ctx, e),
 		Columns:    e.Args.Columns,
 	}
 	if set, ok := h.deps.Registry.Get(e.Args.Dataset); ok && whole {
@@ -113,9 +113,6 @@ func (out *recordOut) describe(ctx context.Context, file *record.File) {
 	}
 }
 
-// lostWorker is why a job waits whose worker is gone.
-const lostWorker = "执行任务的进程已退出，等待其他进程接手"
-
 // shownStatus is the status as API callers read it: a job that has lost its worker waits, whatever
 // stage it was in.
 func shownStatus(j job.Job) record.Status {
@@ -123,23 +120,4 @@ func shownStatus(j job.Job) record.Status {
 		return record.StatusQueued
 	}
 	return record.StatusOf(j)
-}
-
-// why says in words what keeps a job or ended it.
-func why(e record.Export) string {
-	switch {
-	case e.CancelRequested && !e.State.Ended():
-		return "正在取消"
-	case e.Lost:
-		return lostWorker
-	case e.Failure != nil && e.State == job.StateQueued:
-		return "上次执行没有成功，将自动重试:" + e.Failure.Message
-	case e.Failure != nil:
-		return e.Failure.Message
-	case e.State == job.StateQueued && e.Attempt > 1:
-		return lostWorker
-	case e.State == job.StateQueued:
-		return "正在排队，等待空闲的执行进程"
-	}
-	return ""
 }
