@@ -45,6 +45,10 @@ type meData struct {
 	MustChangePassword bool     `json:"must_change_password"`
 }
 
+type sessionData struct {
+	User *meData `json:"user" doc:"当前人员，同 /api/user/me;未登录为 null"`
+}
+
 // maxCredentials is the largest body of a route that takes credentials, in bytes.
 const maxCredentials = 4 << 10
 
@@ -71,6 +75,10 @@ func (s *Service) Routes() []httpapi.Route {
 			httpapi.Doc{Summary: "修改密码", Detail: "凭旧密码，不需要令牌；该人员的全部令牌随即失效。", Tag: tag}, s.handlePassword, small),
 		httpapi.Handle("GET", pathMe, httpapi.StatusMsg, httpapi.SignedIn,
 			httpapi.Doc{Summary: "当前人员、权限与菜单", Tag: tag}, s.handleMe),
+		httpapi.Handle("GET", "/api/user/session", httpapi.StatusMsg, httpapi.Public, httpapi.Doc{
+			Summary: "是否已登录", Tag: tag,
+			Detail: "页面打开时询问用：未登录是正常的答案，user 为 null，不返回 401。",
+		}, s.handleSession),
 	}
 }
 
@@ -174,8 +182,26 @@ func (s *Service) handlePassword(ctx context.Context, in passwordInput) (saved, 
 	return said("修改成功"), nil
 }
 
+// handleSession answers who is here. To a page that opens, nobody is an answer like others: a 401
+// would stand as an error in the console of each first visit.
+func (s *Service) handleSession(ctx context.Context, _ none) (sessionData, error) {
+	p, err := s.caller(ctx)
+	if errs.Is(err, errs.Unauthenticated) {
+		return sessionData{}, nil
+	}
+	if err != nil {
+		return sessionData{}, err
+	}
+	me, err := s.me(ctx, p)
+	return sessionData{User: &me}, err
+}
+
 func (s *Service) handleMe(ctx context.Context, _ none) (meData, error) {
-	p := From(ctx)
+	return s.me(ctx, From(ctx))
+}
+
+// me is what a person may know of themselves.
+func (s *Service) me(ctx context.Context, p *Principal) (meData, error) {
 	menus := []any{}
 	if s.opts.Menus != nil {
 		var err error

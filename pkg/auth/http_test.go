@@ -288,6 +288,23 @@ func TestLockoutAnswers(t *testing.T) {
 	guess("/api/user/login", right, "198.51.100.1", 200, `{"status":0,"msg":"登陆成功"}`)
 }
 
+// A page that opens asks who is here. Nobody is an answer like others: a 401 would stand in the
+// console of each first visit.
+func TestSessionAnswersAVisitorToo(t *testing.T) {
+	w := newWorld(t)
+	nobody := `{"status":0,"data":{"user":null}}`
+	ask := func(cookie string) request { return request{method: "GET", path: "/api/user/session", cookie: cookie} }
+	w.expect("a first visit", ask(""), 200, nobody)
+	w.expect("a dead cookie", ask("dead"), 200, nobody)
+	token := w.token("staff")
+	_, body := w.do(request{method: "GET", path: "/api/user/me", cookie: token})
+	var me struct{ Data json.RawMessage }
+	if err := json.Unmarshal([]byte(body), &me); err != nil {
+		t.Fatal(err)
+	}
+	w.expect("a person", ask(token), 200, `{"status":0,"data":{"user":`+string(me.Data)+`}}`)
+}
+
 func TestLogout(t *testing.T) {
 	w := newWorld(t)
 	ways := map[string]func(token string) request{

@@ -48,9 +48,9 @@ type Authorizer interface {
 }
 
 // Matcher may be implemented by an Authorizer to hold a session to its principal: Matches reports
-// whether credentials that come with a later message of a session are the principal's. A message
-// without credentials matches. A message that does not match is answered as if its clientId were
-// unknown.
+// whether what comes with a later message of a session lets it speak for the principal. Whether a
+// message without credentials does is the Authorizer's decision. A message that does not match is
+// answered as if its clientId were unknown.
 type Matcher interface {
 	Matches(ctx context.Context, r Request, p Principal) bool
 }

@@ -185,10 +185,10 @@ test('who may not export sees the list, and why', () =>
     assert.deepEqual(answer.body, { code: 401, message: texts.noPermission, remark: texts.noPermission, error: 'errors/unauthorized_error' })
 
     // A page that believes otherwise shows the server's own answer.
-    await page.route('**/api/user/me', async (route) => {
+    await page.route('**/api/user/session', async (route) => {
       const response = await route.fetch()
       const body = await response.json()
-      body.data.permissions.push('invitation.export')
+      body.data.user.permissions.push('invitation.export')
       await route.fulfill({ response, json: body })
     })
     await page.reload()

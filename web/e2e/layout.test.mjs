@@ -89,3 +89,19 @@ test('a person who logs in after another sees nothing of theirs before the answe
     await byId(page, 'message-badge').waitFor()
     assert.equal(await byId(page, 'message-badge').getAttribute('data-count'), '0')
   }))
+
+// A visitor is no error: nothing may stand in the console before anything was done.
+test('a first visit leaves nothing in the console', () =>
+  withPage(browser, async (page) => {
+    const said = []
+    page.on('console', (message) => said.push(`${message.type()}: ${message.text()}`))
+    page.on('response', (response) => response.status() >= 400 && said.push(`${response.status()} ${response.url()}`))
+    for (const path of ['/', '/invitations', '/login']) {
+      await page.goto(base + path)
+      await byId(page, 'login-account').waitFor()
+      await page.waitForLoadState('networkidle')
+    }
+    await page.goto(`${base}/api/docs`)
+    await page.waitForLoadState('networkidle')
+    assert.deepEqual(said, [])
+  }))

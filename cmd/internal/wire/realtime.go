@@ -104,7 +104,17 @@ func (a authorizer) Handshake(ctx context.Context, r bayeux.Request) (bayeux.Pri
 	case err != nil:
 		return bayeux.Principal{}, &bayeux.Refusal{Code: 403, Text: "access_token is not valid"}
 	}
-	return bayeux.Principal{ID: strconv.FormatInt(p.UserID, 10), Expires: p.Expires, Data: p}, nil
+	return bayeux.Principal{
+		ID:      strconv.FormatInt(p.UserID, 10),
+		Expires: p.Expires,
+		Data:    opener{Principal: p, byCookie: !explicit},
+	}, nil
+}
+
+// opener is who opened a session, and by what.
+type opener struct {
+	*auth.Principal
+	byCookie bool
 }
 
 // Subscribe asks the rule of the channel's first segment. Roles may have changed since the
@@ -135,7 +145,7 @@ func (a authorizer) Subscribe(ctx context.Context, bp bayeux.Principal, channel 
 
 // present returns the person of a session with present rights, nil for an anonymous session.
 func (a authorizer) present(ctx context.Context, bp bayeux.Principal) (*auth.Principal, error) {
-	p, ok := bp.Data.(*auth.Principal)
+	p, ok := bp.Data.(opener)
 	if !ok {
 		return nil, nil
 	}
@@ -153,11 +163,11 @@ func (a authorizer) grant(bp bayeux.Principal, sub auth.Subscription) bayeux.Gra
 			// The server asks outside any request, so the question has a bound of its own.
 			ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 			defer cancel()
-			who, ok := bp.Data.(*auth.Principal)
+			who, ok := bp.Data.(opener)
 			if !ok {
 				return sub.StillAllowed(ctx, nil)
 			}
-			now, known := a.auth.Present(ctx, who)
+			now, known := a.auth.Present(ctx, who.Principal)
 			return known && sub.StillAllowed(ctx, now)
 		},
 	}
@@ -183,24 +193,37 @@ func refusal(err error) error {
 
 // Alive reports whether a session's token is still good.
 func (a authorizer) Alive(ctx context.Context, bp bayeux.Principal) bool {
-	p, ok := bp.Data.(*auth.Principal)
+	p, ok := bp.Data.(opener)
 	return !ok || a.auth.Alive(ctx, p.UserID, p.TokenID, p.Epoch)
 }
 
-// Matches holds a session to the person who opened it: another person's token does not reach into
-// it.
+// Matches holds a session to the person who opened it. Another person's token never reaches into
+// it. A session that a cookie opened needs the cookie or a token of that person with each message,
+// event streams and upgrades to a websocket included: a browser sends it with all of them, and who
+// has only read the session's id has none. One that ext.access_token opened can't be asked for it,
+// since the stock client sends ext with its handshake only and can set no header elsewhere.
 func (a authorizer) Matches(ctx context.Context, r bayeux.Request, bp bayeux.Principal) bool {
-	t, _, err := token(r)
+	t, explicit, err := token(r)
 	if err != nil {
 		return false
 	}
-	if t == "" || bp.ID == "" {
-		return true
+	who, ok := bp.Data.(opener)
+	if !ok {
+		return true // anonymous
+	}
+	if t == "" && who.byCookie && r.HTTP != nil {
+		// Whether the cookie may identify its sender is no question here: it is compared with who
+		// is known already, and some browsers send no origin with an event stream.
+		t = auth.CookieToken(r.HTTP)
+	}
+	if t == "" {
+		return !who.byCookie
 	}
 	p, err := a.auth.Identify(ctx, t)
 	if err != nil {
-		// A token that has ended belongs to no other person. Alive notices that it has.
-		return true
+		// A cookie that has ended belongs to no other person, and Alive notices a token that has.
+		// It proves nothing either, where proof is needed; a database that is away ends no session.
+		return errs.Is(err, errs.Unavailable) || !explicit && !who.byCookie
 	}
-	return strconv.FormatInt(p.UserID, 10) == bp.ID
+	return p.UserID == who.UserID
 }

@@ -92,6 +92,46 @@ func TestWhoAHandshakeIs(t *testing.T) {
 	}
 }
 
+// A session that a cookie opened answers to that person's cookie or token only; its id alone, which
+// a log may hold, opens nothing. One that a token in ext opened goes on as the stock client does.
+func TestASessionIDAloneOpensNothing(t *testing.T) {
+	service, tokens := identities(t)
+	a := authorizer{auth: service}
+	mine, other := tokens["13800000031"], tokens["13800000032"]
+	request := func(cookie string) bayeux.Request { return bayeux.Request{HTTP: withCookie(cookie)} }
+	bare := bayeux.Request{HTTP: &http.Request{Header: http.Header{}}}
+	byCookie, err := a.Handshake(t.Context(), bayeux.Request{HTTP: withCookie(mine), CookieCounts: true})
+	if err != nil || byCookie.ID == "" {
+		t.Fatal(byCookie, err)
+	}
+	byToken, err := a.Handshake(t.Context(), bayeux.Request{Ext: ext(t, mine)})
+	if err != nil || byToken.ID == "" {
+		t.Fatal(byToken, err)
+	}
+	counting := bayeux.Request{HTTP: withCookie(other), CookieCounts: true}
+	for name, c := range map[string]struct {
+		request           bayeux.Request
+		byCookie, byToken bool
+	}{
+		"nothing":                      {bare, false, true},
+		"its cookie":                   {request(mine), true, true},
+		"its cookie, of our own page":  {bayeux.Request{HTTP: withCookie(mine), CookieCounts: true}, true, true},
+		"its token":                    {bayeux.Request{Ext: ext(t, mine)}, true, true},
+		"another person's cookie":      {counting, false, false},
+		"another's, of unknown origin": {request(other), false, true}, // it is not read
+		"another person's token":       {bayeux.Request{Ext: ext(t, other)}, false, false},
+		"a dead cookie":                {bayeux.Request{HTTP: withCookie("dead"), CookieCounts: true}, false, true},
+		"a dead token":                 {bayeux.Request{Ext: ext(t, "dead")}, false, false},
+	} {
+		if got := a.Matches(t.Context(), c.request, byCookie); got != c.byCookie {
+			t.Errorf("%s matches a session by cookie: %t", name, got)
+		}
+		if got := a.Matches(t.Context(), c.request, byToken); got != c.byToken {
+			t.Errorf("%s matches a session by token: %t", name, got)
+		}
+	}
+}
+
 func TestASessionBelongsToItsPerson(t *testing.T) {
 	service, tokens := identities(t)
 	a := authorizer{auth: service}
@@ -108,7 +148,7 @@ func TestASessionBelongsToItsPerson(t *testing.T) {
 	if !a.Alive(t.Context(), p) {
 		t.Fatal("a fresh session is not alive")
 	}
-	who := p.Data.(*auth.Principal)
+	who := p.Data.(opener)
 	rule := auth.ChannelRule{Prefix: "/x/", Resolve: func(_ context.Context, p *auth.Principal, channel string) (auth.Subscription, error) {
 		always := func(context.Context, *auth.Principal) bool { return true }
 		return auth.Subscription{Stream: channel, StillAllowed: always}, nil

@@ -107,6 +107,7 @@ func startReplica(t *testing.T, cfg config.Config) *replica {
 	go func() { done <- realtime.Run(ctx) }()
 	r := chi.NewRouter()
 	r.Handle("/faye", realtime)
+	r.Handle("/faye/*", realtime) // event streams
 	httpapi.Mount(r, parts.Exports.Routes(parts.Visitors()), httpapi.Options{Authorize: parts.Auth.Authorize, Logger: parts.Log})
 	web := httptest.NewServer(r)
 	t.Cleanup(func() {
@@ -129,11 +130,16 @@ func (r *replica) send(t *testing.T, body string) []map[string]any {
 		t.Fatal(err)
 	}
 	defer res.Body.Close()
-	raw, err := io.ReadAll(res.Body)
+	return decodeReplies(t, res.Body)
+}
+
+// decodeReplies reads a list of Bayeux messages.
+func decodeReplies(t *testing.T, from io.Reader) (replies []map[string]any) {
+	t.Helper()
+	raw, err := io.ReadAll(from)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var replies []map[string]any
 	if err := json.Unmarshal(raw, &replies); err != nil {
 		t.Fatalf("%s: %v", raw, err)
 	}

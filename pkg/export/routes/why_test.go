@@ -58,7 +58,7 @@ func TestWhyIsTheKindsOwnReason(t *testing.T) {
 func TestTheTagCoversTheReason(t *testing.T) {
 	j := job.Job{State: job.StateQueued}
 	none, busy := recordOut{Status: record.StatusQueued, Why: "a"}, recordOut{Status: record.StatusQueued, Why: "b"}
-	if etag(j, none) == etag(j, busy) || etag(j, none) != etag(j, none) || !strings.HasPrefix(etag(j, none), `"`) {
+	if etag(j, none) == etag(j, busy) || !strings.HasPrefix(etag(j, none), `"`) {
 		t.Errorf("tags %s and %s", etag(j, none), etag(j, busy))
 	}
 }

@@ -24,12 +24,12 @@ describe('guard', () => {
   })
 
   it('leads a visitor without a session to the login page, and back', async () => {
-    answer(401, { status: 1, msg: '请先登录' })
+    answer(200, { status: 0, data: { user: null } })
     expect(await guard(to('/invitations?page=2'), useSession())).toEqual({ name: 'login', query: { redirect: '/invitations?page=2' } })
   })
 
   it('asks who is here once', async () => {
-    answer(200, { status: 0, data: person })
+    answer(200, { status: 0, data: { user: person } })
     const session = useSession()
     expect(await guard(to('/invitations'), session)).toBe(true)
     expect(await guard(to('/invitations'), session)).toBe(true)
@@ -39,7 +39,7 @@ describe('guard', () => {
   })
 
   it('leads to the password form while one must be changed', async () => {
-    answer(200, { status: 0, data: { ...person, must_change_password: true } })
+    answer(200, { status: 0, data: { user: { ...person, must_change_password: true } } })
     expect(await guard(to('/invitations'), useSession())).toEqual({ name: 'password', query: { redirect: '/invitations' } })
   })
 
@@ -72,7 +72,7 @@ describe('session', () => {
   })
 
   it('stays when the server did not receive the logout', async () => {
-    answer(200, { status: 0, data: person })
+    answer(200, { status: 0, data: { user: person } })
     const session = useSession()
     await session.load()
     fetchMock.mockRejectedValueOnce(new TypeError('offline'))

@@ -22,23 +22,27 @@ export const useSession = defineStore('session', () => {
   /** What was typed at login, so that the password form need not ask again. */
   const account = shallowRef('')
 
-  async function fetchMe(quiet: boolean): Promise<Me> {
-    const { data } = await request<Me>('B', '/api/user/me', { quietUnauthenticated: quiet })
+  function set(data: Me): Me {
     me.value = { ...data, permissions: data.permissions ?? [], menus: data.menus ?? [] }
     return me.value
   }
 
-  /** Finds out who is here; null when nobody is logged in. Rejects when the server can't answer. */
+  async function fetchMe(quiet: boolean): Promise<Me> {
+    const { data } = await request<Me>('B', '/api/user/me', { quietUnauthenticated: quiet })
+    return set(data)
+  }
+
+  /**
+   * Finds out who is here; null when nobody is logged in. Rejects when the server can't answer. It does not ask with
+   * /api/user/me, whose 401 would stand in the console of each first visit.
+   */
   async function load(): Promise<Me | null> {
-    try {
-      return await fetchMe(true)
-    } catch (error) {
-      if (error instanceof ApiError && error.kind === 'unauthenticated') {
-        me.value = null
-        return null
-      }
-      throw error
+    const { data } = await request<{ user: Me | null }>('B', '/api/user/session')
+    if (data.user === null) {
+      me.value = null
+      return null
     }
+    return set(data.user)
   }
 
   async function login(phoneNumber: string, password: string): Promise<Me> {
