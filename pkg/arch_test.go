@@ -38,14 +38,15 @@ var arrows = map[string][]string{
 	"storage/disk":               {"storage", "errs"},
 	"storage/qiniu":              {"backoff", "storage", "errs"},
 	"httpapi":                    {"page", "errs", "telemetry"},
-	"auth":                       {"database", "event", "httpapi", "page", "errs"},
+	"audit":                      {"database"},
+	"auth":                       {"audit", "database", "event", "httpapi", "page", "errs"},
 	"dataset":                    {"database", "page", "errs"},
 	"job":                        {"backoff", "database", "event", "errs", "telemetry"},
-	"export": {"export/record", "export/attempt", "export/delivery", "export/retention", "export/routes",
+	"export": {"audit", "export/record", "export/attempt", "export/delivery", "export/retention", "export/routes",
 		"dataset", "job", "event", "storage", "auth", "database", "httpapi", "page", "errs"},
 	"export/record":    {"dataset", "job", "auth", "database", "errs"},
 	"export/attempt":   {"export/record", "backoff", "dataset", "job", "storage", "auth", "database", "errs"},
-	"export/delivery":  {"export/record", "backoff", "dataset", "job", "storage", "auth", "database", "errs"},
+	"export/delivery":  {"audit", "export/record", "backoff", "dataset", "job", "storage", "auth", "database", "errs"},
 	"export/retention": {"export/record", "job", "storage", "database", "errs"},
 	// It serves what delivery opens, and describes the datasets.
 	"export/routes": {"export/record", "export/delivery", "dataset", "job", "auth", "database", "httpapi", "errs"},
@@ -55,7 +56,7 @@ var arrows = map[string][]string{
 	"export/csv":              {"dataset", "errs"},
 	"export/bench":            {"export/xlsx", "export/csv", "dataset", "database"},
 	"admin":                   {"auth", "database", "dataset", "event", "job", "httpapi", "page", "errs"},
-	"admin/*":                 {"admin", "dataset", "event", "job", "database", "search", "auth", "httpapi", "page", "errs"},
+	"admin/*":                 {"admin", "audit", "dataset", "event", "job", "database", "search", "auth", "httpapi", "page", "errs"},
 	"admin/all":               {"admin", "admin/*"},
 	"admin/admintest":         {"admin", "dataset", "event", "database", "httpapi", "page"},
 	"/jobs":                   {"job", "errs", "telemetry"},
@@ -247,5 +248,30 @@ func TestEveryFolderInTheTableExists(t *testing.T) {
 		if _, err := os.Stat(dir); err != nil {
 			t.Errorf("the table has %s: %v", pkg, err)
 		}
+	}
+}
+
+// TestTheAuditIsOnlyAddedTo: no statement outside pkg/audit changes or removes a row of it.
+func TestTheAuditIsOnlyAddedTo(t *testing.T) {
+	found := false
+	for _, s := range sources(t) {
+		if s.test {
+			continue
+		}
+		text, err := os.ReadFile(s.file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, statement := range []string{"INSERT INTO audit ", "UPDATE audit ", "DELETE FROM audit "} {
+			if !strings.Contains(string(text), statement) {
+				continue
+			}
+			if found = true; s.pkg != "audit" {
+				t.Errorf("%s has %q: only pkg/audit writes to the audit", s.file, statement)
+			}
+		}
+	}
+	if !found {
+		t.Error("no statement writes to the audit; the test would miss one")
 	}
 }

@@ -66,6 +66,7 @@ func handler(p *wire.Parts, realtime http.Handler) http.Handler {
 			Location:  p.Config.Location,
 			Observe:   p.Metrics.Request,
 			Refused:   p.Exports.ShowLeft,
+			Denied:    p.Denied,
 			Info: httpapi.Info{
 				Title:      "Exporthub",
 				Version:    "1",

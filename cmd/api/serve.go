@@ -34,6 +34,7 @@ func serve(ctx context.Context, parts *wire.Parts, listener net.Listener, out io
 	g.Go(func() error { return serveHTTP(ctx, listener, handler(parts, realtime), parts.Log) })
 	g.Go(func() error { return realtime.Run(ctx) })
 	g.Go(func() error { return parts.Runner.Run(ctx) })
+	g.Go(func() error { return parts.Audit.Run(ctx) })
 	// Requests that wait for an export answer before the server waits for them.
 	g.Go(func() error {
 		<-ctx.Done()

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/netip"
 
+	"exporthub/pkg/audit"
 	"exporthub/pkg/errs"
 	"exporthub/pkg/httpapi"
 )
@@ -45,7 +46,7 @@ func (s *Service) Authorize(r *http.Request, permission string, starting bool) (
 	changing := changes(r, starting)
 	v := visit{from: s.ClientIP(r), cookie: CookieToken(r), crossSite: changing && s.CrossSite(r)}
 	v.token, v.byCookie, v.tokenErr = RequestToken(r)
-	ctx := context.WithValue(r.Context(), visitKey{}, v)
+	ctx := audit.With(context.WithValue(r.Context(), visitKey{}, v), audit.Caller{Address: v.from})
 	if changing {
 		if v.byCookie && v.crossSite {
 			return ctx, crossSite()
@@ -60,7 +61,7 @@ func (s *Service) Authorize(r *http.Request, permission string, starting bool) (
 		challenge(ctx, err)
 		return ctx, err
 	}
-	ctx = With(ctx, p)
+	ctx = audit.With(With(ctx, p), audit.Caller{ID: p.UserID, Address: v.from})
 	if p.MustChangePassword && !allowedBeforeChange(r.URL.Path) {
 		return ctx, &errs.Error{Kind: errs.Forbidden, Code: "password_change_required", Message: "请先修改密码"}
 	}

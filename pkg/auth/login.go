@@ -8,6 +8,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"exporthub/pkg/audit"
 	"exporthub/pkg/database"
 	"exporthub/pkg/errs"
 )
@@ -23,7 +24,7 @@ func (s *Service) Login(ctx context.Context, name, password string, from netip.A
 	if err != nil {
 		return Token{}, nil, err
 	}
-	if err := s.recordLogin(ctx, row, password); err != nil {
+	if err := s.recordLogin(ctx, row, password, from); err != nil {
 		return Token{}, nil, err
 	}
 	token, err := s.tokens.issue(row.id, row.epoch, "")
@@ -95,7 +96,13 @@ func (s *Service) ChangePassword(ctx context.Context, name, old, new string, fro
 	if err := CheckPassword("new_password", new, row.account, row.phone); err != nil {
 		return nil, err
 	}
-	if err := s.storePassword(ctx, row.id, row.epoch, new, false); err != nil {
+	changed := audit.Entry{
+		ActorID: row.id,
+		Action:  audit.PasswordChange,
+		Subject: audit.Person(row.id),
+		Address: addressText(from),
+	}
+	if err := s.storePassword(ctx, row.id, row.epoch, new, false, changed); err != nil {
 		return nil, err
 	}
 	return s.Person(ctx, row.id)
@@ -107,13 +114,30 @@ func (s *Service) checkPassword(ctx context.Context, name, password string, from
 	// Before anything that costs: a refused try leaves nothing but the counter it met.
 	undo, err := s.tries.take(from)
 	if err != nil {
+		s.refused(ctx, from)
 		return personRow{}, err
 	}
 	row, err := s.checkCounted(ctx, name, password, from)
-	if !errs.Is(err, errs.Invalid) && !errs.Is(err, errs.Quota) {
-		undo() // only wrong passwords count, or a busy office would use up its own address
+	if errs.Is(err, errs.Invalid) || errs.Is(err, errs.Quota) {
+		s.refused(ctx, from)
+		return row, err
 	}
+	undo() // only wrong passwords count, or a busy office would use up its own address
 	return row, err
+}
+
+// refused counts a refused try by its address alone. The name that was typed stays out of the
+// audit: it may be a stranger's guess of somebody's phone, or a password in the wrong field.
+func (s *Service) refused(ctx context.Context, from netip.Addr) {
+	s.audit.Count(ctx, audit.Entry{Action: audit.LoginRefused, Address: addressText(from)})
+}
+
+// addressText is an address in the audit; one that is not known is empty.
+func addressText(from netip.Addr) string {
+	if !from.IsValid() {
+		return ""
+	}
+	return from.String()
 }
 
 // checkCounted is checkPassword after the address was counted.
@@ -143,6 +167,9 @@ func (s *Service) checkCounted(ctx context.Context, name, password string, from 
 		return personRow{}, s.abandon(ctx, a, err)
 	}
 	if !right {
+		if a.last {
+			s.lockedOut(ctx, row, from)
+		}
 		return personRow{}, wrongPassword()
 	}
 	err = s.db.Write(ctx, func(ctx context.Context, tx *database.Tx) error { return clearAttempts(ctx, tx, pair) })
@@ -150,6 +177,16 @@ func (s *Service) checkCounted(ctx context.Context, name, password string, from 
 		return personRow{}, unanswered(err)
 	}
 	return row, nil
+}
+
+// lockedOut records that a name is locked for an address from now on. Whose name it is, is said
+// where there is such a person.
+func (s *Service) lockedOut(ctx context.Context, row personRow, from netip.Addr) {
+	e := audit.Entry{Action: audit.LoginLocked, Address: addressText(from)}
+	if row.id != 0 {
+		e.Subject = audit.Person(row.id)
+	}
+	s.audit.Count(ctx, e)
 }
 
 // begin takes an attempt and reads the person, in one transaction: nothing of a locked name is
@@ -196,7 +233,7 @@ func (s *Service) abandon(ctx context.Context, a attempt, err error) error {
 }
 
 // recordLogin records a login and gives a hash of old make a new one.
-func (s *Service) recordLogin(ctx context.Context, row personRow, password string) error {
+func (s *Service) recordLogin(ctx context.Context, row personRow, password string, from netip.Addr) error {
 	hash := row.hash
 	if s.hasher.outdated(hash) {
 		var err error
@@ -206,8 +243,15 @@ func (s *Service) recordLogin(ctx context.Context, row personRow, password strin
 	}
 	allowed := false
 	err := s.db.Write(ctx, func(ctx context.Context, tx *database.Tx) (err error) {
-		allowed, err = noteLogin(ctx, tx, row, hash, database.Micros(s.now()))
-		return err
+		if allowed, err = noteLogin(ctx, tx, row, hash, database.Micros(s.now())); err != nil || !allowed {
+			return err
+		}
+		return audit.Record(ctx, tx, audit.Entry{
+			At:      s.now(),
+			ActorID: row.id,
+			Action:  audit.Login,
+			Address: addressText(from),
+		})
 	})
 	if err != nil {
 		return unanswered(err)
@@ -218,16 +262,20 @@ func (s *Service) recordLogin(ctx context.Context, row personRow, password strin
 	return nil
 }
 
-// storePassword sets a password unless the person's tokens were ended since epoch was read.
-func (s *Service) storePassword(ctx context.Context, id, epoch int64, password string, mustChange bool) error {
+// storePassword sets a password unless the person's tokens were ended since epoch was read, and
+// records e beside it.
+func (s *Service) storePassword(ctx context.Context, id, epoch int64, password string, mustChange bool, e audit.Entry) error {
 	hash, err := s.hasher.hash(ctx, password)
 	if err != nil {
 		return err
 	}
 	stored := false
 	err = s.db.Write(ctx, func(ctx context.Context, tx *database.Tx) (err error) {
-		stored, err = replacePassword(ctx, tx, id, epoch, hash, mustChange, database.Micros(s.now()))
-		return err
+		if stored, err = replacePassword(ctx, tx, id, epoch, hash, mustChange, database.Micros(s.now())); err != nil || !stored {
+			return err
+		}
+		e.At = s.now()
+		return audit.Record(ctx, tx, e)
 	})
 	if err != nil {
 		return err

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"exporthub/pkg/audit"
 	"exporthub/pkg/database"
 	"exporthub/pkg/errs"
 )
@@ -19,6 +20,16 @@ const (
 	Disabled Status = 0
 	Deleted  Status = -1
 )
+
+func (s Status) title() string {
+	switch s {
+	case Enabled:
+		return "启用"
+	case Disabled:
+		return "停用"
+	}
+	return "删除"
+}
 
 // Person is a person to be added, enabled from the start.
 type Person struct {
@@ -91,7 +102,7 @@ func (s *Service) CreateAdmin(ctx context.Context, account, password string) err
 		if _, found, err := findPerson(ctx, tx, p.Account); err != nil || found {
 			return errorOr(err, accountTaken(p.Account))
 		}
-		_, err := insertPerson(ctx, tx, p, hash, database.Micros(s.now()))
+		_, err := s.add(ctx, tx, p, hash)
 		return err
 	})
 	if database.IsUnique(err) {
@@ -118,7 +129,7 @@ func (s *Service) EnsurePerson(ctx context.Context, p Person, password string) (
 		}
 	}
 	err = s.db.Write(ctx, func(ctx context.Context, tx *database.Tx) (err error) {
-		id, err = insertPerson(ctx, tx, p, hash, database.Micros(s.now()))
+		id, err = s.add(ctx, tx, p, hash)
 		return err
 	})
 	if database.IsUnique(err) {
@@ -129,6 +140,20 @@ func (s *Service) EnsurePerson(ctx context.Context, p Person, password string) (
 		return 0, errs.Newf(errs.Conflict, "电话号码 %s 已被使用", p.Phone)
 	}
 	return id, err
+}
+
+// add adds a person, whose role gives rights.
+func (s *Service) add(ctx context.Context, tx *database.Tx, p Person, hash string) (int64, error) {
+	id, err := insertPerson(ctx, tx, p, hash, database.Micros(s.now()))
+	if err != nil {
+		return 0, err
+	}
+	return id, audit.Record(ctx, tx, audit.Entry{
+		At:      s.now(),
+		Action:  audit.PersonCreate,
+		Subject: audit.Person(id),
+		Detail:  "账号 " + p.Account + "，" + p.Role.title(),
+	})
 }
 
 func (s *Service) idOf(ctx context.Context, account string) (id int64, err error) {
@@ -149,8 +174,15 @@ func (s *Service) SetStatus(ctx context.Context, id int64, status Status) error 
 	}
 	found := false
 	err := s.db.Write(ctx, func(ctx context.Context, tx *database.Tx) (err error) {
-		found, err = setStatus(ctx, tx, id, status, database.Micros(s.now()))
-		return err
+		if found, err = setStatus(ctx, tx, id, status, database.Micros(s.now())); err != nil || !found {
+			return err
+		}
+		return audit.Record(ctx, tx, audit.Entry{
+			At:      s.now(),
+			Action:  audit.PersonStatus,
+			Subject: audit.Person(id),
+			Detail:  status.title(),
+		})
 	})
 	if err != nil {
 		return err
@@ -179,7 +211,10 @@ func (s *Service) SetPassword(ctx context.Context, id int64, password string, mu
 	if err := CheckPassword("password", password, row.account, row.phone); err != nil {
 		return err
 	}
-	return s.storePassword(ctx, id, row.epoch, password, mustChange)
+	return s.storePassword(ctx, id, row.epoch, password, mustChange, audit.Entry{
+		Action:  audit.PasswordReset,
+		Subject: audit.Person(id),
+	})
 }
 
 func accountTaken(account string) error {

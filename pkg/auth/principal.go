@@ -18,6 +18,16 @@ const (
 // Valid reports whether r is one of the roles.
 func (r Role) Valid() bool { return r >= Administrator && r <= Correspondent }
 
+func (r Role) title() string {
+	switch r {
+	case Administrator:
+		return "管理员"
+	case Staff:
+		return "员工"
+	}
+	return "通讯员"
+}
+
 // Principal is an identified caller.
 type Principal struct {
 	UserID int64

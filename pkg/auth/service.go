@@ -15,6 +15,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"exporthub/pkg/audit"
 	"exporthub/pkg/database"
 	"exporthub/pkg/errs"
 )
@@ -53,9 +54,12 @@ type Options struct {
 	// LoginRate is how many wrong passwords a minute one address (IPv6: /64; four times as many its
 	// /48) may try over all accounts, in this process; default 60, below 0 is off.
 	LoginRate int
-	Cost      PasswordCost // of one password hash
-	Now       func() time.Time
-	Logger    *slog.Logger // default slog.Default()
+	// Audit counts what is refused; default one that nobody flushes, so that it writes the first
+	// refusal of a minute alone.
+	Audit  *audit.Log
+	Cost   PasswordCost // of one password hash
+	Now    func() time.Time
+	Logger *slog.Logger // default slog.Default()
 }
 
 // maxLockAfter is how many times fit into login_failures.wrong_at.
@@ -71,6 +75,7 @@ type Service struct {
 	guard        *originGuard
 	turns        turns
 	tries        *tries
+	audit        *audit.Log
 	secureCookie bool
 	channelKeys  [][]byte
 	standings    *cache[standingKey, standing]
@@ -119,6 +124,10 @@ func New(opts Options) (*Service, error) {
 		secureCookie: secure,
 		tokens:       newTokens(DeriveKeys(opts.Secret, opts.PreviousSecrets, PurposeTokens), opts.Env, opts.Now),
 		channelKeys:  DeriveKeys(opts.Secret, opts.PreviousSecrets, PurposeCapabilities),
+	}
+	s.audit = opts.Audit
+	if s.audit == nil {
+		s.audit = audit.New(audit.Options{DB: opts.DB, Now: opts.Now, Logger: opts.Logger})
 	}
 	s.tries = newTries(cmp.Or(opts.LoginRate, 60), opts.Now)
 	s.standings = newCache(opts.CacheTTL, opts.Grace, maxStandings, opts.Now, s.loadStanding)

@@ -32,6 +32,7 @@ type attempt struct {
 	pair  string
 	at    int64         // microseconds
 	until time.Duration // how much longer the pair is locked; 0 is a place taken
+	last  bool          // it is the last one: when the password is wrong, the pair is locked
 }
 
 // take takes a place, or says for how long there is none.
@@ -55,7 +56,7 @@ func (s *Service) take(ctx context.Context, tx *database.Tx, pair string, now ti
 	if len(kept) >= s.opts.LockAfter {
 		locked = at + s.opts.LockFor.Microseconds()
 	}
-	return attempt{pair: pair, at: at}, storeAttempts(ctx, tx, pair, kept, locked)
+	return attempt{pair: pair, at: at, last: locked > 0}, storeAttempts(ctx, tx, pair, kept, locked)
 }
 
 // giveBack returns a place that was taken for a password that was never verified.

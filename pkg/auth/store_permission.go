@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"exporthub/pkg/audit"
 	"exporthub/pkg/database"
 	"exporthub/pkg/errs"
 )
@@ -49,7 +50,7 @@ func (s *Service) Seed(ctx context.Context, permissions []Permission) error {
 	slices.SortStableFunc(all, func(a, b Permission) int { return strings.Compare(a.Name, b.Name) })
 	err := s.db.Write(ctx, func(ctx context.Context, tx *database.Tx) error {
 		for _, p := range all {
-			if err := seedPermission(ctx, tx, p); err != nil {
+			if err := s.seedPermission(ctx, tx, p); err != nil {
 				return err
 			}
 		}
@@ -59,7 +60,7 @@ func (s *Service) Seed(ctx context.Context, permissions []Permission) error {
 	return err
 }
 
-func seedPermission(ctx context.Context, tx *database.Tx, p Permission) error {
+func (s *Service) seedPermission(ctx context.Context, tx *database.Tx, p Permission) error {
 	err := tx.InsertIgnore(ctx, `INSERT INTO known_permissions (permission, seeded) VALUES (?, 0)`, p.Name)
 	if err != nil {
 		return err
@@ -73,8 +74,21 @@ func seedPermission(ctx context.Context, tx *database.Tx, p Permission) error {
 		if err := grant(ctx, tx, role, p.Name); err != nil {
 			return err
 		}
+		if err := s.recordRight(ctx, tx, audit.RoleGrant, role, p.Name+"（新权限的默认值）"); err != nil {
+			return err
+		}
 	}
 	return nil
+}
+
+// recordRight records that a role was given or lost permissions.
+func (s *Service) recordRight(ctx context.Context, tx *database.Tx, action string, role Role, permissions string) error {
+	return audit.Record(ctx, tx, audit.Entry{
+		At:      s.now(),
+		Action:  action,
+		Subject: audit.Role(int(role)),
+		Detail:  permissions,
+	})
 }
 
 func grant(ctx context.Context, tx *database.Tx, role Role, permission string) error {
@@ -100,18 +114,45 @@ func (s *Service) SetPermissions(ctx context.Context, role Role, permissions []s
 				return errs.Invalidf("permissions", "没有 %s 这个权限", p)
 			}
 		}
-		if _, err := tx.Exec(ctx, `DELETE FROM role_permissions WHERE role = ?`, int(role)); err != nil {
-			return err
-		}
-		for _, p := range permissions {
-			if err := grant(ctx, tx, role, p); err != nil {
-				return err
-			}
-		}
-		return nil
+		return s.replacePermissions(ctx, tx, role, permissions)
 	})
 	s.roles.drop(func(struct{}) bool { return true })
 	return err
+}
+
+// replacePermissions makes these the permissions of a role, and records what is new and what is
+// gone.
+func (s *Service) replacePermissions(ctx context.Context, tx *database.Tx, role Role, permissions []string) error {
+	before, err := database.All(ctx, tx, database.Scalar[string],
+		`SELECT permission FROM role_permissions WHERE role = ? ORDER BY permission`+tx.ForUpdate(), int(role))
+	if err != nil {
+		return err
+	}
+	if _, err := tx.Exec(ctx, `DELETE FROM role_permissions WHERE role = ?`, int(role)); err != nil {
+		return err
+	}
+	for _, p := range permissions {
+		if err := grant(ctx, tx, role, p); err != nil {
+			return err
+		}
+	}
+	for action, difference := range map[string][]string{
+		audit.RoleRevoke: without(before, permissions),
+		audit.RoleGrant:  without(permissions, before),
+	} {
+		if len(difference) == 0 {
+			continue
+		}
+		if err := s.recordRight(ctx, tx, action, role, strings.Join(difference, ", ")); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// without returns what of all is not among others.
+func without(all, others []string) []string {
+	return slices.DeleteFunc(slices.Clone(all), func(one string) bool { return slices.Contains(others, one) })
 }
 
 // RolePermissions returns what every role holds now, each list in alphabetical order.

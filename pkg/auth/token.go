@@ -98,6 +98,11 @@ func (t *tokens) parse(token string) (*claims, error) {
 	if len(token) > maxTokenLen {
 		return nil, badToken(nil)
 	}
+	// The decoder of base64 skips line breaks, also where it is strict, so one signature could be
+	// written in any number of ways. A header can't hold them, the JSON of a message can.
+	if strings.ContainsAny(token, "\r\n") {
+		return nil, badToken(nil)
+	}
 	var c claims
 	_, err := t.parser.ParseWithClaims(token, &c, func(*jwt.Token) (any, error) {
 		set := jwt.VerificationKeySet{}

@@ -172,7 +172,7 @@ func FuzzToken(f *testing.F) {
 	// the same in every process that fuzzes
 	good := signed(f, jwt.SigningMethodHS256, tk.keys[0], func(jwt.MapClaims) {})
 	none := signed(f, jwt.SigningMethodNone, jwt.UnsafeAllowNoneSignatureType, func(jwt.MapClaims) {})
-	for _, seed := range []string{good, good + "A", good[:len(good)-1], none, "", "..", "a.b.c", strings.ReplaceAll(good, ".", ".."), "eyJhbGciOiJIUzI1NiJ9.eyJleHAiOjFlOTk5fQ.AA"} {
+	for _, seed := range []string{good, good + "A", good[:len(good)-1], none, "", good[:len(good)-9] + "\n" + good[len(good)-9:], good + "\r", "..", "a.b.c", strings.ReplaceAll(good, ".", ".."), "eyJhbGciOiJIUzI1NiJ9.eyJleHAiOjFlOTk5fQ.AA"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, token string) {

@@ -200,6 +200,7 @@ func (c *Config) checkLimits(bad report) {
 		{"CLEANUP_EVERY", c.CleanupEvery, 100 * time.Millisecond, 24 * time.Hour},
 		{"CLEANUP_GRACE", c.CleanupGrace, 100 * time.Millisecond, 30 * 24 * time.Hour},
 		{"JOB_RETENTION", c.JobRetention, 24 * time.Hour, 100 * 365 * 24 * time.Hour},
+		{"AUDIT_RETENTION", c.AuditRetention, 24 * time.Hour, 100 * 365 * 24 * time.Hour},
 		{"FAYE_TIMEOUT", c.FayeTimeout, 100 * time.Millisecond, 10 * time.Minute},
 		{"FAYE_PING", c.FayePing, 100 * time.Millisecond, 10 * time.Minute},
 	} {

@@ -105,6 +105,7 @@ type Config struct {
 	CleanupEvery      time.Duration `env:"CLEANUP_EVERY" envDefault:"1m"`
 	CleanupGrace      time.Duration `env:"CLEANUP_GRACE" envDefault:"1h"`
 	JobRetention      time.Duration `env:"JOB_RETENTION" envDefault:"2160h"`
+	AuditRetention    time.Duration `env:"AUDIT_RETENTION" envDefault:"17520h"`
 	FayeTimeout       time.Duration `env:"FAYE_TIMEOUT" envDefault:"45s"`
 	FayePing          time.Duration `env:"FAYE_PING" envDefault:"25s"`
 

@@ -246,7 +246,10 @@ func (a *admission) admit(ctx context.Context, who *auth.Principal, args record.
 	var done admitted
 	err = a.db.Write(ctx, func(ctx context.Context, tx *database.Tx) (err error) {
 		done, err = a.store(ctx, tx, who, row, since, n)
-		if err != nil || done.first != "" || also == nil {
+		if err != nil || done.first != "" {
+			return err
+		}
+		if err := a.recordRequest(ctx, tx, row, args); err != nil || also == nil {
 			return err
 		}
 		return also(ctx, tx, row.UUID)

@@ -68,8 +68,8 @@ func (l *lifecycle) admit(ctx context.Context, tx *database.Tx, j record.Record)
 }
 
 // ended releases the quotas of a job in the transaction that ends it, records its file or removes
-// what there is of one, and raises the end. Of a damaged record the quotas are released all the
-// same: the row of exports has what that needs.
+// what there is of one, records the end in the audit, and raises it. Of a damaged record the quotas
+// are released all the same: the row of exports has what that needs.
 func (l *lifecycle) ended(ctx context.Context, tx *database.Tx, j record.Record) error {
 	r, err := record.ByID(ctx, tx, j.UUID)
 	if err != nil && !database.IsNoRows(err) {
@@ -80,6 +80,9 @@ func (l *lifecycle) ended(ctx context.Context, tx *database.Tx, j record.Record)
 		if err := l.settle(ctx, tx, r, e); err != nil {
 			return err
 		}
+	}
+	if err := l.recordEnd(ctx, tx, e); err != nil {
+		return err
 	}
 	return l.raise(ctx, tx, endedExport(e))
 }

@@ -81,6 +81,9 @@ func (x *exchange) serve() {
 	}()
 	if err := x.run(); err != nil {
 		x.err = err
+		if errs.Is(err, errs.Forbidden) {
+			x.opts.Denied(x.r.Context(), *x.route, err)
+		}
 		x.fail(err)
 	}
 }

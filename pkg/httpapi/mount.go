@@ -39,6 +39,9 @@ type Options struct {
 	// handler, with the caller's context: it may set headers that each such answer carries.
 	// Default: nothing.
 	Refused func(ctx context.Context)
+	// Denied is called for a request that is answered as Forbidden, with the caller's context, the
+	// route and what was refused, for the audit. Default: nothing.
+	Denied func(ctx context.Context, route Route, err error)
 	// MaxBody is the largest request body in bytes. Default: DefaultMaxBody.
 	MaxBody int64
 	// Info heads the OpenAPI description, which is served with its viewer when Info.Title is set.
@@ -60,6 +63,9 @@ func (opts Options) withDefaults() Options {
 	}
 	if opts.Refused == nil {
 		opts.Refused = func(context.Context) {}
+	}
+	if opts.Denied == nil {
+		opts.Denied = func(context.Context, Route, error) {}
 	}
 	if opts.Now == nil {
 		opts.Now = time.Now

@@ -96,7 +96,7 @@ func TestLoneSurrogatesAreRefusedByName(t *testing.T) {
 }
 
 func FuzzMarkLoneSurrogates(f *testing.F) {
-	for _, seed := range []string{`"\ud83d"`, `"\ud83d\ude00"`, `"\\ud83d"`, `"\u`, `\ud83d\u`, `"\ud83d\\ude00"`} {
+	for _, seed := range []string{`"\ud83d"`, `"\ud83d\ude00"`, `"\\ud83d"`, `"\u`, `\ud83d\u`, `"\ud83d\\ude00"`, `"\uFFFd"`} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
@@ -113,7 +113,7 @@ func FuzzMarkLoneSurrogates(f *testing.F) {
 			t.Fatalf("%q became %q: %v", text, out, err)
 		}
 		// The library's reading is the oracle: it puts U+FFFD where a surrogate has no partner.
-		if !strings.Contains(text, "\uFFFD") && !strings.Contains(text, `\ufffd`) && !strings.Contains(text, `\uFFFD`) &&
+		if !strings.Contains(text, "\uFFFD") && !strings.Contains(strings.ToLower(text), `\ufffd`) &&
 			strings.Contains(plain, "\uFFFD") != (marked != plain) {
 			t.Fatalf("%q reads as %q, marked as %q", text, plain, marked)
 		}

@@ -40,6 +40,7 @@ var secrets = map[string]string{
 	"message_wait_handle.title":        "13977771002",
 	"message_wait_handle.content":      "13977771003",
 	"message_wait_handle.project_name": "13977771004",
+	"audit.detail":                     "13977773001",
 }
 
 const (
@@ -169,7 +170,7 @@ func (h *hider) filters() {
 // knowsEveryParameter fails for a parameter of a list that is none of its filter, its pages or its
 // files: a new way to sort or to search has to say which columns it is over.
 func (h *hider) knowsEveryParameter(r httpapi.Route, set dataset.Dataset, fields []dataset.FilterField) {
-	known := []string{"page", "per_page", "page_size", "count", "limit", "export_format", "columns", "ids"}
+	known := []string{"page", "per_page", "page_size", "count", "limit", "cursor", "export_format", "columns", "ids"}
 	for _, f := range fields {
 		known = append(known, f.Name)
 	}

@@ -14,6 +14,7 @@ import (
 	"exporthub/jobs"
 	"exporthub/pkg/admin"
 	"exporthub/pkg/admin/all"
+	"exporthub/pkg/audit"
 	"exporthub/pkg/auth"
 	"exporthub/pkg/bayeux/redisbus"
 	"exporthub/pkg/config"
@@ -37,6 +38,7 @@ type Parts struct {
 	Metrics  *telemetry.Metrics
 	DB       *database.DB
 	Redis    redis.UniversalClient
+	Audit    *audit.Log
 	Auth     *auth.Service
 	Modules  []admin.Module    // in the order in which their reactions run
 	Registry *dataset.Registry // of every module's datasets
@@ -135,8 +137,10 @@ func (p *Parts) openAuth(context.Context) error {
 		}
 		p.Config.AuthSecret = config.Secret(secret)
 	}
+	p.Audit = audit.New(audit.Options{DB: p.DB, Now: p.now, Logger: p.Log})
 	service, err := auth.New(auth.Options{
 		DB:                 p.DB,
+		Audit:              p.Audit,
 		Secret:             secret,
 		PreviousSecrets:    p.previousSecrets(),
 		Env:                p.Config.Env,

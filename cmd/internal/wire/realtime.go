@@ -3,11 +3,13 @@ package wire
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"strconv"
 	"strings"
 	"time"
 
+	"exporthub/pkg/audit"
 	"exporthub/pkg/auth"
 	"exporthub/pkg/bayeux"
 	"exporthub/pkg/errs"
@@ -20,7 +22,7 @@ func (p *Parts) Realtime() (*bayeux.Server, error) {
 	for _, m := range p.Modules {
 		rules = append(rules, m.Channels...)
 	}
-	return bayeux.New(authorizer{auth: p.Auth, rules: rules}, p.Bus, bayeux.Options{
+	return bayeux.New(authorizer{auth: p.Auth, audit: p.Audit, rules: rules}, p.Bus, bayeux.Options{
 		Client:         web.FayeClient(),
 		AllowedOrigins: p.Config.AllowedOrigins,
 		// Old pages of any site subscribe to capability channels, which are secret by themselves.
@@ -55,6 +57,7 @@ func reserved(sessions int) int {
 // authorizer lets the systems' channel rules decide for the Bayeux server.
 type authorizer struct {
 	auth  *auth.Service
+	audit *audit.Log // nil records nothing
 	rules []auth.ChannelRule
 }
 
@@ -107,7 +110,7 @@ func (a authorizer) Handshake(ctx context.Context, r bayeux.Request) (bayeux.Pri
 	return bayeux.Principal{
 		ID:      strconv.FormatInt(p.UserID, 10),
 		Expires: p.Expires,
-		Data:    opener{Principal: p, byCookie: !explicit},
+		Data:    opener{Principal: p, byCookie: !explicit, address: a.addressOf(r.HTTP)},
 	}, nil
 }
 
@@ -115,11 +118,21 @@ func (a authorizer) Handshake(ctx context.Context, r bayeux.Request) (bayeux.Pri
 type opener struct {
 	*auth.Principal
 	byCookie bool
+	address  string // of the handshake, for the audit
 }
 
 // Subscribe asks the rule of the channel's first segment. Roles may have changed since the
 // handshake, so it decides by the person's present rights.
 func (a authorizer) Subscribe(ctx context.Context, bp bayeux.Principal, channel string) (bayeux.Grant, error) {
+	grant, err := a.subscribe(ctx, bp, channel)
+	var refused *bayeux.Refusal
+	if errors.As(err, &refused) && refused.Code == http.StatusForbidden {
+		a.deniedChannel(ctx, bp, channel)
+	}
+	return grant, err
+}
+
+func (a authorizer) subscribe(ctx context.Context, bp bayeux.Principal, channel string) (bayeux.Grant, error) {
 	p, err := a.present(ctx, bp)
 	if err != nil {
 		return bayeux.Grant{}, refusal(err)

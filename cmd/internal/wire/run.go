@@ -65,7 +65,8 @@ func (p *Parts) cleanUp(ctx context.Context) error {
 			// A job is kept at least as long as its file: the file's link is checked against the
 			// row.
 			_, purgeErr := p.Runner.Purge(ctx, max(p.Config.JobRetention, p.Config.ExportRetention))
-			return errors.Join(err, purgeErr)
+			_, auditErr := p.Audit.Purge(ctx, p.Config.AuditRetention)
+			return errors.Join(err, purgeErr, auditErr)
 		},
 	})
 }

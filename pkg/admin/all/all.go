@@ -8,6 +8,7 @@ import (
 	"exporthub/pkg/admin/contact"
 	"exporthub/pkg/admin/invitation"
 	"exporthub/pkg/admin/message"
+	"exporthub/pkg/admin/trail"
 )
 
 // Modules returns every module in the order of the menu. Reactions to an event run in this order
@@ -17,5 +18,6 @@ func Modules(d admin.Deps) []admin.Module {
 		invitation.Module(d),
 		contact.Module(d),
 		message.Module(d),
+		trail.Module(d),
 	}
 }

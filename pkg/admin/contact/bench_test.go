@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"exporthub/pkg/admin"
+	"exporthub/pkg/auth"
 	"exporthub/pkg/database"
 	"exporthub/pkg/database/dbtest"
 	"exporthub/pkg/page"
@@ -191,7 +192,7 @@ func openBench(b *testing.B, dsn string) *database.DB {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { _ = db.Close() })
-	if err := database.Migrate(b.Context(), db, migrations); err != nil {
+	if err := database.Migrate(b.Context(), db, auth.Migrations, migrations); err != nil {
 		b.Fatal(err)
 	}
 	return db

@@ -13,6 +13,7 @@ import (
 
 	"exporthub/pkg/admin"
 	"exporthub/pkg/admin/admintest"
+	"exporthub/pkg/auth"
 	"exporthub/pkg/database"
 	"exporthub/pkg/database/dbtest"
 	"exporthub/pkg/errs"
@@ -25,7 +26,7 @@ func TestMain(m *testing.M) { testkit.Main(m) }
 
 func onEach(t *testing.T, fn func(t *testing.T, s *service)) {
 	t.Helper()
-	dbtest.Each(t, []fs.FS{migrations}, func(t *testing.T, db *database.DB) {
+	dbtest.Each(t, []fs.FS{auth.Migrations, migrations}, func(t *testing.T, db *database.DB) {
 		fn(t, &service{Deps: admin.Deps{DB: db, Events: &admintest.Events{}, Location: admintest.Shanghai, Now: time.Now}})
 	})
 }

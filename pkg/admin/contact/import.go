@@ -5,11 +5,13 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 	"time"
 
 	"exporthub/pkg/admin"
+	"exporthub/pkg/audit"
 	"exporthub/pkg/database"
 	"exporthub/pkg/dataset"
 	"exporthub/pkg/errs"
@@ -183,8 +185,23 @@ func (im *importer) abort(ctx context.Context, cause error) {
 	}
 }
 
-// ended raises ImportEnded with the counts of r. reason is empty unless the import was aborted.
+// ended records the import in the audit and raises ImportEnded with the counts of r. reason is
+// empty unless the import was aborted.
 func (im *importer) ended(ctx context.Context, tx *database.Tx, r importReport, reason string) error {
+	detail := fmt.Sprintf("%s: 新建 %d，修改 %d，未变 %d，有误 %d", listTitle, r.Created, r.Updated, r.Unchanged, r.Failed)
+	if reason != "" {
+		detail += "; 中断: " + reason
+	}
+	err := audit.Record(ctx, tx, audit.Entry{
+		At:      im.s.Now(),
+		ActorID: im.ownerID,
+		Action:  audit.ImportEnd,
+		Subject: im.key,
+		Detail:  detail,
+	})
+	if err != nil {
+		return err
+	}
 	return im.s.Events.Raise(ctx, tx, admin.ImportEnded, admin.Import{
 		Key:       im.key,
 		OwnerID:   im.ownerID,

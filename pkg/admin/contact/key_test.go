@@ -14,6 +14,7 @@ import (
 
 	"exporthub/pkg/admin"
 	"exporthub/pkg/admin/admintest"
+	"exporthub/pkg/auth"
 	"exporthub/pkg/database"
 	"exporthub/pkg/database/dbtest"
 	"exporthub/pkg/dataset"
@@ -202,7 +203,7 @@ func TestOldRecordsGetKeys(t *testing.T) {
 			s := &service{Deps: admin.Deps{DB: db}}
 			insertOld(t, s, i+1, contact)
 		}
-		if err := database.Migrate(t.Context(), db, migrations); err != nil {
+		if err := database.Migrate(t.Context(), db, auth.Migrations, migrations); err != nil {
 			t.Fatal(err)
 		}
 		s := &service{Deps: admin.Deps{DB: db, Events: &admintest.Events{}, Location: admintest.Shanghai, Now: time.Now}}

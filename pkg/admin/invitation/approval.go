@@ -2,9 +2,12 @@ package invitation
 
 import (
 	"context"
+	"fmt"
 	"slices"
+	"strings"
 
 	"exporthub/pkg/admin"
+	"exporthub/pkg/audit"
 	"exporthub/pkg/auth"
 	"exporthub/pkg/database"
 	"exporthub/pkg/errs"
@@ -82,6 +85,9 @@ func (s *service) decide(ctx context.Context, id int64, d decision) (v Invitatio
 		if claimed == 0 {
 			return alreadyDecided()
 		}
+		if err := s.record(ctx, tx, me, d, uuid, []int64{id}); err != nil {
+			return err
+		}
 		return s.Events.Raise(ctx, tx, admin.ApprovalClaimed, admin.Claimed{System: systemName, IDs: []int64{id}, ActorID: me})
 	})
 	return v, err
@@ -134,9 +140,30 @@ func (s *service) decideAll(ctx context.Context, ids []int64, d decision) (b bul
 		if claimed != int64(len(free)) {
 			return errs.Newf(errs.Internal, "claimed %d of %d locked invitations", claimed, len(free))
 		}
+		if err := s.record(ctx, tx, me, d, b.UUID, free); err != nil {
+			return err
+		}
 		return s.Events.Raise(ctx, tx, admin.ApprovalClaimed, admin.Claimed{System: systemName, IDs: free, ActorID: me})
 	})
 	return b, err
+}
+
+// record records a decision with the invitations it is about.
+func (s *service) record(ctx context.Context, tx *database.Tx, decider int64, d decision, job string, ids []int64) error {
+	e := audit.Entry{
+		At:      s.Now(),
+		ActorID: decider,
+		Action:  audit.Approve,
+		Subject: job,
+		Detail:  "邀请 " + strings.Trim(fmt.Sprint(ids), "[]"),
+	}
+	if d.Status == Rejected {
+		e.Action = audit.Reject
+	}
+	if d.Reason != "" {
+		e.Detail = "原因: " + d.Reason + "; " + e.Detail
+	}
+	return audit.Record(ctx, tx, e)
 }
 
 // unique returns ids without repetitions, in order. A page that sends an id twice must not see it

@@ -6,14 +6,11 @@ import (
 	"sync"
 	"time"
 
-	"exporthub/pkg/auth"
+	"exporthub/pkg/audit"
 	"exporthub/pkg/backoff"
 	"exporthub/pkg/database"
 	"exporthub/pkg/errs"
 )
-
-// DownloadAction is what the audit calls the download of a file.
-const DownloadAction = "export.download"
 
 // byLink is added to the detail of a download by somebody who is not known: the link was all they
 // showed. The actor of such a row is 0; whose export it was, its subject says.
@@ -45,10 +42,10 @@ type Fetch struct {
 	Partial bool
 }
 
-// audit records downloads. A row that can't be written, because the database takes no writes for
-// now, waits in memory: the person gets their file, and the row follows. It is safe for
+// downloads records them in the audit. A row that can't be written, because the database takes no
+// writes for now, waits in memory: the person gets their file, and the row follows. It is safe for
 // concurrent use.
-type audit struct {
+type downloads struct {
 	db       *database.DB
 	now      func() time.Time
 	log      *slog.Logger
@@ -62,18 +59,18 @@ type audit struct {
 
 // pendingRow is a download that is not recorded yet.
 type pendingRow struct {
-	entry   auth.AuditEntry
+	entry   audit.Entry
 	partial bool
 }
 
 // record records a download before its first byte is sent. It fails only when the row can neither
 // be written nor wait.
-func (a *audit) record(ctx context.Context, f Fetch) error {
+func (a *downloads) record(ctx context.Context, f Fetch) error {
 	row := pendingRow{
-		entry: auth.AuditEntry{
+		entry: audit.Entry{
 			At:      a.now(),
 			ActorID: f.Actor,
-			Action:  DownloadAction,
+			Action:  audit.ExportDownload,
 			Subject: f.File.UUID,
 			Detail:  f.File.Filename,
 			Address: f.Address,
@@ -98,23 +95,23 @@ func (a *audit) record(ctx context.Context, f Fetch) error {
 }
 
 // write writes one row, unless a range is part of a download that is recorded already.
-func (a *audit) write(ctx context.Context, row pendingRow) error {
+func (a *downloads) write(ctx context.Context, row pendingRow) error {
 	return a.db.Write(ctx, func(ctx context.Context, tx *database.Tx) error {
 		if row.partial {
 			if err := lockExport(ctx, tx, row.entry.Subject); err != nil {
 				return err
 			}
-			known, err := recorded(ctx, tx, row.entry, row.entry.At.Add(-sameFetch))
+			known, err := audit.Known(ctx, tx, row.entry, row.entry.At.Add(-sameFetch))
 			if err != nil || known {
 				return err
 			}
 		}
-		return auth.WriteAudit(ctx, tx, row.entry)
+		return audit.Record(ctx, tx, row.entry)
 	})
 }
 
 // postpone keeps a row until the database takes writes again.
-func (a *audit) postpone(row pendingRow, cause error) error {
+func (a *downloads) postpone(row pendingRow, cause error) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	switch {
@@ -134,7 +131,7 @@ func (a *audit) postpone(row pendingRow, cause error) error {
 }
 
 // writePending writes what waits until nothing does or the process drains.
-func (a *audit) writePending() {
+func (a *downloads) writePending() {
 	for pause := pendingFirst; backoff.Sleep(a.draining, pause); {
 		if a.flush(a.draining) {
 			a.log.Info("downloads are recorded again")
@@ -160,7 +157,7 @@ func (a *audit) writePending() {
 
 // flush writes what waits, in order, and reports whether nothing waits any more. Only writePending
 // calls it, so the first row stays the first while it is written.
-func (a *audit) flush(ctx context.Context) bool {
+func (a *downloads) flush(ctx context.Context) bool {
 	for {
 		a.mu.Lock()
 		if len(a.pending) == 0 {
@@ -186,7 +183,7 @@ func (a *audit) flush(ctx context.Context) bool {
 }
 
 // wait returns when nothing waits to be written, once draining has ended.
-func (a *audit) wait() {
+func (a *downloads) wait() {
 	// postpone checks draining and starts the goroutine under the lock. Once the lock was free
 	// after draining ended, no goroutine is started any more.
 	a.mu.Lock()

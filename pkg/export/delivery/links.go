@@ -60,9 +60,9 @@ type Deps struct {
 
 // Links makes and opens the links to files. It is safe for concurrent use.
 type Links struct {
-	deps  Deps
-	jobs  *job.Store
-	audit *audit
+	deps      Deps
+	jobs      *job.Store
+	downloads *downloads
 
 	draining context.Context // ends with Drain, which the contexts of requests do not
 	drain    context.CancelFunc
@@ -77,7 +77,7 @@ func NewLinks(d Deps) *Links {
 		jobs: job.NewStore(d.DB),
 	}
 	l.draining, l.drain = context.WithCancel(context.Background())
-	l.audit = &audit{
+	l.downloads = &downloads{
 		db:       d.DB,
 		now:      d.Now,
 		log:      d.Logger,
@@ -171,4 +171,4 @@ func (l *Links) permit(ctx context.Context, row record.Row) (File, error) {
 
 // Record records a download in the audit, before its first byte is sent. While the database takes
 // no writes the row waits in memory and the download goes on; it fails when too many wait.
-func (l *Links) Record(ctx context.Context, f Fetch) error { return l.audit.record(ctx, f) }
+func (l *Links) Record(ctx context.Context, f Fetch) error { return l.downloads.record(ctx, f) }

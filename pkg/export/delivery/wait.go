@@ -121,7 +121,7 @@ func (l *Links) countRows(ctx context.Context, e record.Export, known int64) int
 // when the downloads that waited to be recorded are, or have been logged.
 func (l *Links) Drain() {
 	l.drain()
-	l.audit.wait()
+	l.downloads.wait()
 }
 
 // awaitEnd returns the job once it has ended, or its current state when bound is over, ctx ends or

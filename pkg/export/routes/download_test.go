@@ -121,7 +121,7 @@ func TestOneDownloadAFetch(t *testing.T) {
 				t.Errorf("%s, %s: %v rows by link and by the other, want %v", kind, c.name, got, want)
 			}
 		}
-		if n := h.Count("SELECT COUNT(*) FROM audit WHERE actor_id = 0 AND detail NOT LIKE '%(by link)'"); n != 0 {
+		if n := h.Count("SELECT COUNT(*) FROM audit WHERE action = 'export.download' AND actor_id = 0 AND detail NOT LIKE '%(by link)'"); n != 0 {
 			t.Errorf("%s: %d rows without an actor do not say that the link was used", kind, n)
 		}
 	}
@@ -139,7 +139,7 @@ func TestRangesFetchedAtOnceAreOneDownload(t *testing.T) {
 			parts.Go(func() { ask(t, s, "GET", links["direct"], "", "Range", "bytes=1-9") })
 		}
 		parts.Wait()
-		if n := h.Count("SELECT COUNT(*) FROM audit WHERE subject = ?", uuid); n != 1 {
+		if n := h.Count("SELECT COUNT(*) FROM audit WHERE subject = ? AND action = 'export.download'", uuid); n != 1 {
 			t.Errorf("%d rows, want 1", n)
 		}
 	})
@@ -164,7 +164,7 @@ func TestARedirectIsADownload(t *testing.T) {
 		{"GET", "", 2},
 	} {
 		res := ask(t, s, c.method, links["direct"], "", "Range", c.ranges)
-		n := h.Count("SELECT COUNT(*) FROM audit WHERE subject = ?", uuid)
+		n := h.Count("SELECT COUNT(*) FROM audit WHERE subject = ? AND action = 'export.download'", uuid)
 		if res.StatusCode != 302 || n != c.rows {
 			t.Errorf("request %d: %d with %d rows, want 302 with %d", i, res.StatusCode, n, c.rows)
 		}
@@ -232,7 +232,9 @@ func TestADownloadIsServedWhileItsAuditRowHasToWait(t *testing.T) {
 		ask(t, s, "GET", links["direct"], "", "Range", "bytes=1-2")
 	}
 	h.Exec("DROP TRIGGER full_disk ON audit")
-	rows := func() int { return h.Count("SELECT COUNT(*) FROM audit WHERE subject = ?", uuid) }
+	rows := func() int {
+		return h.Count("SELECT COUNT(*) FROM audit WHERE subject = ? AND action = 'export.download'", uuid)
+	}
 	h.Eventually(func() bool { return rows() == 2 })
 	h.Exports.Drain()
 	if n := rows(); n != 2 {
