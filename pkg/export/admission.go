@@ -175,7 +175,7 @@ func (a *admission) args(set dataset.Dataset, r dataset.Request, who *auth.Princ
 		return args, errs.Invalidf("ids", "没有勾选任何行;导出全部时请不要传 ids")
 	}
 	if len(r.IDs) > maxIDs {
-		return args, errs.Invalidf("ids", "最多勾选 %d 行，请改用筛选条件", maxIDs)
+		return args, errs.Invalidf("ids", "最多勾选 %s 行，请改用筛选条件", errs.Number(maxIDs))
 	}
 	var err error
 	if args.Filename, err = a.filename(set, r.Filename); err != nil {

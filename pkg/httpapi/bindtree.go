@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
+
+	"exporthub/pkg/errs"
 )
 
 // bindSlice fills a slice from any of the forms an array may take.
@@ -17,7 +19,7 @@ func (b *binder) bindSlice(raw any, v reflect.Value, s *huma.Schema, path string
 	items, names, ok := b.array(raw, v.Type().Elem(), path)
 	if s.MinItems != nil && (isNothing(raw) || onlyCommas(raw)) {
 		// A selection of nothing that was taken for none at all would mean everything.
-		b.problem(path, fmt.Sprintf(msgMinItems, *s.MinItems))
+		b.problem(path, fmt.Sprintf(msgMinItems, errs.Number(*s.MinItems)))
 		return true
 	}
 	if !ok {
@@ -27,7 +29,8 @@ func (b *binder) bindSlice(raw any, v reflect.Value, s *huma.Schema, path string
 		return false
 	}
 	if s.MaxItems != nil && len(items) > *s.MaxItems {
-		b.problem(path, fmt.Sprintf(msgMaxItems, *s.MaxItems)) // before the work of reading them
+		// Before the work of reading them.
+		b.problem(path, fmt.Sprintf(msgMaxItems, errs.Number(*s.MaxItems)))
 		return true
 	}
 	schema := s.Items

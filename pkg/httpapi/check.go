@@ -14,6 +14,8 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/google/uuid"
+
+	"exporthub/pkg/errs"
 )
 
 // formats are the text formats that are checked.
@@ -64,9 +66,9 @@ func (b *binder) checkText(s *huma.Schema, v, path string) {
 	case s.MinLength != nil && *s.MinLength == 1 && n == 0:
 		b.problem(path, msgRequired)
 	case s.MinLength != nil && n < *s.MinLength:
-		b.problem(path, fmt.Sprintf(msgMinLength, *s.MinLength))
+		b.problem(path, fmt.Sprintf(msgMinLength, errs.Number(*s.MinLength)))
 	case s.MaxLength != nil && n > *s.MaxLength:
-		b.problem(path, fmt.Sprintf(msgMaxLength, *s.MaxLength))
+		b.problem(path, fmt.Sprintf(msgMaxLength, errs.Number(*s.MaxLength)))
 	case len(s.Enum) > 0:
 		b.checkEnum(s, v, path)
 	case s.Pattern != "":
@@ -102,7 +104,7 @@ func (b *binder) checkNumber(s *huma.Schema, v float64, path string) {
 // bound writes a limit as people do: 1000000, not 1e+06.
 func bound(f float64) string {
 	if f == math.Trunc(f) && math.Abs(f) < 1e18 {
-		return fmt.Sprintf("%.0f", f)
+		return errs.Number(int64(f))
 	}
 	return fmt.Sprint(f)
 }
@@ -132,7 +134,7 @@ func (b *binder) checkEnum(s *huma.Schema, v, path string) {
 func (b *binder) checkItems(s *huma.Schema, v reflect.Value, path string) {
 	switch {
 	case s.MinItems != nil && v.Len() < *s.MinItems:
-		b.problem(path, fmt.Sprintf(msgMinItems, *s.MinItems))
+		b.problem(path, fmt.Sprintf(msgMinItems, errs.Number(*s.MinItems)))
 	case s.UniqueItems && v.Type().Elem().Comparable():
 		seen := make(map[any]bool, v.Len())
 		for i := range v.Len() {

@@ -31,7 +31,7 @@ func TestEveryRule(t *testing.T) {
 	}
 	for in, want := range map[string]string{
 		"max=1000000&above=0.51&below=9&few=1,2&many=a,b&email=a@example.com&uri=https://example.com/a&date=2026-01-31&shape=xx&secret=x&ratio=0.5": "",
-		"max=1000001":              "max 不能大于 1000000",
+		"max=1000001":              "max 不能大于 1,000,000",
 		"above=0.5":                "above 必须大于 0.5",
 		"below=10":                 "below 必须小于 10",
 		"few=1":                    "few 至少 2 项",

@@ -217,7 +217,7 @@ func TestBadInputNamesTheField(t *testing.T) {
 		"boolean":                    {query: "yes=yup", want: []errs.Field{{Name: "yes", Reason: msgBool}}},
 		"boolean for number":         {kind: jsonBody, body: `{"small":true}`, want: []errs.Field{{Name: "small", Reason: msgInteger}}},
 		"boolean for text":           {kind: jsonBody, body: `{"text":true,"note":false,"texts":["a",false]}`, want: []errs.Field{{Name: "text", Reason: msgText}, {Name: "texts[1]", Reason: msgText}, {Name: "note", Reason: msgText}}},
-		"page beyond int32":          {query: "page=2147483648", want: []errs.Field{{Name: "page", Reason: "不能大于 2147483647"}}},
+		"page beyond int32":          {query: "page=2147483648", want: []errs.Field{{Name: "page", Reason: "不能大于 2,147,483,647"}}},
 		"page beyond int64":          {query: "page=99999999999999999999", want: []errs.Field{{Name: "page", Reason: msgRange}}},
 		"path":                       {path: "/abc", want: []errs.Field{{Name: "id", Reason: msgInteger}}},
 		"array for scalar":           {kind: jsonBody, body: `{"text":["a"],"small":[1],"yes":{}}`, want: []errs.Field{{Name: "text", Reason: msgSingle}, {Name: "small", Reason: msgSingle}, {Name: "yes", Reason: msgSingle}}},

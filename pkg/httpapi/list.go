@@ -11,7 +11,7 @@ import (
 // PerPagePaging is how A asks for a page: page from 1, per_page 15. Embed it in an input.
 type PerPagePaging struct {
 	Page    int `json:"page" doc:"页码，从 1 开始" minimum:"1" maximum:"2147483647" example:"1"`
-	PerPage int `json:"per_page" doc:"每页的数量，默认 15，最多 1000" minimum:"1" clamp:"1000" example:"15"`
+	PerPage int `json:"per_page" doc:"每页的数量，默认 15，最多 1,000" minimum:"1" clamp:"1000" example:"15"`
 }
 
 // PageRequest returns the page asked for, in range.
@@ -20,7 +20,7 @@ func (p PerPagePaging) PageRequest() page.Request { return page.Of(p.Page, p.Per
 // CountPaging is how B asks for a page: page from 1, count 20.
 type CountPaging struct {
 	Page  int `json:"page" doc:"页码，从 1 开始" minimum:"1" maximum:"2147483647" example:"1"`
-	Count int `json:"count" doc:"每页的数量，默认 20，最多 1000" minimum:"1" clamp:"1000" example:"20"`
+	Count int `json:"count" doc:"每页的数量，默认 20，最多 1,000" minimum:"1" clamp:"1000" example:"20"`
 }
 
 // PageRequest returns the page asked for, in range.
@@ -29,7 +29,7 @@ func (p CountPaging) PageRequest() page.Request { return page.Of(p.Page, p.Count
 // LimitPaging is how C asks for a page: page from 1, and limit.
 type LimitPaging struct {
 	Page  int `json:"page" doc:"页码，从 1 开始" minimum:"1" maximum:"2147483647" example:"1"`
-	Limit int `json:"limit" doc:"每页的数量，最多 1000" minimum:"1" clamp:"1000" example:"20"`
+	Limit int `json:"limit" doc:"每页的数量，最多 1,000" minimum:"1" clamp:"1000" example:"20"`
 }
 
 // PageRequest returns the page asked for, in range; defaultSize is 20, or 10 where the endpoint
@@ -44,7 +44,7 @@ func (p LimitPaging) Sent() bool { return p.Page != 0 || p.Limit != 0 }
 // PageSizePaging is how D asks for a page: page from 1, page_size 10.
 type PageSizePaging struct {
 	Page     int `json:"page" doc:"页码，从 1 开始" minimum:"1" maximum:"2147483647" example:"1"`
-	PageSize int `json:"page_size" doc:"每页的数量，默认 10，最多 1000" minimum:"1" clamp:"1000" example:"10"`
+	PageSize int `json:"page_size" doc:"每页的数量，默认 10，最多 1,000" minimum:"1" clamp:"1000" example:"10"`
 }
 
 // PageRequest returns the page asked for, in range.

@@ -22,10 +22,10 @@ const (
 	msgMaximum      = "不能大于 %v"
 	msgAbove        = "必须大于 %v"
 	msgBelow        = "必须小于 %v"
-	msgMinLength    = "至少 %d 个字符"
-	msgMaxLength    = "最多 %d 个字符"
-	msgMinItems     = "至少 %d 项"
-	msgMaxItems     = "最多 %d 项"
+	msgMinLength    = "至少 %s 个字符"
+	msgMaxLength    = "最多 %s 个字符"
+	msgMinItems     = "至少 %s 项"
+	msgMaxItems     = "最多 %s 项"
 	msgUnique       = "不能有重复的项"
 	msgEnum         = "只能是 %s 之一"
 	msgPattern      = "应为%s"
@@ -44,7 +44,7 @@ const (
 
 // What answers say about a request as a whole.
 const (
-	msgTooManyParams = "参数过多，最多 %d 个"
+	msgTooManyParams = "参数过多，最多 %s 个"
 	msgNotJSON       = "请求体不是有效的 JSON（第 %d 个字节附近）"
 	msgNotObject     = "请求体应为 JSON 对象"
 	msgBodyTooLarge  = "请求体过大，最多 %s"

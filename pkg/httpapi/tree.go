@@ -65,7 +65,7 @@ func parseForm(raw string) (fields, error) {
 	root := &branch{}
 	for n := 0; raw != ""; n++ {
 		if n >= maxParams {
-			return nil, errs.Newf(errs.Invalid, msgTooManyParams, maxParams)
+			return nil, errs.Newf(errs.Invalid, msgTooManyParams, errs.Number(maxParams))
 		}
 		var pair string
 		pair, raw, _ = strings.Cut(raw, "&")

@@ -51,7 +51,7 @@ func (s *service) importRoute() httpapi.Route {
 		Detail: "JSON Lines:每行一个对象，字段与新建相同，另可带 created_at。account_id(没有时算作无账号)与 contact 都相同的是同一条" +
 			"记录:没有则新建，有则只修改行中出现的字段。每 200 行一个事务;有误的行不影响其他行，在 errors 中按行号列出。" +
 			"重复提交同一内容不会重复创建。空文本等于没有该字段，null 表示清空。没有 created_at 的新记录按行的先后依次创建。" +
-			"最多 20 MiB，每行最长 64 KiB;有误的行超过 1000 行时停止并返回 400;第一行不是对象的文件整个拒绝。" +
+			"最多 20 MiB，每行最长 64 KiB;有误的行超过 1,000 行时停止并返回 400;第一行不是对象的文件整个拒绝。" +
 			"每人每分钟的导入次数与导出相同。结束或中断后，导入人收到一条消息;没有任何行时不发。",
 	}, s.handleImport, httpapi.WithMaxBody(importBytes), httpapi.Takes[importLine](linesTypes...), httpapi.Gives("application/json"))
 }
@@ -174,8 +174,8 @@ func (im *importer) tooManyBad(number int) error {
 	if first.Field != "" {
 		reason = first.Field + " " + reason
 	}
-	return errs.Newf(errs.Invalid, "有误的行超过 %d 行，在第 %d 行停止导入;第 %d 行:%s。之前的正确行已导入，可以修正后重复提交",
-		maxBadLines, number, first.Line, reason)
+	return errs.Newf(errs.Invalid, "有误的行超过 %s 行，在第 %d 行停止导入;第 %d 行:%s。之前的正确行已导入，可以修正后重复提交",
+		errs.Number(maxBadLines), number, first.Line, reason)
 }
 
 // decode reads one line. Its errors are about the line: the general message of a decoder would say
@@ -242,10 +242,10 @@ func aborted(err error, lines int) error {
 	// helps only with the latter.
 	var tooLarge *http.MaxBytesError
 	if errors.As(err, &tooLarge) {
-		return errs.Wrap(errs.TooLarge, fmt.Sprintf("请求体过大，最多 %s;请分批导入，已收到的 %d 行可以重复提交",
-			httpapi.SizeText(tooLarge.Limit), lines), err)
+		return errs.Wrap(errs.TooLarge, fmt.Sprintf("请求体过大，最多 %s;请分批导入，已收到的 %s 行可以重复提交",
+			httpapi.SizeText(tooLarge.Limit), errs.Number(lines)), err)
 	}
-	return errs.Wrap(errs.Invalid, fmt.Sprintf("请求体没有收完，只收到 %d 行，请重新提交;重复的行不会重复创建", lines), err)
+	return errs.Wrap(errs.Invalid, fmt.Sprintf("请求体没有收完，只收到 %s 行，请重新提交;重复的行不会重复创建", errs.Number(lines)), err)
 }
 
 // writeReport writes the report in this system's envelope. The route is a plain handler because it

@@ -2,7 +2,6 @@ package invitation
 
 import (
 	"context"
-	"fmt"
 	"slices"
 
 	"exporthub/pkg/admin"
@@ -207,7 +206,7 @@ func (s *service) approvalEnded(ctx context.Context, tx *database.Tx, j approval
 	if len(released) == 0 && !o.Bulk {
 		return nil // it was applied after all
 	}
-	notice := admin.Notice{To: j.OwnerID, Head: "审批未完成", Title: fmt.Sprintf("%d 条邀请", len(released)), Content: "请重新审批"}
+	notice := admin.Notice{To: j.OwnerID, Head: "审批未完成", Title: errs.Number(len(released)) + " 条邀请", Content: "请重新审批"}
 	if j.Failure != nil {
 		notice.Content = j.Failure.Message
 	}

@@ -3,11 +3,11 @@ package invitation
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"log/slog"
 	"strings"
 
 	"exporthub/pkg/admin"
+	"exporthub/pkg/errs"
 	"exporthub/pkg/job"
 )
 
@@ -111,7 +111,7 @@ func (o order) notice(to int64, what string, decided ...Invitation) admin.Notice
 	n := admin.Notice{To: to, Head: what + o.outcome(), Title: decided[0].User.Phone, Project: decided[0].Exhibition.Name}
 	var content []string
 	if len(decided) > 1 {
-		n.Title = fmt.Sprintf("%d 条邀请", len(decided))
+		n.Title = errs.Number(len(decided)) + " 条邀请"
 		var phones []string
 		for _, v := range decided[:min(named, len(decided))] {
 			phones = append(phones, v.User.Phone)
@@ -144,10 +144,10 @@ func (o order) outcome() string {
 
 // summary is the message to the decider about the result of a bulk decision.
 func (o order) summary(decider int64, at applied) admin.Notice {
-	n := admin.Notice{To: decider, Head: "批量审批已完成", Title: fmt.Sprintf("%d 条邀请%s", len(o.IDs)-at.Failed, o.outcome())}
+	n := admin.Notice{To: decider, Head: "批量审批已完成", Title: errs.Number(len(o.IDs)-at.Failed) + " 条邀请" + o.outcome()}
 	var content []string
 	if at.Failed > 0 {
-		content = append(content, fmt.Sprintf("%d 条已不存在，未能审批", at.Failed))
+		content = append(content, errs.Number(at.Failed)+" 条已不存在，未能审批")
 	}
 	if o.Reason != "" {
 		content = append(content, "审批原因:"+o.Reason)

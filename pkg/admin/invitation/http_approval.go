@@ -58,7 +58,7 @@ func (s *service) handleDecide(ctx context.Context, status Status, in decideIn) 
 
 // decideAllIn is a bulk decision. 1,000 is one page at its largest: what a person can tick.
 type decideAllIn struct {
-	IDs                []int64 `json:"ids" required:"true" minItems:"1" maxItems:"1000" doc:"邀请，最多 1000 条"`
+	IDs                []int64 `json:"ids" required:"true" minItems:"1" maxItems:"1000" doc:"邀请，最多 1,000 条"`
 	ApproveDescription string  `json:"approve_description,omitempty" maxLength:"500" doc:"通过或否决的原因"`
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"exporthub/pkg/admin"
 	"exporthub/pkg/database"
+	"exporthub/pkg/errs"
 )
 
 // The plugin codes of messages about exports and imports. Messages of other modules carry the
@@ -48,7 +49,7 @@ func (s *service) exportEnded(ctx context.Context, tx *database.Tx, e admin.Expo
 	case "success":
 		notice.Head, notice.Content = "导出已完成", "文件 "+e.Filename+" 已生成，请在导出任务中下载"
 		if e.Count != nil {
-			notice.Content = fmt.Sprintf("文件 %s 已生成，共 %d 行，请在导出任务中下载", e.Filename, *e.Count)
+			notice.Content = fmt.Sprintf("文件 %s 已生成，共 %s 行，请在导出任务中下载", e.Filename, errs.Number(*e.Count))
 		}
 		if e.Changed != "" {
 			notice.Content += "。请注意:" + e.Changed
@@ -64,7 +65,8 @@ func (s *service) exportEnded(ctx context.Context, tx *database.Tx, e admin.Expo
 // importEnded writes the message about an import. Its counts are in every variant: of an aborted
 // import, the person has to know what is stored already.
 func (s *service) importEnded(ctx context.Context, tx *database.Tx, e admin.Import) error {
-	rows := fmt.Sprintf("新建 %d 条，修改 %d 条，未变 %d 条，有误 %d 行", e.Created, e.Updated, e.Unchanged, e.Failed)
+	rows := fmt.Sprintf("新建 %s 条，修改 %s 条，未变 %s 条，有误 %s 行",
+		errs.Number(e.Created), errs.Number(e.Updated), errs.Number(e.Unchanged), errs.Number(e.Failed))
 	notice := admin.Notice{To: e.OwnerID, Title: e.Title, Head: "导入已完成", Content: rows}
 	switch {
 	case e.Reason != "":
@@ -72,7 +74,7 @@ func (s *service) importEnded(ctx context.Context, tx *database.Tx, e admin.Impo
 	case e.Failed > 0 && e.Created+e.Updated+e.Unchanged == 0:
 		// Nothing of it is stored. "Completed" would be read as done.
 		notice.Head = "导入失败"
-		notice.Content = fmt.Sprintf("全部 %d 行都有误，没有导入任何记录", e.Failed)
+		notice.Content = fmt.Sprintf("全部 %s 行都有误，没有导入任何记录", errs.Number(e.Failed))
 	}
 	return s.write(ctx, tx, []draft{{key: "import:" + e.Key, plugin: pluginImport, kind: ImportEnded, notice: notice}})
 }

@@ -35,6 +35,8 @@ func TestWhatMessagesSay(t *testing.T) {
 				Message{Plugin: "export", Type: "1", Head: "导出已取消", Title: "邀请记录", Content: "该导出任务已取消，没有生成文件"}},
 			{admin.ImportEnded, admin.Import{Key: "1", Title: "联系记录", Created: 3, Updated: 2, Unchanged: 1, Failed: 4},
 				Message{Plugin: "import", Type: "2", Head: "导入已完成", Title: "联系记录", Content: "新建 3 条，修改 2 条，未变 1 条，有误 4 行"}},
+			{admin.ImportEnded, admin.Import{Key: "4", Title: "联系记录", Created: 12_345, Updated: 1_000, Unchanged: 999, Failed: 1},
+				Message{Plugin: "import", Type: "2", Head: "导入已完成", Title: "联系记录", Content: "新建 12,345 条，修改 1,000 条，未变 999 条，有误 1 行"}},
 			{admin.ImportEnded, admin.Import{Key: "3", Title: "联系记录", Failed: 4},
 				Message{Plugin: "import", Type: "2", Head: "导入失败", Title: "联系记录", Content: "全部 4 行都有误，没有导入任何记录"}},
 			{admin.ImportEnded, admin.Import{Key: "2", Title: "联系记录", Created: 200, Reason: "请求体没有收完"},
@@ -65,8 +67,8 @@ func TestWhatMessagesSay(t *testing.T) {
 				t.Errorf("%s (-want +got):\n%s", c.event, diff)
 			}
 		}
-		if n := len(d.everything()); n != 10 {
-			t.Errorf("%d messages of ten events raised twice, the disabled approver's among them?", n)
+		if n := len(d.everything()); n != 11 {
+			t.Errorf("%d messages of eleven events raised twice, the disabled approver's among them?", n)
 		}
 	})
 }

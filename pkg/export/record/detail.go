@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"exporthub/pkg/dataset"
+	"exporthub/pkg/errs"
 )
 
 // Detail is what is known of an export so far. The job's row keeps it, and each of the attempt's
@@ -65,12 +66,12 @@ func (d Detail) Changed() string {
 		count int64
 		words string
 	}{
-		{d.Cut, "%d 处文字超过单元格的长度上限，已截断"},
-		{d.Replaced, "%d 处文字含有无效字符，已替换为 \uFFFD"},
-		{d.OutOfSpan, "%d 个日期超出可表示的范围，已改为文字或留空"},
+		{d.Cut, "%s 处文字超过单元格的长度上限，已截断"},
+		{d.Replaced, "%s 处文字含有无效字符，已替换为 \uFFFD"},
+		{d.OutOfSpan, "%s 个日期超出可表示的范围，已改为文字或留空"},
 	} {
 		if p.count > 0 {
-			parts = append(parts, fmt.Sprintf(p.words, p.count))
+			parts = append(parts, fmt.Sprintf(p.words, errs.Number(p.count)))
 		}
 	}
 	return strings.Join(parts, ";")

@@ -10,6 +10,7 @@ import (
 
 	"exporthub/pkg/auth"
 	"exporthub/pkg/dataset"
+	"exporthub/pkg/errs"
 )
 
 // decodeFilter reads a stored filter back into the dataset's own type.
@@ -65,7 +66,7 @@ func DescribeFilter(set dataset.Dataset, a Args) string {
 	// Maps have no order, and the same filter has to read the same in every file.
 	slices.Sort(parts)
 	if n := len(a.IDs); n > 0 {
-		parts = append(parts, fmt.Sprintf("勾选的 %d 行", n))
+		parts = append(parts, "勾选的 "+errs.Number(n)+" 行")
 	}
 	if len(parts) == 0 {
 		return "全部"

@@ -17,7 +17,7 @@ type cancelIn struct {
 func (h *handlers) cancelRoute() httpapi.Route {
 	return httpapi.Handle("DELETE", record.Path+"{uuid}", httpapi.Native, httpapi.SignedIn, httpapi.Doc{
 		Summary: "取消导出", Tag: tag,
-		Detail: "排队中的任务立即取消，返回 200;正在执行的任务两秒内停止，不留下文件，返回 202。已取消的任务再次取消返回 200;已结束的任务返回 409。",
+		Detail: "排队中的任务立即取消，返回 200;正在执行的任务2 秒内停止，不留下文件，返回 202。已取消的任务再次取消返回 200;已结束的任务返回 409。",
 	}, h.handleCancel)
 }
 

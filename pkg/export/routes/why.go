@@ -3,9 +3,9 @@ package routes
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
+	"exporthub/pkg/errs"
 	"exporthub/pkg/export/record"
 	"exporthub/pkg/httpapi"
 	"exporthub/pkg/job"
@@ -60,11 +60,11 @@ func (h *handlers) turn(ctx context.Context, j job.Job, workers job.Workers) str
 	case err != nil:
 		return "等待执行" // the record is worth more than its place
 	case busy && ahead > 0:
-		return fmt.Sprintf("所有执行进程都在忙，前面还有 %d 个任务", ahead)
+		return "所有执行进程都在忙，前面还有 " + errs.Number(ahead) + " 个任务"
 	case busy:
 		return "所有执行进程都在忙，下一个就是它"
 	case ahead > 0:
-		return fmt.Sprintf("前面还有 %d 个任务", ahead)
+		return "前面还有 " + errs.Number(ahead) + " 个任务"
 	}
 	return "即将执行"
 }
