@@ -67,6 +67,11 @@ func handler(p *wire.Parts, realtime http.Handler) http.Handler {
 			Observe:   p.Metrics.Request,
 			Refused:   p.Exports.ShowLeft,
 			Denied:    p.Denied,
+			BodyMemory: httpapi.BodyMemory{
+				All:        int64(p.Config.BodyMemory) << 20,
+				PerAddress: int64(p.Config.BodyAddressMemory) << 20,
+				Address:    p.Auth.ClientIP,
+			},
 			Info: httpapi.Info{
 				Title:      "Exporthub",
 				Version:    "1",

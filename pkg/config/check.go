@@ -167,6 +167,8 @@ func (c *Config) checkLimits(bad report) {
 		{"EXPORT_DAILY_LIMIT", c.ExportDailyLimit, 1, 1_000_000},
 		{"EXPORT_RATE", c.ExportRate, 0, 1_000_000},
 		{"LOGIN_RATE", c.LoginRate, 0, 1_000_000},
+		{"BODY_MEMORY", c.BodyMemory, 2, 1 << 20},
+		{"BODY_ADDRESS_MEMORY", c.BodyAddressMemory, 2, c.BodyMemory},
 		{"FAYE_SESSIONS", c.FayeSessions, 1, 10_000_000},
 		{"FAYE_RESERVED", c.FayeReserved, 0, c.FayeSessions - 1},
 		{"FAYE_ADDRESS_SESSIONS", c.FayeAddressSessions, 1, 10_000_000},

@@ -109,6 +109,11 @@ type Config struct {
 	FayeTimeout       time.Duration `env:"FAYE_TIMEOUT" envDefault:"45s"`
 	FayePing          time.Duration `env:"FAYE_PING" envDefault:"25s"`
 
+	// BodyMemory and BodyAddressMemory are MiB of request bodies that one api process holds at
+	// once, of all clients and of one address (IPv6: a /64; a /48 has twice as much).
+	BodyMemory        int `env:"BODY_MEMORY" envDefault:"64"`
+	BodyAddressMemory int `env:"BODY_ADDRESS_MEMORY" envDefault:"8"`
+
 	// What strangers may have of the realtime endpoint. Of FayeSessions people who are signed in
 	// keep FayeReserved for themselves. The limits of an address are for those who are not, an
 	// address of IPv6 being a /64; a /48 has twice as much.

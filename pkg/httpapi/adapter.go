@@ -40,7 +40,8 @@ type exchange struct {
 	w     middleware.WrapResponseWriter
 	r     *http.Request
 	began time.Time
-	err   error // what the answer was made of, for the log line
+	body  *heldBody // nil when nothing of a body is held
+	err   error     // what the answer was made of, for the log line
 	stack []byte
 }
 
@@ -65,6 +66,12 @@ func (opts Options) handler(route Route) http.Handler {
 
 func (x *exchange) serve() {
 	defer x.finish()
+	defer func() {
+		// What was decoded from it is held until here.
+		if x.body != nil {
+			x.body.end()
+		}
+	}()
 	defer func() {
 		v := recover()
 		if v == nil {

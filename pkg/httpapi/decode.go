@@ -220,6 +220,9 @@ func refuseUnlessEmpty(r *http.Request, refusal error) error {
 
 // bodyError gives a failed read of the body its kind: too large, or cut off on the way.
 func bodyError(err error) error {
+	if errs.As(err) != nil {
+		return err // it was refused while it was read
+	}
 	var tooLarge *http.MaxBytesError
 	if errors.As(err, &tooLarge) {
 		return errs.Wrap(errs.TooLarge, fmt.Sprintf(msgBodyTooLarge, SizeText(tooLarge.Limit)), err)

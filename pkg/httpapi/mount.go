@@ -44,10 +44,14 @@ type Options struct {
 	Denied func(ctx context.Context, route Route, err error)
 	// MaxBody is the largest request body in bytes. Default: DefaultMaxBody.
 	MaxBody int64
+	// BodyMemory bounds the bodies that are held in memory. Defaults: see its fields.
+	BodyMemory BodyMemory
 	// Info heads the OpenAPI description, which is served with its viewer when Info.Title is set.
 	Info Info
 	// Now is the clock durations are measured with. Default: time.Now.
 	Now func() time.Time
+
+	held *heldBodies // of all routes; set by Mount
 }
 
 func (opts Options) withDefaults() Options {
@@ -70,6 +74,8 @@ func (opts Options) withDefaults() Options {
 	if opts.Now == nil {
 		opts.Now = time.Now
 	}
+	opts.held = newHeldBodies(opts.BodyMemory)
+	opts.BodyMemory = opts.held.limits
 	if opts.Authorize == nil {
 		opts.Authorize = func(r *http.Request, permission string, _ bool) (context.Context, error) {
 			if permission != Public {

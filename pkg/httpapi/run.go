@@ -99,6 +99,10 @@ func (x *exchange) boundBody() error {
 	}
 	if x.r.Body != nil && x.r.Body != http.NoBody {
 		x.r.Body = http.MaxBytesReader(x.w, x.r.Body, limit)
+		if x.route.http == nil {
+			x.body = &heldBody{ReadCloser: x.r.Body, held: x.opts.held, from: x.opts.BodyMemory.Address(x.r)}
+			x.r.Body = x.body
+		}
 	}
 	return nil
 }
