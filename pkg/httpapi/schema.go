@@ -100,18 +100,22 @@ const (
 
 // ownTags reads the tags that huma does not know. Like huma it panics at what can't be right.
 func ownTags(property *huma.Schema, f inputField) {
-	extend := func(name string, value any) {
-		if property.Extensions == nil {
-			property.Extensions = map[string]any{}
+	extend := func(schema *huma.Schema, name string, value any) {
+		if schema.Extensions == nil {
+			schema.Extensions = map[string]any{}
 		}
-		property.Extensions[name] = value
+		schema.Extensions[name] = value
 	}
 	if text := f.Tag.Get("labels"); text != "" {
 		labels := strings.Split(text, ",")
-		if len(labels) != len(property.Enum) {
-			panic(fmt.Sprintf("field %s: %d labels for %d choices", f.Name, len(labels), len(property.Enum)))
+		chosen := property
+		if property.Items != nil {
+			chosen = property.Items // a list of choices
 		}
-		extend(Labels, labels)
+		if len(labels) != len(chosen.Enum) {
+			panic(fmt.Sprintf("field %s: %d labels for %d choices", f.Name, len(labels), len(chosen.Enum)))
+		}
+		extend(chosen, Labels, labels)
 	}
 	if text := f.Tag.Get("clamp"); text != "" {
 		limit, err := strconv.ParseFloat(text, 64)
@@ -119,7 +123,7 @@ func ownTags(property *huma.Schema, f inputField) {
 			panic(fmt.Sprintf("field %s: clamp %q is no number", f.Name, text))
 		}
 		property.Maximum = &limit
-		extend(Clamps, true)
+		extend(property, Clamps, true)
 	}
 }
 

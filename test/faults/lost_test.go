@@ -1,6 +1,7 @@
 package faults
 
 import (
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -68,6 +69,9 @@ func TestFaultNoWorkerLeft(t *testing.T) {
 	if s.Status != "queued" || s.Why == "" || s.Event.ETASeconds != nil {
 		t.Errorf("without a worker the record says %s, %q, %v seconds left; want queued, why, and no time", s.Status, s.Why, s.Event.ETASeconds)
 	}
+	testkit.Eventually(t, time.Minute, func() bool {
+		return strings.Contains(f.shown(uuid).Why, "没有运行中的执行进程")
+	}, "the record to say that there is no worker")
 	if j := f.job(uuid); !worker.holds(j) || j.attempt != 1 {
 		t.Fatalf("the job was given back meanwhile: %+v", j)
 	}

@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -138,6 +139,10 @@ func TestHistoryByStatusDatasetAndDate(t *testing.T) {
 		if res, text := h.Get(s, "/api/exports?"+bad, token); res.StatusCode != 422 {
 			t.Errorf("%s: %d %s, want 422", bad, res.StatusCode, text)
 		}
+	}
+	// People know a status by what the page calls it.
+	if _, text := h.Get(s, "/api/exports?status=done", token); !strings.Contains(string(text), "尚未结束（active）、排队等待中（queued）") {
+		t.Errorf("the refusal of a status names the choices without their labels: %s", text)
 	}
 	if res, _ := h.Get(s, "/api/exports", ""); res.StatusCode != 401 {
 		t.Errorf("a stranger: %d", res.StatusCode)

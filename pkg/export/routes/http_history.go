@@ -14,7 +14,7 @@ import (
 
 // historyIn is which of the caller's exports are wanted.
 type historyIn struct {
-	Status  []record.Status `json:"status" enum:"active,queued,starting,start,writing_file,before_upload,uploading,upload_failure,success,expired,failure,cancelled" maxItems:"12" doc:"状态，可多个;active 为尚未结束"`
+	Status  []record.Status `json:"status" enum:"active,queued,starting,start,writing_file,before_upload,uploading,upload_failure,success,expired,failure,cancelled" labels:"尚未结束,排队等待中,准备开始,开始导出,正在写入文件,准备上传,正在上传文件,上传文件失败,导出完成,文件已过期,导出失败,已取消" maxItems:"12" doc:"状态，可多个;active 为尚未结束"`
 	Dataset string          `json:"dataset" maxLength:"64" doc:"列表" example:"invitation"`
 	From    *httpapi.Bound  `json:"from" doc:"提交时间从此起"`
 	Until   *httpapi.Bound  `json:"until" doc:"提交时间到此止;只有日期时包含整天"`
