@@ -82,6 +82,7 @@ bench: ## benchmarks with their peers beside them
 	go run ./pkg/export/bench -rows $(BENCH_ROWS) -rounds $(BENCH_ROUNDS)
 	$(WITH_SERVICES) go run ./pkg/export/bench -job -rows $(BENCH_ROWS) -rounds $(BENCH_ROUNDS)
 	$(RAN) Benchmark -- go test -run '^$$' -bench . -benchmem ./pkg/export/... ./pkg/bayeux/...
+	$(RAN) Benchmark -- go test -run '^$$' -bench . -benchtime 1x -timeout 10m ./cmd/api
 	$(WITH_SERVICES) $(RAN) Benchmark -- go test -run '^$$' -bench . -benchtime 1x -timeout 30m ./test/topology
 	$(WITH_SERVICES) $(RAN) Benchmark -- go test -run '^$$' -bench . -benchtime 5x -timeout 60m -v ./pkg/admin/contact
 

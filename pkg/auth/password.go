@@ -41,7 +41,9 @@ const (
 	maxThreads   = 16
 )
 
-// hasher makes and verifies password hashes, as many at once as there are processors.
+// hasher makes and verifies password hashes, as many at once as there are processors but one: that
+// one is for requests of other kinds, which would wait for a hash each while a flood of tries
+// lasts.
 type hasher struct {
 	cost PasswordCost
 	// a hash nobody knows the password of, to spend the same time on unknown accounts
@@ -53,7 +55,7 @@ func newHasher(cost PasswordCost) *hasher {
 	if cost == (PasswordCost{}) {
 		cost = defaultCost
 	}
-	slots := runtime.GOMAXPROCS(0)
+	slots := max(1, runtime.GOMAXPROCS(0)-1)
 	h := &hasher{cost: cost, slots: newFairSlots(slots, waitersPerSlot*slots)}
 	h.dummy = h.encode([]byte(rand.Text()), randomBytes(saltSize))
 	return h

@@ -203,3 +203,24 @@ func TestEveryActionHasAName(t *testing.T) {
 		}
 	}
 }
+
+// A cursor that is taken is one that was given, or reads the same rows as one.
+func FuzzCursor(f *testing.F) {
+	for _, seed := range []string{"", "MS4x", "MS4x\n", "MTIzLjQ1Ng", "LTEuMQ", "eA"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		c, err := parseCursor(text)
+		switch {
+		case err != nil && !errs.Is(err, errs.Invalid):
+			t.Errorf("parseCursor(%q) failed with %v", text, err)
+		case err != nil || text == "":
+		case c.id < 1:
+			t.Errorf("parseCursor(%q) = %+v", text, c)
+		default:
+			if again, err := parseCursor(*c.text()); err != nil || again != c {
+				t.Errorf("%q is %+v, and written again %+v, %v", text, c, again, err)
+			}
+		}
+	})
+}
