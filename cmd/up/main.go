@@ -33,7 +33,7 @@ type settings struct {
 }
 
 // More than these does not fit: PostgreSQL is started with 400 connections, of which each program
-// takes up to DATABASE_POOL and four.
+// takes up to DATABASE_POOL and eight.
 const (
 	maxAPIs    = 10
 	maxWorkers = 50

@@ -63,6 +63,11 @@ type Options struct {
 // Four are enough: its statements take milliseconds.
 const heartbeatConns = 4
 
+// identityConns is the size of the pool from which people are identified. It is a pool of its own,
+// so that a request does not wait behind others before its caller is known, and so that
+// what identifies its caller within a transaction does not wait for itself.
+const identityConns = 4
+
 // busPrefix names the bus's channels in Redis, with the number of the database. Processes of the
 // release before and after meet on it, so it can't be renamed.
 const busPrefix = "exporthub:%d:events"
@@ -127,7 +132,7 @@ func (p *Parts) openRedis(context.Context) error {
 	return nil
 }
 
-func (p *Parts) openAuth(context.Context) error {
+func (p *Parts) openAuth(ctx context.Context) error {
 	secret := string(p.Config.AuthSecret)
 	if secret == "" {
 		// Only embedded mode gets here: config refuses an empty secret elsewhere.
@@ -138,8 +143,13 @@ func (p *Parts) openAuth(context.Context) error {
 		p.Config.AuthSecret = config.Secret(secret)
 	}
 	p.Audit = audit.New(audit.Options{DB: p.DB, Now: p.now, Logger: p.Log})
+	identity, err := p.DB.Sibling(ctx, identityConns)
+	if err != nil {
+		return fmt.Errorf("open the pool of identities: %w", err)
+	}
+	p.close = append(p.close, func() { _ = identity.Close() })
 	service, err := auth.New(auth.Options{
-		DB:                 p.DB,
+		DB:                 identity,
 		Audit:              p.Audit,
 		Secret:             secret,
 		PreviousSecrets:    p.previousSecrets(),
