@@ -1,6 +1,7 @@
 package bayeux
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -167,15 +168,9 @@ func (o Options) withDefaults() (Options, error) {
 	orDuration(&o.RetryAfter, 5*time.Second)
 	orDuration(&o.DrainSpread, 5*time.Second)
 	orDuration(&o.DrainTimeout, 5*time.Second)
-	if o.MaxBody == 0 {
-		o.MaxBody = 1 << 20
-	}
-	if o.MaxUnread == 0 {
-		o.MaxUnread = 64 << 20
-	}
-	if o.MaxUnreadPerAddress == 0 {
-		o.MaxUnreadPerAddress = 8 << 20
-	}
+	o.MaxBody = cmp.Or(o.MaxBody, 1<<20)
+	o.MaxUnread = cmp.Or(o.MaxUnread, 64<<20)
+	o.MaxUnreadPerAddress = cmp.Or(o.MaxUnreadPerAddress, 8<<20)
 	orInt(&o.MaxBatch, 1000)
 	orInt(&o.MaxChannel, 256)
 	orInt(&o.MaxSubscriptions, 100)

@@ -65,6 +65,12 @@ func (e *Engine) take(ctx context.Context, uuid string, number int) (*attempt, e
 	case err != nil:
 		return nil, err
 	}
+	return e.newAttempt(kind, row, sent), nil
+}
+
+// newAttempt is the attempt of a row that was taken by a statement sent at the given time.
+func (e *Engine) newAttempt(kind *kind, row Job, sent time.Time) *attempt {
+	now := e.opts.Now()
 	return &attempt{
 		e:        e,
 		kind:     kind,
@@ -72,11 +78,11 @@ func (e *Engine) take(ctx context.Context, uuid string, number int) (*attempt, e
 		shown:    row,
 		heldFrom: sent,
 		began:    sent,
-		eventAt:  e.opts.Now(),
+		eventAt:  now,
 		written:  row.UpdatedAt,
-		known:    e.opts.Now(),
+		known:    now,
 		log:      e.log.With("job", row.UUID, "kind", row.Kind, "attempt", row.Attempt),
-	}, nil
+	}
 }
 
 // takenJob is j in the hands of this process, in its kind's first stage.

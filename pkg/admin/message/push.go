@@ -33,16 +33,21 @@ func (s *service) pushAfterCommit(tx *database.Tx, fresh map[receipt]bool, other
 	}
 }
 
-// push publishes new messages with their recipients' counts, and the counts alone to the others.
-// Messages and counts are read in one snapshot, so that a badge never contradicts the list. It is
-// best effort: pages read their lists when they open and when they reconnect.
-func (s *service) push(ctx context.Context, fresh map[receipt]bool, others []int64) {
+// concerned returns everybody once: who got a message, and whose counts have changed.
+func concerned(fresh map[receipt]bool, others []int64) []int64 {
 	people := slices.Clone(others)
 	for r := range fresh {
 		people = append(people, r.personID)
 	}
 	slices.Sort(people)
-	people = slices.Compact(people)
+	return slices.Compact(people)
+}
+
+// push publishes new messages with their recipients' counts, and the counts alone to the others.
+// Messages and counts are read in one snapshot, so that a badge never contradicts the list. It is
+// best effort: pages read their lists when they open and when they reconnect.
+func (s *service) push(ctx context.Context, fresh map[receipt]bool, others []int64) {
+	people := concerned(fresh, others)
 	var rows []Message
 	var counts map[int64]Counts
 	var mayReadPhones []int64

@@ -49,19 +49,8 @@ func (h *handlers) view(ctx context.Context, j job.Job) (recordOut, error) {
 	if err != nil {
 		return recordOut{}, err
 	}
-	file := e.Detail.File
-	if j.State != job.StateSuccess {
-		file = nil
-	}
-	expired := file != nil && !h.deps.Now().Before(file.ExpiresAt)
 	whole := record.MayReceive(auth.From(ctx), j.OwnerID, h.deps.Registry)
-	if file != nil && (expired || !whole) {
-		// The event must not offer what can't be fetched, nor a link to what this caller may not
-		// see. A copy, since Detail holds a pointer.
-		gone := *file
-		gone.URL = ""
-		e.Detail.File = &gone
-	}
+	file, expired := h.offered(&e, whole)
 	v := e.Event(false)
 	out := recordOut{
 		UUID:       j.UUID,
@@ -102,6 +91,23 @@ func (h *handlers) view(ctx context.Context, j job.Job) (recordOut, error) {
 		out.Why = "文件已过保留期，请重新导出"
 	}
 	return out, nil
+}
+
+// offered returns the file of an export that succeeded, nil of every other, and whether it has
+// expired. The event of e must not offer what can't be fetched any more, nor a link to what this
+// caller may not see whole.
+func (h *handlers) offered(e *record.Export, whole bool) (file *record.File, expired bool) {
+	file = e.Detail.File
+	if file == nil || e.State != job.StateSuccess {
+		return nil, false
+	}
+	expired = !h.deps.Now().Before(file.ExpiresAt)
+	if expired || !whole {
+		gone := *file // a copy: others hold the pointer
+		gone.URL = ""
+		e.Detail.File = &gone
+	}
+	return file, expired
 }
 
 // describe adds what is known of the file of an export that succeeded.
