@@ -176,3 +176,17 @@ func Identity(t testing.TB, dsn, secret, env string) (*database.DB, *auth.Servic
 	}
 	return db, people
 }
+
+// Person adds somebody with a role and no password, and returns them.
+func Person(t testing.TB, people *auth.Service, account string, role auth.Role) *auth.Principal {
+	t.Helper()
+	id, err := people.EnsurePerson(t.Context(), auth.Person{Account: account, Role: role}, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := people.Person(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}

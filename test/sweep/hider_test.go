@@ -128,15 +128,8 @@ func (h *hider) exec(text string, args ...any) {
 
 func (h *hider) viewer(name string, role auth.Role) *viewer {
 	h.t.Helper()
-	id, err := h.people.EnsurePerson(h.t.Context(), auth.Person{Account: name, Role: role}, "")
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	who, err := h.people.Person(h.t.Context(), id)
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	return &viewer{h: h, name: name, id: id, who: who}
+	who := program.Person(h.t, h.people, name, role)
+	return &viewer{h: h, name: name, id: who.UserID, who: who}
 }
 
 // token is one of a session of its own, so that what ends a session ends only that.

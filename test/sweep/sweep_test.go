@@ -69,15 +69,7 @@ func startSweeper(t *testing.T, dsn string) *sweeper {
 // person adds somebody with a role and no password.
 func (s *sweeper) person(account string, role auth.Role) *auth.Principal {
 	s.t.Helper()
-	id, err := s.people.EnsurePerson(s.t.Context(), auth.Person{Account: account, Role: role}, "")
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	p, err := s.people.Person(s.t.Context(), id)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	return p
+	return program.Person(s.t, s.people, account, role)
 }
 
 // signed is a fresh session of a person, by a service that signs like this one or otherwise.

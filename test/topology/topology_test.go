@@ -50,14 +50,7 @@ type member struct {
 // member adds a person and signs them in.
 func (s *topology) member(account string) member {
 	s.T.Helper()
-	id, err := s.people.EnsurePerson(s.T.Context(), auth.Person{Account: account, Role: auth.Staff}, "")
-	if err != nil {
-		s.T.Fatal(err)
-	}
-	p, err := s.people.Person(s.T.Context(), id)
-	if err != nil {
-		s.T.Fatal(err)
-	}
+	p := program.Person(s.T, s.people, account, auth.Staff)
 	token, err := s.people.Renew(p)
 	if err != nil {
 		s.T.Fatal(err)
